@@ -1,0 +1,52 @@
+# Two commands do everything: `make demo` and `make test`. The rest are their parts.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv/bin
+export RUSTFLAGS ?=
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: ## build everything and serve the dashboard at http://localhost:8000 (PORT= changes it)
+	@tools/demo.sh
+
+test: test-tools test-rust test-ts test-python test-wire test-e2e ## every test; installs what it needs
+
+dist: ## dist/*.whl and dist/wse-client-*.tgz
+	@tools/dist.sh
+
+shape: ## lengths of functions and files, and the limits they keep
+	@python3 tools/shape.py
+
+gen: ## write the defaults and codes of vectors/ out for the three languages
+	@python3 tools/gen.py
+
+conformance: ## the Autobahn testsuite against the engine's frame layer (needs a Python 2.7)
+	@python3 tests/conformance/run.py
+
+test-tools:
+	@tools/setup.sh rust && tools/setup.sh node && tools/setup.sh python
+	@tools/setup.sh apt redis-server chromium
+	python3 tools/gen.py --check
+	python3 tools/shape.py
+
+test-rust: test-tools ## lints, unit, property, conformance-of-buses and documentation tests
+	cargo fmt --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo test --workspace --locked
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+
+test-ts: test-tools ## lint, types, unit tests under React 18 and 19, the package
+	cd wse-client-ts && npm ci --no-progress && npm run check
+
+test-python: dist ## lint, types, and the suite over uvicorn, hypercorn and granian, from the built wheel
+	@tools/python-tests.sh
+
+test-wire: dist ## the protocol over real sockets, on four servers
+	cargo build --locked --quiet -p rust-service
+	@tools/wire-tests.sh
+
+test-e2e: dist ## the dashboard and the README in headless Chromium
+	@tests/e2e/run.sh
+
+.PHONY: help demo test dist shape gen conformance test-tools test-rust test-ts test-python test-wire test-e2e

@@ -1,0 +1,37 @@
+// The page: header, market, connection, order ticket, feed.
+import { useState } from 'react';
+import { ConnectionCard } from './ConnectionCard';
+import { Feed } from './Feed';
+import { LinkBadge } from './LinkBadge';
+import { useLive, useRoundTrip } from './live';
+import { MarketCard } from './MarketCard';
+import { OrderTicket } from './OrderTicket';
+
+export function App() {
+  const { wse, link, log, feed, reconnects, lostAt } = useLive();
+  const rtt = useRoundTrip(wse.client);
+  const [selected, setSelected] = useState('BTC');
+  return (
+    <div className="page">
+      <header className="top">
+        <svg className="logo" viewBox="0 0 32 32" aria-hidden="true">
+          <rect width="32" height="32" rx="9" />
+          <path d="M5 17h5l3-8 5 15 4-10 2 3h3" />
+        </svg>
+        <div className="title">
+          <h1>Live desk</h1>
+          <p>Simulated market, one WebSocket</p>
+        </div>
+        <LinkBadge link={link} rtt={rtt} lostAt={lostAt} />
+      </header>
+      <main className="grid">
+        <MarketCard link={link} selected={selected} onSelect={setSelected} error={wse.error} />
+        <div className="side">
+          <ConnectionCard link={link} wse={wse} rtt={rtt} log={log} reconnects={reconnects} />
+          <OrderTicket link={link} symbol={selected} onSymbol={setSelected} sendMessage={wse.sendMessage} />
+        </div>
+        <Feed notifications={feed} />
+      </main>
+    </div>
+  );
+}

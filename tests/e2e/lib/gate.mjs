@@ -1,0 +1,43 @@
+// A TCP proxy that can go silent: connections stay open and nothing passes, as when a cable is cut.
+import net from 'node:net';
+
+export async function openGate(target) {
+  const pairs = new Set();
+  let silent = false;
+  const server = net.createServer({ allowHalfOpen: true }, (client) => {
+    const upstream = net.connect(target, '127.0.0.1');
+    const pair = { client, upstream };
+    pairs.add(pair);
+    pass(client, upstream);
+    pass(upstream, client);
+    if (silent) for (const socket of [client, upstream]) socket.pause();
+  });
+  const pass = (from, to) => {
+    from.on('data', (chunk) => {
+      if (!silent) to.write(chunk);
+    });
+    from.on('end', () => {
+      if (!silent) to.end();
+    });
+    from.on('error', () => to.destroy());
+  };
+  await new Promise((done) => server.listen(0, '127.0.0.1', done));
+  return {
+    port: server.address().port,
+    /** From now on nothing passes, in no connection, old or new. */
+    cut() {
+      silent = true;
+      for (const { client, upstream } of pairs) for (const socket of [client, upstream]) socket.pause();
+    },
+    /** New connections pass; the cut ones are gone, without a word to the browser before now. */
+    mend() {
+      silent = false;
+      for (const { client, upstream } of pairs) for (const socket of [client, upstream]) socket.destroy();
+      pairs.clear();
+    },
+    close() {
+      for (const { client, upstream } of pairs) for (const socket of [client, upstream]) socket.destroy();
+      server.close();
+    },
+  };
+}

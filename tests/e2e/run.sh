@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Runs the end-to-end tests in headless Chromium; `run.sh dashboard` runs one file. Installs what it lacks. UPDATE_SCREENSHOT=1 replaces docs/dashboard.png.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/../../tools/steps.sh"
+here="$root/tests/e2e"
+
+command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || [ -n "${CHROMIUM:-}" ] || "$root/tools/setup.sh" apt chromium
+"$root/tools/setup.sh" apt redis-server
+"$root/tools/demo.sh" --build
+cd "$here"
+npm ls >/dev/null 2>&1 || step e2e "Playwright" npm ci --no-audit --no-fund
+rm -f "$root"/.work/e2e/*.log
+
+# Together they take about three minutes; ten mean that something hangs.
+files=()
+for name in "${@:-dashboard network install}"; do for each in $name; do files+=("$each.test.mjs"); done; done
+exec timeout --kill-after=20 600 node --test --test-concurrency=1 --test-reporter=./lib/reporter.mjs "${files[@]}"

@@ -1,0 +1,27 @@
+// Entry `wse-client/core`: the client without React.
+export { createClient, type CreateClientOptions } from './browser/create-client';
+export { bridgeToWindow, windowEventName } from './browser/window-events';
+export { systemClock } from './browser/clock';
+export { pageEnvironment } from './browser/environment';
+export { sessionStore } from './browser/storage';
+export { webSocketTransport } from './browser/transport';
+export { WSEClient, INITIAL_STATE, type ClientState, type EventHandler, type EventMeta, type Notices, type SendOptions } from './core/client';
+export type { Cancel, Clock } from './core/clock';
+export { CLOSE_CODES, ERROR_CODES } from './core/codes.gen';
+export { SUBPROTOCOL } from './core/connection';
+export { DEFAULTS } from './core/defaults.gen';
+export { DEFAULT_ENDPOINT, resolveEndpoint, type Endpoint } from './core/endpoints';
+export { decodeEnvelope, encodeEnvelope, type Category, type Envelope, type Priority } from './core/envelope';
+export type { Environment, EnvironmentEvent } from './core/environment';
+export { CLIENT_CODES, WSEError, type ClientCode, type ErrorCode, type Fault } from './core/errors';
+export { HEALTH_THRESHOLDS, HEALTH_WINDOW, type ConnectionHealth } from './core/health';
+export type { TopicHold } from './core/hold';
+export type { ConnectionStatus } from './core/machine';
+export type { Position } from './core/messages';
+export type { ClientOptions, Token } from './core/options';
+export type { Roles } from './core/roles';
+export type { Storage } from './core/storage';
+export type { TopicState, TopicStatus } from './core/subscriptions';
+export type { Socket, SocketEvents, Transport } from './core/transport';
+export { VERSION } from './core/version';
+export { storeOf, type TopicSnapshot, type WSESnapshot, type WSEStore } from './store/store';

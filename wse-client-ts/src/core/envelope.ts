@@ -1,0 +1,124 @@
+// The envelope of protocol 2: decode from text, check every header field, encode ([P-10] to [P-14]).
+import { DEFAULTS } from './defaults.gen';
+import { WSEError } from './errors';
+import { fractionalHeaders } from './header-numbers';
+
+/** Category: the protocol's own, snapshot, update. */
+export type Category = 'WSE' | 'S' | 'U';
+
+/** BACKGROUND, LOW, NORMAL, HIGH, CRITICAL. */
+export type Priority = 1 | 3 | 5 | 8 | 10;
+
+/** One frame's content; the keys are those of the wire. */
+export interface Envelope {
+  v: 2;
+  t: string;
+  c?: Category;
+  id?: string;
+  ts?: string;
+  tp?: string;
+  e?: string;
+  seq?: number;
+  k?: string;
+  pri?: Priority;
+  cid?: string;
+  p?: unknown;
+}
+
+/** Bounds on what is decoded. */
+export interface EnvelopeLimits {
+  /** Nesting levels, the envelope included. */
+  readonly nestingDepth: number;
+}
+
+const PRIORITIES: readonly unknown[] = [1, 3, 5, 8, 10];
+const CATEGORIES: readonly unknown[] = ['WSE', 'S', 'U'];
+
+/** Longest UTF-8 length of the header's strings, in bytes. */
+const STRING_BYTES = { t: 256, id: 64, ts: 64, tp: DEFAULTS.topicBytes, e: 64, k: 256, cid: 64 } as const;
+
+/** Decodes one text frame; throws a WSEError with the code that [P-12] names. */
+export function decodeEnvelope(text: string, limits: EnvelopeLimits = DEFAULTS): Envelope {
+  const value = parseObject(text);
+  if (exceedsDepth(value, limits.nestingDepth)) {
+    throw new WSEError('TOO_DEEP', `The frame is nested deeper than ${limits.nestingDepth} levels.`);
+  }
+  const fractional = fractionalHeaders(text);
+  const version = value['v'];
+  if (!isCount(version) || fractional.has('v')) throw invalid('v');
+  if (version !== DEFAULTS.protocolVersion) {
+    throw new WSEError('UNSUPPORTED_VERSION', `The frame has version ${version}; this client speaks ${DEFAULTS.protocolVersion}.`);
+  }
+  return checkHeader(value, fractional);
+}
+
+/** Encodes an envelope; throws `INVALID_PAYLOAD` for a payload that JSON cannot hold. */
+export function encodeEnvelope(envelope: Omit<Envelope, 'v'>): string {
+  try {
+    return JSON.stringify({ v: DEFAULTS.protocolVersion, ...envelope });
+  } catch (cause) {
+    throw WSEError.client('INVALID_PAYLOAD', '', cause);
+  }
+}
+
+/** UTF-8 length of a string. */
+export function utf8Bytes(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+/** Whether `text` has 1 to `max` bytes of UTF-8. */
+export function fitsBytes(text: string, max: number): boolean {
+  // No UTF-16 unit takes more than 3 bytes, so most strings need no encoding.
+  return text.length > 0 && (text.length * 3 <= max || utf8Bytes(text) <= max);
+}
+
+function parseObject(text: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new WSEError('INVALID_JSON', 'The frame is not JSON.', { cause });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new WSEError('INVALID_JSON', 'The frame is not a JSON object.');
+  }
+  return value as Record<string, unknown>;
+}
+
+function exceedsDepth(value: unknown, left: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (left === 0) return true;
+  for (const child of Object.values(value)) if (exceedsDepth(child, left - 1)) return true;
+  return false;
+}
+
+function checkHeader(value: Record<string, unknown>, fractional: ReadonlySet<string>): Envelope {
+  for (const key of ['seq', 'pri']) if (fractional.has(key)) throw invalid(key);
+  if (value['t'] === undefined) throw invalid('t');
+  for (const [key, max] of Object.entries(STRING_BYTES)) {
+    const field = value[key];
+    if (field !== undefined && !(typeof field === 'string' && fitsBytes(field, max))) throw invalid(key);
+  }
+  const { c, seq, pri } = value;
+  if (c !== undefined && !CATEGORIES.includes(c)) throw invalid('c');
+  if (seq !== undefined && !isCount(seq)) throw invalid('seq');
+  if (pri !== undefined && !PRIORITIES.includes(pri)) throw invalid('pri');
+  return pick(value);
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/** Keeps the known keys; `value` has been checked field by field. */
+function pick(value: Record<string, unknown>): Envelope {
+  const known: Record<string, unknown> = {};
+  for (const key of ['v', 't', 'c', 'id', 'ts', 'tp', 'e', 'seq', 'k', 'pri', 'cid', 'p']) {
+    if (value[key] !== undefined) known[key] = value[key];
+  }
+  return known as unknown as Envelope;
+}
+
+function invalid(field: string): WSEError {
+  return new WSEError('INVALID_MESSAGE', `The frame's \`${field}\` is missing or has the wrong type.`);
+}

@@ -1,0 +1,55 @@
+// The one error class of the client, and what its codes mean.
+import { ERROR_CODES } from './codes.gen';
+
+/** Whose fault an error is. */
+export type Fault = 'peer' | 'server' | 'configuration' | 'network' | 'application';
+
+/** Codes that only the client makes; all others come from the server (`ERROR_CODES`). */
+export const CLIENT_CODES = {
+  TIMEOUT: { fault: 'network', advice: 'No reply came in time; the server may or may not have handled the message. Raise `timeout` or send again if that is safe.' },
+  OUTCOME_UNKNOWN: { fault: 'network', advice: 'The connection dropped after the message was sent and before its reply; ask for the state, then send again if needed.' },
+  QUEUE_FULL: { fault: 'application', advice: 'Too many messages wait for a reply; await earlier ones or raise `pendingRequests`.' },
+  CLOSED: { fault: 'application', advice: 'The client is closed; call connect() or mount useWSE first.' },
+  TOKEN_CHANGED: { fault: 'application', advice: 'The token changed before this message was sent; send it again as the new user.' },
+  INVALID_PAYLOAD: { fault: 'application', advice: 'The payload cannot be written as JSON; send plain objects, arrays, strings, finite numbers, booleans and null.' },
+  INVALID_ENDPOINT: { fault: 'configuration', advice: 'Use ws://, wss://, http://, https:// or a path such as /wse; a path needs a page to be relative to.' },
+  NO_TOKEN: { fault: 'network', advice: 'The token function gave no token; it is asked again after a wait.' },
+  CONNECTION_LOST: { fault: 'network', advice: 'The connection closed; the client returns by itself.' },
+  CONNECTION_REFUSED: { fault: 'configuration', advice: 'The server closed the connection for good; correct the cause, then call connect().' },
+} as const satisfies Record<string, { fault: Fault; advice: string }>;
+
+/** A code that the client itself makes. */
+export type ClientCode = keyof typeof CLIENT_CODES;
+
+/** Any code; the server may add some ([P-50]), hence `string`. */
+export type ErrorCode = ClientCode | keyof typeof ERROR_CODES | (string & {});
+
+/** Every error that the client reports or rejects with. */
+export class WSEError extends Error {
+  /** Stable upper-case word. */
+  readonly code: ErrorCode;
+  /** Whose fault it is. */
+  readonly fault: Fault;
+  /** The topic it is about, if there is one. */
+  readonly topic: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: { fault?: Fault; topic?: string | undefined; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'WSEError';
+    this.code = code;
+    this.fault = options.fault ?? faultOf(code);
+    this.topic = options.topic;
+  }
+
+  /** An error of the client's own, with the advice of its code. */
+  static client(code: ClientCode, detail = '', cause?: unknown): WSEError {
+    const { advice } = CLIENT_CODES[code];
+    return new WSEError(code, detail === '' ? advice : `${detail} ${advice}`, { cause });
+  }
+}
+
+function faultOf(code: string): Fault {
+  if (Object.hasOwn(CLIENT_CODES, code)) return CLIENT_CODES[code as ClientCode].fault;
+  if (Object.hasOwn(ERROR_CODES, code)) return ERROR_CODES[code as keyof typeof ERROR_CODES].fault;
+  return 'server';
+}

@@ -1,0 +1,71 @@
+// The options of a client, each with its default, and how they are filled in.
+import { DEFAULTS } from './defaults.gen';
+import type { Endpoint } from './endpoints';
+import type { WSEError } from './errors';
+
+/** A credential: fixed, or asked for at each attempt; null means: there is none yet, wait. */
+export type Token = string | null | (() => string | null | Promise<string | null>);
+
+/** Options of a client. All times are milliseconds. */
+export interface ClientOptions {
+  /** Tried in turn after failed attempts; absolute URLs or paths on the page's origin. @default ['/wse'] */
+  readonly endpoints?: Endpoint | readonly Endpoint[] | undefined;
+  /** Sent in the first frame. Without this key the client is anonymous; null waits without a socket. @default absent */
+  readonly token?: Token | undefined;
+  /** Topics to subscribe from the start. @default [] */
+  readonly topics?: readonly string[] | undefined;
+  /** How long `sendMessage` waits for the reply. @default 10000 */
+  readonly requestTimeoutMs?: number | undefined;
+  /** Most messages that wait for a reply or for the connection. @default 1000 */
+  readonly pendingRequests?: number | undefined;
+  /** From the start of an attempt to `server_ready`, the token function included. @default 10000 */
+  readonly connectTimeoutMs?: number | undefined;
+  /** Widest first wait after a failure; doubles with each. @default 1000 */
+  readonly backoffBaseMs?: number | undefined;
+  /** Widest wait. @default 30000 */
+  readonly backoffCapMs?: number | undefined;
+  /** Consecutive failures after which each wait is the full cap. @default 10 */
+  readonly breakerFailures?: number | undefined;
+  /** How long a topic stays subscribed after the last one let it go. @default 1000 */
+  readonly lingerMs?: number | undefined;
+  /** Every error that no caller receives. @default none; the console shows faults of listeners */
+  readonly onError?: ((error: WSEError) => void) | undefined;
+}
+
+/** Options with every default filled in. */
+export interface ResolvedOptions {
+  readonly endpoints: readonly Endpoint[];
+  readonly token: Token | undefined;
+  readonly requestTimeoutMs: number;
+  readonly pendingRequests: number;
+  readonly connectTimeoutMs: number;
+  readonly backoffBaseMs: number;
+  readonly backoffCapMs: number;
+  readonly breakerFailures: number;
+  readonly lingerMs: number;
+  readonly onError: ((error: WSEError) => void) | undefined;
+}
+
+/** Failures in a row after which each wait is the full cap: with the default times the wait's width is at the cap since the sixth. */
+export const BREAKER_FAILURES = 10;
+
+/** Long enough for a route change to unmount one page and mount the next. */
+export const LINGER_MS = 1_000;
+
+/** Fills in the defaults. */
+export function resolveOptions(options: ClientOptions): ResolvedOptions {
+  const { endpoints = [] } = options;
+  return {
+    endpoints: typeof endpoints === 'string' || typeof endpoints === 'function' ? [endpoints] : endpoints,
+    // A key that is there without a value is a token that has not come yet.
+    token: 'token' in options ? (options.token ?? null) : undefined,
+    requestTimeoutMs: options.requestTimeoutMs ?? DEFAULTS.requestTimeoutMs,
+    pendingRequests: options.pendingRequests ?? DEFAULTS.pendingRequests,
+    connectTimeoutMs: options.connectTimeoutMs ?? DEFAULTS.connectTimeoutMs,
+    backoffBaseMs: options.backoffBaseMs ?? DEFAULTS.backoffBaseMs,
+    backoffCapMs: options.backoffCapMs ?? DEFAULTS.backoffCapMs,
+    breakerFailures: options.breakerFailures ?? BREAKER_FAILURES,
+    lingerMs: options.lingerMs ?? LINGER_MS,
+    onError: options.onError,
+  };
+}

@@ -1,0 +1,21 @@
+// The transport role: opens one message socket; the browser's WebSocket and the tests' fake implement it.
+
+/** An open or opening socket. */
+export interface Socket {
+  /** Sends one text frame; ignored when the socket is not open. */
+  send(text: string): void;
+  /** Starts the close; nothing is reported to the owner's events that it detached from. */
+  close(code?: number, reason?: string): void;
+}
+
+/** What a socket reports to its owner. `onClose` comes exactly once, also when it never opened (code 1006). */
+export interface SocketEvents {
+  onOpen(): void;
+  onMessage(data: string | ArrayBuffer): void;
+  onClose(code: number, reason: string): void;
+}
+
+/** Opens sockets. Throws only for a URL that can never work. */
+export interface Transport {
+  open(url: string, protocols: readonly string[], events: SocketEvents): Socket;
+}

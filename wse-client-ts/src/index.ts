@@ -1,0 +1,6 @@
+// Entry `wse-client`: the core and the React hooks.
+export * from './core';
+export { useWSEClient, WSEProvider } from './react/context';
+export { useWSEEvent, type ClientChoice } from './react/use-event';
+export { useTopic, type UseTopicResult } from './react/use-topic';
+export { useWSE, type UseWSEOptions, type UseWSEResult } from './react/use-wse';

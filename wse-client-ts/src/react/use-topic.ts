@@ -1,0 +1,35 @@
+// The hook that subscribes one topic and shows its latest payload.
+import { useCallback, useEffect, useSyncExternalStore } from 'react';
+import type { WSEError } from '../core/errors';
+import type { TopicStatus } from '../core/subscriptions';
+import { storeOf, type TopicSnapshot } from '../store/store';
+import { useWSEClient } from './context';
+import type { ClientChoice } from './use-event';
+
+/** What `useTopic` returns. */
+export interface UseTopicResult<T> {
+  /** Latest payload; undefined before the first. Frames may skip payloads: use `useWSEEvent` to see each. */
+  readonly data: T | undefined;
+  readonly status: TopicStatus;
+  /** Why the topic was refused; null otherwise. */
+  readonly error: WSEError | null;
+}
+
+const PENDING: TopicSnapshot = { status: 'pending', error: null, reason: null, data: undefined };
+
+/** Keeps `topic` subscribed while mounted, counted with all other holders of it. */
+export function useTopic<T = unknown>(topic: string, options: ClientChoice = {}): UseTopicResult<T> {
+  const client = useWSEClient(options.client);
+  useEffect(() => {
+    const hold = client?.hold();
+    hold?.add([topic]);
+    return () => hold?.release();
+  }, [client, topic]);
+  const subscribe = useCallback(
+    (listener: () => void) => (client === null ? () => undefined : storeOf(client).subscribe(listener)),
+    [client],
+  );
+  const getSnapshot = (): TopicSnapshot => (client === null ? PENDING : (storeOf(client).getState().topics[topic] ?? PENDING));
+  const { data, status, error } = useSyncExternalStore(subscribe, getSnapshot, () => PENDING);
+  return { data: data as T | undefined, status, error };
+}

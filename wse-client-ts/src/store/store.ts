@@ -1,0 +1,76 @@
+// Immutable snapshots of a client in a zustand store, committed at most once per animation frame.
+import { createStore, type StoreApi } from 'zustand/vanilla';
+import type { ClientState, WSEClient } from '../core/client';
+import type { Cancel } from '../core/clock';
+import type { TopicState } from '../core/subscriptions';
+
+/** One topic: how its subscription stands, and the latest payload. */
+export interface TopicSnapshot extends TopicState {
+  /** Latest payload; undefined before the first. Events that must all be seen go through `client.on`, not here. */
+  readonly data: unknown;
+}
+
+/** Everything that a view may show; parts that did not change keep their identity. */
+export interface WSESnapshot {
+  readonly connection: ClientState;
+  readonly topics: Readonly<Record<string, TopicSnapshot>>;
+}
+
+/** A store that follows a client. */
+export type WSEStore = StoreApi<WSESnapshot>;
+
+const stores = new WeakMap<WSEClient, WSEStore>();
+
+/** The store of a client: one per client, living as long as it. */
+export function storeOf(client: WSEClient): WSEStore {
+  const store = stores.get(client) ?? createWSEStore(client);
+  stores.set(client, store);
+  return store;
+}
+
+function createWSEStore(client: WSEClient): WSEStore {
+  const store = createStore<WSESnapshot>(() => ({ connection: client.state, topics: {} }));
+  const latest = new Map<string, unknown>();
+  let planned: Cancel | null = null;
+  const commit = (): void => {
+    planned = null;
+    const before = store.getState();
+    const next = { connection: client.state, topics: nextTopics(before.topics, client.topics, latest) };
+    if (next.connection !== before.connection || next.topics !== before.topics) store.setState(next, true);
+  };
+  const plan = (): void => {
+    planned ??= client.clock.frame(commit);
+  };
+  client.onNotice('status', plan);
+  client.onNotice('topics', plan);
+  client.onNotice('user', () => {
+    latest.clear();
+    plan();
+  });
+  client.on('*', (payload, { topic }) => {
+    if (topic === undefined || !client.hasTopic(topic)) return;
+    latest.set(topic, payload);
+    plan();
+  });
+  return store;
+}
+
+/** The next topics, or the same object when nothing changed; payloads of topics that are gone are let go. */
+function nextTopics(
+  before: WSESnapshot['topics'],
+  states: ReadonlyMap<string, TopicState>,
+  latest: Map<string, unknown>,
+): WSESnapshot['topics'] {
+  for (const topic of latest.keys()) if (!states.has(topic)) latest.delete(topic);
+  const next: Record<string, TopicSnapshot> = Object.create(null) as Record<string, TopicSnapshot>;
+  let changed = Object.keys(before).length !== states.size;
+  for (const [topic, state] of states) {
+    const old = Object.hasOwn(before, topic) ? before[topic] : undefined;
+    const data = latest.get(topic);
+    const { status, error, reason } = state;
+    const same = old !== undefined && old.status === status && old.error === error && old.reason === reason && Object.is(old.data, data);
+    next[topic] = same ? old : { status, error, reason, data };
+    changed ||= !same;
+  }
+  return changed ? next : before;
+}

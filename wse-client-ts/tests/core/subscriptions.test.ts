@@ -1,0 +1,223 @@
+// Subscriptions: what is asked for, what survives a reconnect, gaps, repeats and refusals.
+import { describe, expect, it } from 'vitest';
+import type { Envelope } from '../../src/core';
+import { createTestClient } from '../../src/testing';
+
+function requests(frames: readonly Envelope[]): unknown[] {
+  return frames.map(({ p }) => p);
+}
+
+async function connected(topics: readonly string[]) {
+  const fakes = createTestClient({ topics });
+  const seen: unknown[] = [];
+  const resyncs: unknown[] = [];
+  fakes.client.on('*', (payload) => seen.push(payload));
+  fakes.client.onNotice('resync', (notice) => resyncs.push(notice));
+  fakes.client.connect();
+  await fakes.clock.advance(0);
+  return { ...fakes, seen, resyncs };
+}
+
+describe('what is asked for', () => {
+  it('sends the first topics in client_hello and nothing else', async () => {
+    const { server, client } = await connected(['a', 'b']);
+    expect(server.last.received.map(({ t }) => t)).toEqual(['client_hello', 'ping']);
+    expect(client.topics.get('a')?.status).toBe('live');
+  });
+
+  it('sends only the difference when the set changes, in one message, and lets topics go after the linger', async () => {
+    const { server, client, clock } = await connected([]);
+    const hold = client.hold();
+    hold.set(['a', 'b']);
+    await clock.advance(0);
+    hold.set(['b', 'c']);
+    hold.set(['b', 'c', 'd']);
+    await clock.advance(999);
+    expect(requests(server.last.of('subscription'))).toEqual([
+      { action: 'subscribe', topics: ['a', 'b'] },
+      { action: 'subscribe', topics: ['c', 'd'] },
+    ]);
+    await clock.advance(1);
+    expect(requests(server.last.of('subscription')).at(-1)).toEqual({ action: 'unsubscribe', topics: ['a'] });
+    expect(server.last.of('subscription')).toHaveLength(3);
+  });
+
+  it('counts holders: a topic goes when the last one lets it go, and coming back within the linger sends nothing', async () => {
+    const { server, client, clock } = await connected([]);
+    const [one, two] = [client.hold(), client.hold()];
+    one.add(['a']);
+    two.add(['a']);
+    await clock.advance(0);
+    one.release();
+    await clock.advance(5_000);
+    two.release();
+    await clock.advance(500);
+    one.add(['a']);
+    await clock.advance(5_000);
+    expect(server.last.of('subscription')).toHaveLength(1);
+    one.release();
+    await clock.advance(1_000);
+    expect(server.last.of('subscription')).toHaveLength(2);
+    expect(client.hasTopic('a')).toBe(false);
+  });
+
+  it('subscribe returns what takes it back, and asking twice counts once', async () => {
+    const { server, client, clock } = await connected([]);
+    client.subscribe('a');
+    const stop = client.subscribe(['a']);
+    await clock.advance(0);
+    stop();
+    await clock.advance(1_000);
+    expect(requests(server.last.of('subscription'))).toEqual([
+      { action: 'subscribe', topics: ['a'] },
+      { action: 'unsubscribe', topics: ['a'] },
+    ]);
+  });
+});
+
+describe('across reconnects', () => {
+  it('sends the positions after server_ready, gets what it missed once and in order, and says recovered', async () => {
+    const { server, client, clock, seen } = await connected(['a']);
+    for (const n of [1, 2, 3]) server.publish('a', n);
+    server.drop();
+    for (const n of [4, 5]) server.publish('a', n);
+    await clock.advance(1_000);
+    server.publish('a', 6);
+    expect(server.last.of('client_hello')[0]?.p).not.toHaveProperty('topics');
+    expect(requests(server.last.of('subscription'))).toEqual([{ action: 'subscribe', topics: ['a'], positions: { a: { e: 'e1', seq: 3 } } }]);
+    expect(seen).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(client.topics.get('a')?.status).toBe('recovered');
+  });
+
+  it.each([
+    ['history', (server: ReturnType<typeof createTestClient>['server']) => server.log('a').trim()],
+    ['epoch', (server: ReturnType<typeof createTestClient>['server']) => server.log('a').restart('e2')],
+  ])('says resync once with the reason %s when messages are lost, and goes on from there', async (reason, lose) => {
+    const { server, client, clock, seen, resyncs } = await connected(['a']);
+    server.publish('a', 1);
+    server.drop();
+    server.publish('a', 2);
+    lose(server);
+    await clock.advance(1_000);
+    server.publish('a', 3);
+    expect(resyncs).toEqual([{ topic: 'a', reason }]);
+    expect(client.topics.get('a')).toMatchObject({ status: 'resync', reason });
+    expect(seen).toEqual([1, 3]);
+  });
+
+  it('says resync when the server answers live above the position it was asked from', async () => {
+    const { server, clock, resyncs } = await connected(['a']);
+    server.publish('a', 1);
+    server.drop();
+    server.mode = 'mute';
+    await clock.advance(1_000);
+    server.last.send({ t: 'server_ready', c: 'WSE', p: {} });
+    server.last.send({ t: 'subscription_update', c: 'WSE', p: { topics: [{ tp: 'a', status: 'live', e: 'e1', seq: 9 }] } });
+    expect(resyncs).toEqual([{ topic: 'a', reason: 'history' }]);
+  });
+
+  it('forgets the positions when another user comes', async () => {
+    const { server, client, clock } = await connected(['a']);
+    server.publish('a', 1);
+    server.user = 'somebody else';
+    client.setToken('other');
+    await clock.advance(0);
+    expect(requests(server.last.of('subscription'))).toEqual([{ action: 'subscribe', topics: ['a'] }]);
+  });
+});
+
+describe('order', () => {
+  it('drops a message that it has examined', async () => {
+    const { server, seen } = await connected(['a']);
+    const message = server.publish('a', 1);
+    server.last.send(message);
+    expect(seen).toEqual([1]);
+  });
+
+  it('recovers a gap by asking again from its position, without handing anything out of order', async () => {
+    const { server, clock, seen, resyncs } = await connected(['a']);
+    server.publish('a', 1);
+    server.log('a').append('a', 2);
+    server.publish('a', 3);
+    server.publish('a', 4);
+    await clock.advance(0);
+    expect(requests(server.last.of('subscription'))).toEqual([
+      { action: 'unsubscribe', topics: ['a'] },
+      { action: 'subscribe', topics: ['a'], positions: { a: { e: 'e1', seq: 1 } } },
+    ]);
+    server.publish('a', 5);
+    expect(seen).toEqual([1, 2, 3, 4, 5]);
+    expect(resyncs).toEqual([]);
+  });
+
+  it('takes another epoch for a gap', async () => {
+    const { server, clock, seen, resyncs } = await connected(['a']);
+    server.publish('a', 1);
+    server.log('a').restart('e2');
+    server.publish('a', 2);
+    await clock.advance(0);
+    server.publish('a', 3);
+    expect(seen).toEqual([1, 3]);
+    expect(resyncs).toEqual([{ topic: 'a', reason: 'epoch' }]);
+  });
+
+  it('hands on messages of the topics that the server gives by itself', async () => {
+    const { server, seen } = await connected([]);
+    server.last.send({ t: 'note', tp: '@user:1', e: 'x', seq: 5, id: 'i', ts: '2026-01-15T10:30:00.000Z', p: 'for you' });
+    expect(seen).toEqual(['for you']);
+  });
+
+  it('hands nothing on after the topic was let go', async () => {
+    const { server, client, clock, seen } = await connected(['a']);
+    client.unsubscribe('a');
+    await clock.advance(2_000);
+    server.publish('a', 1);
+    expect(seen).toEqual([]);
+    expect(server.last.topics.size).toBe(0);
+  });
+});
+
+describe('refusals', () => {
+  it('says why, leaves the other topics alone, and asks again on the next connection', async () => {
+    const fakes = createTestClient({ topics: ['a', 'b'] });
+    fakes.server.refusedTopics.set('a', 'RESERVED_TOPIC');
+    fakes.client.connect();
+    await fakes.clock.advance(60_000);
+    expect(fakes.client.topics.get('a')).toMatchObject({ status: 'refused', error: { code: 'RESERVED_TOPIC', topic: 'a' } });
+    expect(fakes.client.topics.get('b')?.status).toBe('live');
+    expect(fakes.server.last.of('subscription')).toHaveLength(0);
+    fakes.server.refusedTopics.clear();
+    fakes.server.drop();
+    await fakes.clock.advance(1_000);
+    expect(fakes.client.topics.get('a')?.status).toBe('live');
+  });
+
+  it('asks again after five seconds when the refusal may pass', async () => {
+    const fakes = createTestClient({ topics: ['a'] });
+    fakes.server.refusedTopics.set('a', 'UNAVAILABLE');
+    fakes.client.connect();
+    await fakes.clock.advance(0);
+    fakes.server.refusedTopics.clear();
+    await fakes.clock.advance(5_000);
+    expect(fakes.client.topics.get('a')?.status).toBe('live');
+  });
+
+  it('marks the topics of a subscription that failed as a whole', async () => {
+    const { server, client, clock } = await connected([]);
+    server.mode = 'mute';
+    client.subscribe('a');
+    await clock.advance(0);
+    const cid = server.last.of('subscription')[0]?.cid ?? '';
+    server.last.send({ t: 'error', c: 'WSE', cid, p: { code: 'TOO_MANY_SUBSCRIPTIONS', message: 'no more' } });
+    expect(client.topics.get('a')).toMatchObject({ status: 'refused', error: { code: 'TOO_MANY_SUBSCRIPTIONS' } });
+  });
+
+  it('reads an unknown status as resync', async () => {
+    const { server, client, clock } = await connected([]);
+    server.mode = 'mute';
+    client.subscribe('a');
+    await clock.advance(0);
+    server.last.send({ t: 'subscription_update', c: 'WSE', p: { topics: [{ tp: 'a', status: 'sideways', e: 'e1', seq: 4 }] } });
+    expect(client.topics.get('a')).toMatchObject({ status: 'resync', reason: 'sideways' });
+  });
+});

@@ -1,0 +1,123 @@
+// The shared vectors: what every implementation of the protocol must agree on.
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { CLIENT_CODES, CLOSE_CODES, decodeEnvelope, DEFAULTS, encodeEnvelope, ERROR_CODES, type Envelope } from '../../src/core';
+import { isFatalClose } from '../../src/core/machine';
+import { encodeBeat, encodeClientHello, encodeSubscription, parseServerMessage } from '../../src/core/messages';
+
+const folder = new URL('../../../vectors/', import.meta.url);
+
+function read<T>(name: string): T {
+  return JSON.parse(readFileSync(new URL(name, folder), 'utf8')) as T;
+}
+
+interface Codes {
+  errors: { code: string; close: number | null; fault: string; meaning: string }[];
+  close: { code: number; name: string; fatal: boolean }[];
+}
+
+interface Envelopes {
+  count: number;
+  accept: { name: string; rule: string; text: string; envelope: Envelope }[];
+  reject: { name: string; rule: string; text: string; code: string }[];
+}
+
+interface Messages {
+  count: number;
+  server: { name: string; rule: string; kind: string; text: string }[];
+  client: { name: string; rule: string; kind: string; text: string }[];
+  refused: { name: string; rule: string; text: string; code: string }[];
+}
+
+describe('codes.json', () => {
+  const { errors, close } = read<Codes>('codes.json');
+
+  it('lists 26 error codes and 18 close codes or more, all of them ours and no other', () => {
+    expect(errors.length).toBeGreaterThanOrEqual(26);
+    expect(close.length).toBeGreaterThanOrEqual(18);
+    expect(ERROR_CODES).toEqual(Object.fromEntries(errors.map(({ code, ...rest }) => [code, rest])));
+    expect(CLOSE_CODES).toEqual(Object.fromEntries(close.map(({ name, ...rest }) => [name, rest])));
+  });
+
+  it('calls the close codes fatal that the client does not return from', () => {
+    for (const { code, fatal } of close) expect([code, isFatalClose(code)]).toEqual([code, fatal]);
+  });
+
+  it('has no code that the client makes itself', () => {
+    expect(Object.keys(CLIENT_CODES).filter((code) => code in ERROR_CODES)).toEqual([]);
+  });
+});
+
+describe('defaults.json', () => {
+  it('holds the defaults of this package, 26 or more, under their camel-case names', () => {
+    const { defaults } = read<{ defaults: Record<string, number> }>('defaults.json');
+    const camel = (name: string): string => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    expect(Object.keys(defaults).length).toBeGreaterThanOrEqual(26);
+    expect(DEFAULTS).toEqual(Object.fromEntries(Object.entries(defaults).map(([name, value]) => [camel(name), value])));
+  });
+});
+
+describe('envelopes.json', () => {
+  const { count, accept, reject } = read<Envelopes>('envelopes.json');
+
+  it('has as many cases as it says, 83 or more', () => {
+    expect(accept.length + reject.length).toBe(count);
+    expect(count).toBeGreaterThanOrEqual(83);
+  });
+
+  it.each(accept)('accepts $name ($rule), and encodes it so that it reads the same', ({ text, envelope }) => {
+    const decoded = decodeEnvelope(text);
+    expect(decoded).toEqual(envelope);
+    expect(decodeEnvelope(encodeEnvelope(decoded))).toEqual(decoded);
+  });
+
+  it.each(reject)('refuses $name ($rule) with $code', ({ text, code }) => {
+    expect(() => decodeEnvelope(text)).toThrow(expect.objectContaining({ name: 'WSEError', code }));
+  });
+});
+
+// The rules of topics.json are the server's alone: the client shows its `refused`.
+describe('messages.json', () => {
+  const { count, server, client, refused } = read<Messages>('messages.json');
+  const at7 = { epoch: 'e1', seq: 7 };
+
+  it('has as many cases as it says, 37 or more', () => {
+    expect(server.length + client.length + refused.length).toBe(count);
+    expect(count).toBeGreaterThanOrEqual(37);
+  });
+
+  it.each(server)('reads $name ($rule) as its kind', ({ kind, text }) => {
+    const kinds: Record<string, string> = { server_hello: 'hello', server_ready: 'ready', subscription_update: 'subscriptions' };
+    expect(parseServerMessage(text).kind).toBe(kinds[kind] ?? kind);
+  });
+
+  it('reads every field of them', () => {
+    const first = (kind: string): unknown => parseServerMessage(server.find((message) => message.kind === kind)?.text ?? '');
+    expect(first('server_hello')).toEqual({ kind: 'hello', heartbeatMs: 15_000, messageBytes: 1_048_576, subscriptions: 128, server: 'wse-server/0.1.0' });
+    expect(first('server_ready')).toEqual({ kind: 'ready', connection: 'c1', user: 'ada', retryMs: 500 });
+    expect(first('error')).toMatchObject({ cid: 'q1', error: { code: 'NO_HANDLER', message: 'the server has no handler for "x"' } });
+    expect(first('reply')).toEqual({ kind: 'reply', cid: 'q1', payload: { ok: true } });
+    expect(first('subscription_update')).toEqual({
+      kind: 'subscriptions',
+      cid: 's1',
+      topics: [
+        { topic: 'a', status: 'live', position: at7 },
+        { topic: 'b', status: 'recovered', position: at7, recovered: 3 },
+        { topic: 'c', status: 'resync', position: at7, reason: 'epoch' },
+        { topic: 'd', status: 'unsubscribed' },
+        { topic: '@e', status: 'refused', code: 'RESERVED_TOPIC', message: 'no' },
+      ],
+    });
+  });
+
+  it('holds what this client sends', () => {
+    const sent = [
+      encodeClientHello({ token: 't', topics: ['a'], client: 'x/1' }),
+      encodeSubscription('subscribe', ['a', 'b'], new Map([['a', at7]]), 's1'),
+      encodeBeat('ping', { at: 1 }),
+      encodeBeat('pong', null),
+    ];
+    const known = client.map(({ text }) => JSON.parse(text) as unknown);
+    for (const text of sent) expect(known).toContainEqual(JSON.parse(text));
+  });
+});

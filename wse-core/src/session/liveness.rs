@@ -1,0 +1,60 @@
+//! When to ping, and when a silent peer is given up.
+use std::time::{Duration, Instant};
+
+/// What is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    Ping,
+    IdleTimeout,
+}
+
+#[derive(Debug)]
+pub(super) struct Liveness {
+    heartbeat: Duration,
+    idle_timeout: Duration,
+    last_sent: Instant,
+    last_heard: Instant,
+    paused_since: Option<Instant>,
+}
+
+impl Liveness {
+    pub(super) fn new(heartbeat: Duration, idle_timeout: Duration, now: Instant) -> Self {
+        Self { heartbeat, idle_timeout, last_sent: now, last_heard: now, paused_since: None }
+    }
+
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.last_heard = now;
+    }
+
+    pub(super) fn sent(&mut self, now: Instant) {
+        self.last_sent = now;
+    }
+
+    /// While we do not read the peer, its silence is our doing: the idle clock stands still.
+    pub(super) fn reading(&mut self, reads: bool, now: Instant) {
+        match (reads, self.paused_since) {
+            (false, None) => self.paused_since = Some(now),
+            (true, Some(since)) => {
+                self.last_heard += now.saturating_duration_since(since);
+                self.paused_since = None;
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn due(&mut self, now: Instant) -> Option<Due> {
+        if self.paused_since.is_none() && now >= self.last_heard + self.idle_timeout {
+            return Some(Due::IdleTimeout);
+        }
+        if now >= self.last_sent + self.heartbeat {
+            self.last_sent = now;
+            return Some(Due::Ping);
+        }
+        None
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        let ping = self.last_sent + self.heartbeat;
+        if self.paused_since.is_some() { ping } else { ping.min(self.last_heard + self.idle_timeout) }
+    }
+}

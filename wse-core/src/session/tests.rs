@@ -1,0 +1,250 @@
+//! Both ends of a connection in memory, with a clock that only the test moves.
+use super::*;
+use simd_json::prelude::*;
+use wse_protocol::{Epoch, Position, Seq, Value};
+
+/// A session and what its peer would have received.
+struct Pair {
+    session: Session,
+    now: Instant,
+    received: Vec<Value>,
+    closed: Option<Option<CloseCode>>,
+}
+
+impl Pair {
+    #[expect(clippy::disallowed_methods, reason = "an arbitrary origin for the test's clock")]
+    fn with(config: SessionConfig, offer: Offer) -> Self {
+        let now = Instant::now();
+        Self { session: Session::new(config, "c1".into(), offer, now), now, received: Vec::new(), closed: None }
+    }
+
+    fn new(offer: Offer) -> Self {
+        Self::with(SessionConfig::default(), offer)
+    }
+
+    fn ready() -> Self {
+        let mut pair = Self::new(Offer::default());
+        pair.pump();
+        pair.received.clear();
+        while pair.session.poll_event().is_some() {}
+        pair
+    }
+
+    fn send(&mut self, text: &str) -> &mut Self {
+        self.session.handle_text(self.now, &mut text.as_bytes().to_vec());
+        self.pump()
+    }
+
+    fn pump(&mut self) -> &mut Self {
+        while let Some(transmit) = self.session.poll_transmit(self.now) {
+            match transmit {
+                Transmit::Text(frame) => {
+                    self.received.push(simd_json::to_owned_value(&mut frame.payload().to_vec()).expect("our own JSON"))
+                }
+                Transmit::Close { code, .. } => self.closed = Some(code),
+            }
+        }
+        self
+    }
+
+    fn advance(&mut self, seconds: u64) -> &mut Self {
+        let end = self.now + Duration::from_secs(seconds);
+        while let Some(due) = self.session.poll_timeout().filter(|due| *due <= end) {
+            self.now = due.max(self.now);
+            self.session.handle_timeout(self.now);
+            self.pump();
+            if self.session.is_closed() {
+                break;
+            }
+        }
+        self.now = end;
+        self
+    }
+
+    fn kinds(&self) -> Vec<&str> {
+        self.received.iter().filter_map(|m| m.get_str("t")).collect()
+    }
+
+    fn error_codes(&self) -> Vec<&str> {
+        self.received.iter().filter(|m| m.get_str("t") == Some("error")).filter_map(|m| m.get("p")?.get_str("code")).collect()
+    }
+
+    fn events(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.session.poll_event()).collect()
+    }
+}
+
+fn position(seq: u64) -> Position {
+    Position { epoch: Epoch::parse("e1").expect("short"), seq: Seq::new(seq).expect("small") }
+}
+
+const HELLO: &str = r#"{"v":2,"c":"WSE","t":"client_hello","p":{"token":"secret","topics":["a"]}}"#;
+const SUBSCRIBE: &str = r#"{"v":2,"c":"WSE","t":"subscription","cid":"s1","p":{"action":"subscribe","topics":["a","@x","b"]}}"#;
+
+#[test]
+fn a_plain_client_is_ready_at_once_and_one_that_promised_a_hello_is_not() {
+    let mut plain = Pair::new(Offer { topics: vec!["a".into()], ..Offer::default() });
+    assert_eq!(plain.pump().kinds(), ["server_hello", "server_ready"]);
+    assert!(matches!(&plain.events()[..], [Event::Opened, Event::Subscribe(wanted)] if wanted[0].topic.as_str() == "a"));
+
+    let mut promised = Pair::new(Offer { hello_promised: true, ..Offer::default() });
+    assert!(promised.pump().kinds().is_empty());
+    assert_eq!(promised.send(HELLO).kinds(), ["server_hello", "server_ready"]);
+}
+
+#[test]
+fn nothing_is_answered_before_the_authenticator_approved() {
+    let mut pair = Pair::new(Offer { hello_promised: true, auth_required: true, ..Offer::default() });
+    assert!(pair.send(HELLO).kinds().is_empty());
+    assert_eq!(pair.events(), [Event::Authenticate { token: Some("secret".into()) }]);
+    pair.send(SUBSCRIBE);
+    assert_eq!(pair.error_codes(), ["NOT_READY"]);
+    let now = pair.now;
+    pair.session.welcome(now, Some("ada".into()));
+    assert_eq!(pair.pump().kinds(), ["error", "server_hello", "server_ready"]);
+}
+
+#[test]
+fn a_refused_client_gets_the_error_and_a_fatal_close() {
+    let mut pair = Pair::new(Offer { hello_promised: true, auth_required: true, ..Offer::default() });
+    pair.send(HELLO);
+    let now = pair.now;
+    pair.session.refuse(now, &WireError::new(ErrorCode::AuthFailed, "no"));
+    pair.pump();
+    assert_eq!((pair.error_codes(), pair.closed), (vec!["AUTH_FAILED"], Some(Some(CloseCode::AUTH_FAILED))));
+    assert!(matches!(pair.events().last(), Some(Event::Closed { opened: false, .. })));
+}
+
+#[test]
+fn each_topic_of_a_request_is_answered_for_itself_before_its_messages() {
+    let mut pair = Pair::ready();
+    pair.send(SUBSCRIBE);
+    let [Event::Subscribe(wanted)] = &pair.events()[..] else { panic!("one request to the hub") };
+    assert_eq!(wanted.iter().map(|w| w.topic.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    let now = pair.now;
+    pair.session.subscribed(now, vec![Outcome::Live(position(7)), Outcome::Resync(position(3), "epoch")], Vec::new());
+    pair.pump();
+    let update = &pair.received[0];
+    let statuses: Vec<_> = update["p"]["topics"].as_array().expect("entries").iter().filter_map(|e| e.get_str("status")).collect();
+    assert_eq!((statuses, update.get_str("cid")), (vec!["live", "refused", "resync"], Some("s1")));
+    assert_eq!(update["p"]["topics"][0].get_u64("seq"), Some(7));
+}
+
+#[test]
+fn requests_are_answered_one_after_the_other_and_hold_back_reading_when_many_wait() {
+    let mut pair = Pair::ready();
+    for _ in 0..17 {
+        assert!(pair.session.reads());
+        pair.send(SUBSCRIBE);
+    }
+    assert!(!pair.session.reads());
+    assert_eq!(pair.events().len(), 1, "the hub works on one request at a time");
+    let now = pair.now;
+    pair.session.subscribed(now, vec![Outcome::Live(position(0)), Outcome::Live(position(0))], Vec::new());
+    assert!(pair.session.reads());
+    assert_eq!(pair.events().len(), 1);
+}
+
+#[test]
+fn subscriptions_past_the_limit_are_refused_and_the_others_stay() {
+    let mut pair = Pair::with(SessionConfig { subscriptions: 1, ..SessionConfig::default() }, Offer::default());
+    pair.send(SUBSCRIBE);
+    let now = pair.now;
+    pair.session.subscribed(now, vec![Outcome::Live(position(0))], Vec::new());
+    pair.pump();
+    let entries = &pair.received.last().expect("an update")["p"]["topics"];
+    assert_eq!((entries[0].get_str("status"), entries[2].get_str("code")), (Some("live"), Some("TOO_MANY_SUBSCRIPTIONS")));
+}
+
+#[test]
+fn bad_input_is_answered_and_the_connection_stays() {
+    let mut pair = Pair::ready();
+    for text in
+        ["garbage", "[1]", r#"{"v":3,"t":"a"}"#, r#"{"v":2}"#, r#"{"v":2,"c":"WSE","t":"nope"}"#, r#"{"v":2,"c":"WSE","t":"batch"}"#]
+    {
+        pair.send(text);
+    }
+    pair.send(r#"{"v":2,"c":"WSE","t":"subscription","p":{"action":"subscribe","topics":[]}}"#).send(HELLO);
+    let now = pair.now;
+    pair.session.handle_binary(now, b"M:\x80");
+    pair.pump();
+    let expected = ["INVALID_JSON", "INVALID_JSON", "UNSUPPORTED_VERSION", "INVALID_MESSAGE", "UNKNOWN_TYPE", "NOT_IMPLEMENTED"];
+    assert_eq!(pair.error_codes()[..6], expected);
+    assert_eq!(pair.error_codes()[6..], ["NO_TOPICS", "UNEXPECTED_MESSAGE", "UNSUPPORTED_FORMAT"]);
+    assert_eq!(pair.closed, None);
+}
+
+#[test]
+fn a_full_handler_queue_stops_the_reading_and_the_idle_clock() {
+    let config = SessionConfig { handler_queue: 2, ..SessionConfig::default() };
+    let mut pair = Pair::with(config, Offer::default());
+    pair.send(r#"{"v":2,"t":"x"}"#).send(r#"{"v":2,"t":"x"}"#);
+    assert!(!pair.session.reads());
+    pair.advance(3600);
+    assert_eq!(pair.closed, None, "its silence is our doing");
+    let now = pair.now;
+    pair.session.handled(now, 1);
+    assert!(pair.session.reads());
+    pair.advance(91);
+    assert_eq!(pair.closed, Some(Some(CloseCode::IDLE_TIMEOUT)));
+}
+
+#[test]
+fn a_peer_that_reads_too_slowly_is_told_and_closed_and_memory_stays_bounded() {
+    let config = SessionConfig { outbound_bytes: 1000, ..SessionConfig::default() };
+    let mut pair = Pair::with(config, Offer::default());
+    pair.pump();
+    let (now, frame) = (pair.now, Prepared::text(&[b'x'; 300]));
+    for _ in 0..10 {
+        pair.session.deliver(now, frame.clone());
+        assert!(pair.session.waiting_bytes() <= 1000);
+    }
+    pair.received.clear();
+    pair.pump();
+    assert_eq!((pair.error_codes(), pair.closed), (vec!["SLOW_CONSUMER"], Some(Some(CloseCode::SLOW_CONSUMER))));
+}
+
+#[test]
+fn a_quiet_connection_is_pinged_and_a_silent_peer_is_closed() {
+    let mut pair = Pair::ready();
+    pair.advance(31);
+    assert_eq!(pair.kinds(), ["ping", "ping"]);
+    pair.send(r#"{"v":2,"c":"WSE","t":"ping","p":{"at":5}}"#);
+    assert_eq!(pair.received[2]["p"].get_u64("at"), Some(5));
+    pair.advance(60);
+    assert_eq!(pair.closed, None);
+    pair.advance(31);
+    assert_eq!(pair.closed, Some(Some(CloseCode::IDLE_TIMEOUT)));
+}
+
+#[test]
+fn a_hello_that_never_comes_ends_in_4003() {
+    let mut pair = Pair::new(Offer { hello_promised: true, ..Offer::default() });
+    pair.send("garbage").advance(10);
+    assert_eq!((pair.error_codes(), pair.closed), (vec!["INVALID_JSON", "HANDSHAKE_TIMEOUT"], Some(Some(CloseCode::HANDSHAKE_TIMEOUT))));
+}
+
+#[test]
+fn the_end_is_told_once_whoever_closes() {
+    let mut pair = Pair::ready();
+    let now = pair.now;
+    pair.session.close(now, CloseCode::RESTART, "restart");
+    pair.session.handle_close(now, Some(CloseCode::NORMAL), "");
+    pair.session.handle_lost(now, None, "gone");
+    let ends = pair.events();
+    assert!(matches!(&ends[..], [Event::Closed { code: CloseCode::RESTART, opened: true, .. }]), "{ends:?}");
+    assert!(pair.session.is_closed());
+}
+
+#[test]
+fn a_peer_that_asks_and_never_reads_is_read_no_further() {
+    let mut pair = Pair::with(SessionConfig { outbound_bytes: 1000, ..SessionConfig::default() }, Offer::default());
+    let now = pair.now;
+    let mut sent = 0;
+    while pair.session.reads() {
+        pair.session.handle_text(now, &mut br#"{"v":2,"c":"WSE","t":"ping"}"#.to_vec());
+        sent += 1;
+        assert!(sent < 100);
+    }
+    assert!(pair.session.waiting_bytes() < 1100);
+}

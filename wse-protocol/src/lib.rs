@@ -1,0 +1,40 @@
+//! The WSE wire protocol, version 2: envelope, messages, JSON codec, frames, error and close codes, limits.
+//!
+//! It is not a connection: it reads no socket, clock or randomness. Bytes and values come in, bytes and values go out.
+//!
+//! ```text
+//! text frame -> envelope::decode -> Envelope -> messages::ClientMessage::decode -> one message kind
+//! Publication + Position -> encode::topic_message -> text of a frame
+//! messages::ServerMessage::encode ----------------> text of a frame
+//! ```
+//!
+//! ```
+//! use wse_protocol::{envelope, messages::ClientMessage};
+//!
+//! let text = br#"{"v":2,"c":"WSE","t":"subscription","p":{"action":"subscribe","topics":["prices"]}}"#;
+//! let envelope = envelope::decode(&mut text.to_vec(), 64).unwrap();
+//! assert!(matches!(ClientMessage::decode(envelope), Ok(ClientMessage::Subscription(_))));
+//! ```
+//!
+//! The rules `[P-n]` are in `docs/PROTOCOL.md`.
+pub mod encode;
+pub mod envelope;
+mod error;
+pub mod frame;
+pub mod generated;
+pub mod messages;
+mod position;
+mod priority;
+mod publication;
+mod time;
+mod topic;
+
+pub use error::WireError;
+pub use generated::codes::{CloseCode, ErrorCode};
+pub use generated::defaults;
+pub use position::{Epoch, MAX_INTEGER, Position, Seq};
+pub use priority::Priority;
+pub use publication::Publication;
+pub use simd_json::{OwnedValue as Value, prelude};
+pub use time::UnixMillis;
+pub use topic::Topic;

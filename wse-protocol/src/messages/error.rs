@@ -1,0 +1,31 @@
+//! `error` ([P-27]): what went wrong, whose fault it is by its code, and what to do by its sentence.
+use crate::{WireError, encode};
+use serde::{Deserialize, Serialize};
+
+/// An error as a client gets it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorMessage {
+    /// The stable code.
+    pub code: String,
+    /// One sentence.
+    pub message: String,
+    /// The topic, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+}
+
+impl ErrorMessage {
+    /// `t` on the wire.
+    pub const KIND: &'static str = "error";
+
+    /// Appends the text of the frame.
+    pub fn encode(&self, out: &mut Vec<u8>, cid: Option<&str>) {
+        encode::protocol_message(out, Self::KIND, cid, self);
+    }
+}
+
+impl From<&WireError> for ErrorMessage {
+    fn from(error: &WireError) -> Self {
+        Self { code: error.code.as_str().into(), message: error.message.clone(), topic: None }
+    }
+}

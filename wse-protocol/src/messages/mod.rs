@@ -1,0 +1,71 @@
+//! The messages of category `WSE`: one file for each pair, each kind with its fields, `KIND` and decoding or encoding.
+mod client_hello;
+mod error;
+mod ping;
+mod reply;
+mod server_hello;
+mod subscription;
+mod subscription_update;
+
+pub use client_hello::ClientHello;
+pub use error::ErrorMessage;
+pub use ping::{Ping, Pong};
+pub use reply::Reply;
+pub use server_hello::{ServerHello, ServerReady};
+pub use subscription::{Action, Subscription};
+pub use subscription_update::{Status, SubscriptionUpdate, TopicStatus};
+
+use crate::{ErrorCode, Value, WireError, envelope::Category, envelope::Envelope};
+use serde::de::DeserializeOwned;
+
+/// Reserved kinds ([P-15]): refused with `NOT_IMPLEMENTED`.
+pub const RESERVED: [&str; 8] = ["batch", "beacon", "skip", "snapshot_request", "presence", "token_refresh", "key_request", "outbox_ack"];
+
+/// What a client may send.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ClientMessage {
+    /// The first frame.
+    Hello(ClientHello),
+    /// Subscribe or unsubscribe.
+    Subscription(Subscription),
+    /// Asks for a `Pong`.
+    Ping(Ping),
+    /// Answers a `Ping`.
+    Pong,
+    /// An application message for a handler ([P-30]).
+    Event(Box<Envelope>),
+}
+
+impl ClientMessage {
+    /// Sorts a decoded envelope into its kind.
+    ///
+    /// # Errors
+    /// `INVALID_MESSAGE`, `UNKNOWN_TYPE`, `NOT_IMPLEMENTED`, `NO_TOPICS`, with the message's reference.
+    pub fn decode(mut envelope: Envelope) -> Result<Self, WireError> {
+        let reference = envelope.reference();
+        match envelope.category {
+            Category::Update => return Ok(Self::Event(Box::new(envelope))),
+            Category::Snapshot => return Err(WireError::new(ErrorCode::InvalidMessage, "category S is the server's").answering(reference)),
+            Category::Protocol => {}
+        }
+        let payload = std::mem::take(&mut envelope.payload);
+        Self::decode_protocol(&envelope.event_type, payload, envelope.cid).map_err(|e| e.answering(reference))
+    }
+
+    fn decode_protocol(kind: &str, payload: Value, cid: Option<Box<str>>) -> Result<Self, WireError> {
+        match kind {
+            ClientHello::KIND => ClientHello::decode(payload).map(Self::Hello),
+            Subscription::KIND => Subscription::decode(payload, cid).map(Self::Subscription),
+            Ping::KIND => Ping::decode(payload).map(Self::Ping),
+            Pong::KIND => Ok(Self::Pong),
+            _ if RESERVED.contains(&kind) => Err(WireError::new(ErrorCode::NotImplemented, format!("{kind} is reserved by the protocol"))),
+            _ => Err(WireError::new(ErrorCode::UnknownType, format!("there is no protocol message {:?}", kind.get(..40).unwrap_or(kind)))),
+        }
+    }
+}
+
+/// A payload as its fields; the sentence of a failure names the message.
+fn fields<T: DeserializeOwned>(kind: &str, payload: Value) -> Result<T, WireError> {
+    simd_json::serde::from_owned_value(payload).map_err(|e| WireError::new(ErrorCode::InvalidMessage, format!("{kind}: {e}")))
+}

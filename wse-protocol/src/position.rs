@@ -1,0 +1,75 @@
+//! Where a message stands in its topic's log: epoch and sequence number.
+use serde::{Deserialize, Serialize, de};
+use std::sync::Arc;
+
+/// The largest integer that a header may hold: 2^53 - 1 ([P-11]).
+pub const MAX_INTEGER: u64 = (1 << 53) - 1;
+
+/// The life of one topic's log; random, compared for equality only. 1 to 64 bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct Epoch(Arc<str>);
+
+impl Epoch {
+    /// Parses an epoch; `None` if it is empty or longer than 64 bytes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        (1..=64).contains(&text.len()).then(|| Self(text.into()))
+    }
+
+    /// The epoch as it stands on the wire.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Epoch {
+    fn deserialize<D: de::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(input)?;
+        Self::parse(&text).ok_or_else(|| de::Error::custom("an epoch is a string of 1 to 64 bytes"))
+    }
+}
+
+/// A sequence number within an epoch: 1 for the first message, 0 for "before the first".
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Seq(u64);
+
+impl Seq {
+    /// Before the first message.
+    pub const ZERO: Self = Self(0);
+
+    /// Parses a number; `None` above 2^53 - 1.
+    #[must_use]
+    pub const fn new(number: u64) -> Option<Self> {
+        if number <= MAX_INTEGER { Some(Self(number)) } else { None }
+    }
+
+    /// The number on the wire.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The next one; saturates at 2^53 - 1, which no log reaches.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        if self.0 < MAX_INTEGER { Self(self.0 + 1) } else { self }
+    }
+}
+
+impl<'de> Deserialize<'de> for Seq {
+    fn deserialize<D: de::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let number = u64::deserialize(input)?;
+        Self::new(number).ok_or_else(|| de::Error::custom("an integer is at most 2^53-1"))
+    }
+}
+
+/// A place in a topic's log.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Position {
+    /// The log's epoch.
+    #[serde(rename = "e")]
+    pub epoch: Epoch,
+    /// The sequence number within it.
+    pub seq: Seq,
+}

@@ -1,0 +1,30 @@
+//! What a publisher hands to the bus: the content of a topic message, without its position.
+use crate::{Priority, UnixMillis};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// A message of a topic before the bus gave it a position; cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    /// Message id, 1 to 64 bytes: a UUID v7, or what the publisher chose.
+    pub id: Arc<str>,
+    /// The event type: `t` on the wire, 1 to 256 bytes.
+    pub event_type: Arc<str>,
+    /// When it was published.
+    pub ts: UnixMillis,
+    /// The key of the thing it is about: `k`, 1 to 256 bytes.
+    pub key: Option<Arc<str>>,
+    /// Its priority.
+    pub priority: Priority,
+    /// The payload: the bytes of one JSON value, opaque from here on ([P-35]).
+    pub payload: Bytes,
+}
+
+impl Publication {
+    /// Bytes that it holds, about: what bounds of logs and queues count.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        const FIXED: usize = 96;
+        FIXED + self.payload.len() + self.id.len() + self.event_type.len() + self.key.as_ref().map_or(0, |k| k.len())
+    }
+}

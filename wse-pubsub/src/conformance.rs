@@ -1,0 +1,331 @@
+//! What every bus must do, as a suite that each one runs: [`conformance_suite!`](crate::conformance_suite) makes the tests.
+use crate::{Bus, BusError, BusEvent, Entry, EventReceiver, History, HistoryGap};
+use bytes::Bytes;
+use std::{sync::Arc, time::Duration};
+use tokio::time::{sleep, timeout};
+use wse_core::log::LogLimits;
+use wse_protocol::{Position, Priority, Publication, Seq, Topic, UnixMillis};
+
+/// What a case asks of the bus that it runs on.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup {
+    /// What each log holds.
+    pub history: LogLimits,
+    /// What may wait for the hub.
+    pub handover_bytes: usize,
+}
+
+/// Makes the bus under test. The test owns it; it must be empty.
+#[async_trait::async_trait]
+pub trait Factory: Sync {
+    /// A new bus and its events.
+    async fn make(&self, setup: Setup) -> (Arc<dyn Bus>, EventReceiver);
+
+    /// Whether the hub of this process is the only place where messages can wait, so that `publish` waits for it.
+    fn publish_waits_for_hub(&self) -> bool;
+}
+
+/// Makes one test per case in a module: `conformance_suite!(memory, Factory)`, in a crate that has tokio's `macros` and
+/// `rt-multi-thread`. The expression is evaluated for each case.
+#[macro_export]
+macro_rules! conformance_suite {
+    ($module:ident, $factory:expr) => {
+        $crate::conformance_suite!(@ $module, $factory,
+            concurrent_publishers_get_one_order,
+            events_begin_after_the_position_that_subscribe_returned,
+            a_subscribe_amid_publishes_misses_none,
+            no_events_without_interest,
+            interest_is_counted,
+            a_retry_key_stores_once,
+            history_answers_since_limit_and_gaps,
+            an_aged_entry_is_a_gap,
+            a_full_handover_loses_nothing,
+            every_field_of_a_message_arrives,
+            closing_ends_calls_and_events);
+    };
+    (@ $module:ident, $factory:expr, $($case:ident),*) => {
+        mod $module {
+            #[allow(unused_imports)]
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    $crate::conformance::within_a_minute($crate::conformance::$case(&$factory)).await;
+                }
+            )*
+        }
+    };
+}
+
+/// Runs a case; panics after 60 s.
+pub async fn within_a_minute(case: impl Future<Output = ()>) {
+    timeout(Duration::from_secs(60), case).await.expect("the case ends within a minute");
+}
+
+fn roomy() -> Setup {
+    Setup { history: LogLimits::default(), handover_bytes: 1 << 22 }
+}
+
+/// A topic by name.
+#[must_use]
+pub fn topic(name: &str) -> Topic {
+    Topic::parse(name).expect("a valid name")
+}
+
+/// A small publication with this id.
+#[must_use]
+pub fn publication(id: &str) -> Publication {
+    let (id, event_type, payload) = (id.into(), "price".into(), Bytes::from_static(br#"{"x":1}"#));
+    Publication { id, event_type, ts: UnixMillis(1), key: None, priority: Priority::Normal, payload }
+}
+
+/// The next `count` events; panics if they take longer than 20 s or the bus closes.
+pub async fn events(receiver: &mut EventReceiver, count: usize) -> Vec<BusEvent> {
+    let mut out = Vec::new();
+    while out.len() < count {
+        let max = count - out.len();
+        let waiting = timeout(Duration::from_secs(20), receiver.recv_many(&mut out, max)).await;
+        let have = out.len();
+        assert_ne!(waiting.unwrap_or_else(|_| panic!("only {have} of {count} events came")), 0, "the bus closed");
+    }
+    out
+}
+
+/// The next `count` events, which must all be entries.
+pub async fn entries(receiver: &mut EventReceiver, count: usize) -> Vec<Entry> {
+    let entry = |event| match event {
+        BusEvent::Entry(entry) => entry,
+        reset @ BusEvent::Reset { .. } => panic!("not an entry: {reset:?}"),
+    };
+    events(receiver, count).await.into_iter().map(entry).collect()
+}
+
+async fn silent(receiver: &mut EventReceiver) {
+    let mut out = Vec::new();
+    let waiting = timeout(Duration::from_millis(200), receiver.recv_many(&mut out, 1)).await;
+    assert!(waiting.is_err(), "nothing is to come, but {out:?} came");
+}
+
+fn assert_follows(entries: &[Entry], position: &Position) {
+    let mut last = position.clone();
+    for entry in entries {
+        last.seq = last.seq.next();
+        assert_eq!(entry.position, last, "contiguous and ascending");
+    }
+}
+
+fn after(position: &Position, more: u64) -> Position {
+    Position { epoch: position.epoch.clone(), seq: Seq::new(position.seq.number() + more).expect("small") }
+}
+
+async fn publish_many(bus: &Arc<dyn Bus>, topic: &Topic, prefix: &str, count: usize) {
+    for number in 0..count {
+        bus.publish(topic, publication(&format!("{prefix}-{number}")), None).await.expect("published");
+    }
+}
+
+/// Eight publishers at once: positions are contiguous, events come in their order, each publisher's own order is kept.
+pub async fn concurrent_publishers_get_one_order(factory: &dyn Factory) {
+    const EACH: usize = 100;
+    let (bus, mut receiver) = factory.make(roomy()).await;
+    let topic = topic("t");
+    let start = bus.subscribe(&topic).await.expect("subscribed");
+    let publishers: Vec<_> = (0..8)
+        .map(|number| {
+            let (bus, topic) = (bus.clone(), topic.clone());
+            tokio::spawn(async move { publish_many(&bus, &topic, &number.to_string(), EACH).await })
+        })
+        .collect();
+    let got = entries(&mut receiver, 8 * EACH).await;
+    assert_follows(&got, &start);
+    for (number, publisher) in publishers.into_iter().enumerate() {
+        publisher.await.expect("no panic");
+        let prefix = format!("{number}-");
+        let own: Vec<_> = got.iter().filter_map(|entry| entry.publication.id.strip_prefix(&prefix)).collect();
+        assert_eq!(own, (0..EACH).map(|number| number.to_string()).collect::<Vec<_>>());
+    }
+}
+
+/// Messages before the subscribe are in the position, those after it are events.
+pub async fn events_begin_after_the_position_that_subscribe_returned(factory: &dyn Factory) {
+    let (bus, mut receiver) = factory.make(roomy()).await;
+    let topic = topic("t");
+    publish_many(&bus, &topic, "before", 3).await;
+    let start = bus.subscribe(&topic).await.expect("subscribed");
+    assert_eq!(start.seq.number(), 3);
+    let receipt = bus.publish(&topic, publication("after"), None).await.expect("published");
+    assert_eq!(receipt.position, after(&start, 1));
+    let got = entries(&mut receiver, 1).await;
+    assert_eq!((&*got[0].publication.id, &got[0].position), ("after", &receipt.position));
+    silent(&mut receiver).await;
+}
+
+/// A subscribe while others publish: the first event is the one right after its position.
+pub async fn a_subscribe_amid_publishes_misses_none(factory: &dyn Factory) {
+    const COUNT: usize = 300;
+    let (bus, mut receiver) = factory.make(roomy()).await;
+    let topic = topic("t");
+    let publisher = {
+        let (bus, topic) = (bus.clone(), topic.clone());
+        tokio::spawn(async move {
+            for number in 0..COUNT {
+                bus.publish(&topic, publication(&number.to_string()), None).await.expect("published");
+                sleep(Duration::from_micros(100)).await;
+            }
+        })
+    };
+    sleep(Duration::from_millis(10)).await;
+    let start = bus.subscribe(&topic).await.expect("subscribed");
+    let missing = COUNT - usize::try_from(start.seq.number()).expect("small");
+    assert_follows(&entries(&mut receiver, missing).await, &start);
+    publisher.await.expect("no panic");
+}
+
+/// A topic nobody asked for is stored and not delivered.
+pub async fn no_events_without_interest(factory: &dyn Factory) {
+    let (bus, mut receiver) = factory.make(roomy()).await;
+    bus.subscribe(&topic("wanted")).await.expect("subscribed");
+    let other = bus.publish(&topic("other"), publication("o"), None).await.expect("published");
+    bus.publish(&topic("wanted"), publication("w"), None).await.expect("published");
+    assert_eq!(entries(&mut receiver, 1).await[0].topic, topic("wanted"));
+    silent(&mut receiver).await;
+    let since = Position { seq: Seq::ZERO, ..other.position };
+    let stored = bus.history(&topic("other"), &since, 10).await.expect("read");
+    assert!(matches!(stored, History::Entries { entries, .. } if entries.len() == 1));
+    assert_eq!(bus.health().topics, 1);
+}
+
+/// Events end with the last `unsubscribe` and begin again with the next `subscribe`.
+pub async fn interest_is_counted(factory: &dyn Factory) {
+    let (bus, mut receiver) = factory.make(roomy()).await;
+    let topic = topic("t");
+    bus.subscribe(&topic).await.expect("subscribed");
+    bus.subscribe(&topic).await.expect("subscribed");
+    bus.unsubscribe(&topic);
+    bus.publish(&topic, publication("one left"), None).await.expect("published");
+    assert_eq!(&*entries(&mut receiver, 1).await[0].publication.id, "one left");
+    bus.unsubscribe(&topic);
+    bus.publish(&topic, publication("none left"), None).await.expect("published");
+    silent(&mut receiver).await;
+    assert_eq!(bus.health().topics, 0);
+    assert_eq!(bus.subscribe(&topic).await.expect("subscribed").seq.number(), 2);
+    bus.publish(&topic, publication("back"), None).await.expect("published");
+    assert_eq!(&*entries(&mut receiver, 1).await[0].publication.id, "back");
+}
+
+/// A second publish with the same key gets the first receipt and stores nothing; another topic's key is another key.
+pub async fn a_retry_key_stores_once(factory: &dyn Factory) {
+    let (bus, mut receiver) = factory.make(roomy()).await;
+    let topic = topic("t");
+    bus.subscribe(&topic).await.expect("subscribed");
+    let first = bus.publish(&topic, publication("first"), Some("k")).await.expect("published");
+    let again = bus.publish(&topic, publication("second"), Some("k")).await.expect("published");
+    assert_eq!((again, &*first.id), (first.clone(), "first"));
+    bus.publish(&self::topic("u"), publication("elsewhere"), Some("k")).await.expect("published");
+    let other = bus.publish(&topic, publication("third"), Some("other")).await.expect("published");
+    assert_eq!(other.position, after(&first.position, 1));
+    let ids: Vec<_> = entries(&mut receiver, 2).await.iter().map(|entry| entry.publication.id.to_string()).collect();
+    assert_eq!(ids, ["first", "third"]);
+    silent(&mut receiver).await;
+}
+
+/// `since`, `limit`, and each reason of a gap.
+pub async fn history_answers_since_limit_and_gaps(factory: &dyn Factory) {
+    // Redis trims whole nodes of about 100 entries: publish several, so that every bus has trimmed.
+    let history = LogLimits { messages: 10, ..LogLimits::default() };
+    let (bus, _receiver) = factory.make(Setup { history, ..roomy() }).await;
+    let topic = topic("t");
+    let start = bus.subscribe(&topic).await.expect("subscribed");
+    publish_many(&bus, &topic, "m", 500).await;
+    let read = async |since: &Position, limit| bus.history(&topic, since, limit).await.expect("read");
+    let History::Entries { entries, top } = read(&after(&start, 495), 3).await else { panic!("entries are held") };
+    assert_follows(&entries, &after(&start, 495));
+    assert_eq!((entries.len(), top.number(), &*entries[0].publication.id), (3, 500, "m-495"));
+    let reason = |history| match history {
+        History::Gap { top, reason } => (top.seq.number(), reason),
+        History::Entries { .. } => panic!("a gap is told"),
+    };
+    assert_eq!(reason(read(&start, 1000).await), (500, HistoryGap::Trimmed));
+    assert_eq!(reason(read(&after(&start, 501), 9).await), (500, HistoryGap::Fork));
+    let other = Position { epoch: wse_protocol::Epoch::parse("other").expect("valid"), seq: Seq::ZERO };
+    assert_eq!(reason(read(&other, 9).await), (500, HistoryGap::Epoch));
+    assert_eq!(read(&after(&start, 500), 9).await, History::Entries { entries: vec![], top });
+}
+
+/// What is older than the log's age is a gap, and the position is still known.
+pub async fn an_aged_entry_is_a_gap(factory: &dyn Factory) {
+    let history = LogLimits { age: Duration::from_millis(300), ..LogLimits::default() };
+    let (bus, _receiver) = factory.make(Setup { history, ..roomy() }).await;
+    let topic = topic("t");
+    let first = bus.publish(&topic, publication("old"), None).await.expect("published").position;
+    let since = Position { seq: Seq::ZERO, ..first.clone() };
+    assert!(matches!(bus.history(&topic, &since, 9).await.expect("read"), History::Entries { entries, .. } if entries.len() == 1));
+    sleep(Duration::from_millis(400)).await;
+    let gap = History::Gap { top: first.clone(), reason: HistoryGap::Trimmed };
+    assert_eq!(bus.history(&topic, &since, 9).await.expect("read"), gap);
+    assert_eq!(bus.publish(&topic, publication("new"), None).await.expect("published").position, after(&first, 1));
+}
+
+/// A hub that takes nothing: what waits is bounded, and when it takes again everything comes, in order.
+pub async fn a_full_handover_loses_nothing(factory: &dyn Factory) {
+    const COUNT: usize = 200;
+    let (bus, mut receiver) = factory.make(Setup { handover_bytes: 4096, ..roomy() }).await;
+    let topic = topic("t");
+    let start = bus.subscribe(&topic).await.expect("subscribed");
+    let publisher = {
+        let (bus, topic) = (bus.clone(), topic.clone());
+        tokio::spawn(async move { publish_many(&bus, &topic, "m", COUNT).await })
+    };
+    sleep(Duration::from_millis(500)).await;
+    let one = publication("m-199").cost();
+    assert!(receiver.backlog() >= 4096 && receiver.backlog() <= 4096 + one, "{} bytes wait", receiver.backlog());
+    assert_eq!(publisher.is_finished(), !factory.publish_waits_for_hub());
+    if factory.publish_waits_for_hub() {
+        assert!(bus.try_publish(&topic, &publication("no room"), None).is_none());
+        let unheard = bus.try_publish(&self::topic("u"), &publication("u"), None);
+        assert!(matches!(unheard, Some(Ok(_))), "a topic without interest needs no room");
+    }
+    assert_follows(&entries(&mut receiver, COUNT).await, &start);
+    publisher.await.expect("no panic");
+    silent(&mut receiver).await;
+}
+
+/// Id, type, key, priority, time and a large payload, as event and as history.
+pub async fn every_field_of_a_message_arrives(factory: &dyn Factory) {
+    let (bus, mut receiver) = factory.make(roomy()).await;
+    let topic = topic("{o}dd%:näme");
+    let start = bus.subscribe(&topic).await.expect("subscribed");
+    let sent = Publication {
+        id: "0196-x".into(),
+        event_type: "Größe".into(),
+        ts: UnixMillis(1_768_473_000_123),
+        key: Some("k 1".into()),
+        priority: Priority::Critical,
+        payload: Bytes::from(vec![b'\n'; 1 << 20]),
+    };
+    bus.publish(&topic, sent.clone(), None).await.expect("published");
+    let got = entries(&mut receiver, 1).await;
+    assert_eq!((&got[0].publication, &got[0].topic), (&sent, &topic));
+    let History::Entries { entries, .. } = bus.history(&topic, &start, 1).await.expect("read") else { panic!("held") };
+    assert_eq!(entries, got);
+}
+
+/// After `close`: what was handed over can still be taken, then the end; every call says `Closed`.
+pub async fn closing_ends_calls_and_events(factory: &dyn Factory) {
+    let (bus, mut receiver) = factory.make(roomy()).await;
+    let topic = topic("t");
+    let position = bus.subscribe(&topic).await.expect("subscribed");
+    bus.publish(&topic, publication("last"), None).await.expect("published");
+    while receiver.backlog() == 0 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    bus.close().await;
+    assert_eq!(entries(&mut receiver, 1).await.len(), 1);
+    assert_eq!(receiver.recv_many(&mut Vec::new(), 1).await, 0);
+    assert!(matches!(bus.publish(&topic, publication("x"), None).await, Err(BusError::Closed)));
+    assert!(matches!(bus.try_publish(&topic, &publication("x"), None), Some(Err(BusError::Closed))));
+    assert!(matches!(bus.subscribe(&topic).await, Err(BusError::Closed)));
+    assert!(matches!(bus.history(&topic, &position, 1).await, Err(BusError::Closed)));
+    assert!(!bus.health().up);
+    bus.close().await;
+}

@@ -1,0 +1,81 @@
+//! What can be set of a `MemoryBus`.
+use std::time::Duration;
+use wse_core::log::LogLimits;
+use wse_protocol::defaults;
+
+/// The bounds of a [`MemoryBus`](crate::MemoryBus).
+#[derive(Debug, Clone)]
+pub struct MemoryConfig {
+    pub(crate) history: LogLimits,
+    pub(crate) budget_bytes: usize,
+    pub(crate) meta_age: Duration,
+    pub(crate) topics: usize,
+    pub(crate) retry_age: Duration,
+    pub(crate) retry_keys: usize,
+    pub(crate) handover_bytes: usize,
+}
+
+impl Default for MemoryConfig {
+    fn default() -> Self {
+        Self {
+            history: LogLimits::default(),
+            budget_bytes: defaults::HISTORY_BUDGET_BYTES as usize,
+            meta_age: Duration::from_millis(defaults::META_AGE_MS),
+            topics: 100_000,
+            retry_age: Duration::from_millis(defaults::HISTORY_AGE_MS),
+            retry_keys: 65_536,
+            handover_bytes: defaults::HANDOVER_BYTES as usize,
+        }
+    }
+}
+
+impl MemoryConfig {
+    /// What each topic's log holds; default 16,384 messages, 16 MiB, 300 s.
+    #[must_use]
+    pub fn history(mut self, limits: LogLimits) -> Self {
+        self.history = limits;
+        self
+    }
+
+    /// Bytes that all logs hold together; default 256 MiB. Above it the largest log gives up its oldest entry first.
+    #[must_use]
+    pub fn budget_bytes(mut self, bytes: usize) -> Self {
+        self.budget_bytes = bytes;
+        self
+    }
+
+    /// How long an emptied, unused topic's epoch and number are remembered; default 24 h. Afterwards it begins anew.
+    #[must_use]
+    pub fn meta_age(mut self, age: Duration) -> Self {
+        self.meta_age = age;
+        self
+    }
+
+    /// Topics remembered; default 100,000. Above it the one that was unused longest is forgotten, never one with interest.
+    #[must_use]
+    pub fn topics(mut self, count: usize) -> Self {
+        self.topics = count;
+        self
+    }
+
+    /// How long a `retry_key` makes a publish the same message; default 300 s.
+    #[must_use]
+    pub fn retry_age(mut self, age: Duration) -> Self {
+        self.retry_age = age;
+        self
+    }
+
+    /// Retry keys remembered; default 65,536. Above it the oldest is forgotten.
+    #[must_use]
+    pub fn retry_keys(mut self, count: usize) -> Self {
+        self.retry_keys = count;
+        self
+    }
+
+    /// Bytes that wait for the hub before `publish` waits; default 4 MiB.
+    #[must_use]
+    pub fn handover_bytes(mut self, bytes: usize) -> Self {
+        self.handover_bytes = bytes;
+        self
+    }
+}

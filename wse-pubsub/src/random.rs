@@ -1,0 +1,12 @@
+//! Randomness of this crate: epochs, names and jitter.
+use wse_protocol::Epoch;
+
+/// 62 random bits.
+pub(crate) fn random_u64() -> u64 {
+    uuid::Uuid::new_v4().as_u64_pair().1 & (u64::MAX >> 2)
+}
+
+/// A new epoch: 16 hexadecimal digits.
+pub(crate) fn new_epoch() -> Epoch {
+    Epoch::parse(&format!("{:016x}", random_u64())).expect("16 digits are a valid epoch")
+}

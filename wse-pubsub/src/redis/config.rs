@@ -1,0 +1,101 @@
+//! What can be set of a `RedisBus`.
+use std::time::Duration;
+use wse_core::log::LogLimits;
+use wse_protocol::defaults;
+
+/// Where the server is, how long to wait for it, and what it keeps.
+#[derive(Clone)]
+pub struct RedisConfig {
+    pub(crate) url: String,
+    pub(crate) namespace: String,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) publish_timeout: Duration,
+    pub(crate) canary_interval: Duration,
+    pub(crate) history: LogLimits,
+    pub(crate) meta_age: Duration,
+    pub(crate) retry_age: Duration,
+    pub(crate) handover_bytes: usize,
+}
+
+impl RedisConfig {
+    /// The defaults, for the server at `url`: `redis://[user:password@]host[:port][/database]` or `unix:///path`.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            namespace: "wse".into(),
+            connect_timeout: Duration::from_secs(2),
+            publish_timeout: Duration::from_millis(defaults::PUBLISH_TIMEOUT_MS),
+            canary_interval: Duration::from_secs(5),
+            history: LogLimits::default(),
+            meta_age: Duration::from_millis(defaults::META_AGE_MS),
+            retry_age: Duration::from_millis(defaults::HISTORY_AGE_MS),
+            handover_bytes: defaults::HANDOVER_BYTES as usize,
+        }
+    }
+
+    /// What every key and channel begins with; default `wse`. Applications that share a server need different ones.
+    #[must_use]
+    pub fn namespace(mut self, prefix: impl Into<String>) -> Self {
+        self.namespace = prefix.into();
+        self
+    }
+
+    /// How long one attempt to connect may take; default 2 s.
+    #[must_use]
+    pub fn connect_timeout(mut self, time: Duration) -> Self {
+        self.connect_timeout = time;
+        self
+    }
+
+    /// How long a publish, subscribe or history read waits for the server; default 5 s.
+    #[must_use]
+    pub fn publish_timeout(mut self, time: Duration) -> Self {
+        self.publish_timeout = time;
+        self
+    }
+
+    /// How often the subscription connection is proved, and how long a proof may take; default 5 s, so a deaf one is noticed
+    /// within 10 s.
+    #[must_use]
+    pub fn canary_interval(mut self, time: Duration) -> Self {
+        self.canary_interval = time;
+        self
+    }
+
+    /// What each topic's log holds; default 16,384 messages, 16 MiB, 300 s. The count is kept to about a hundred, bytes and
+    /// age to 8 messages; reads trim too. There is no bound over all topics: set the server's `maxmemory` for that.
+    #[must_use]
+    pub fn history(mut self, limits: LogLimits) -> Self {
+        self.history = limits;
+        self
+    }
+
+    /// How long a topic's epoch and number are remembered after its last use; default 24 h.
+    #[must_use]
+    pub fn meta_age(mut self, age: Duration) -> Self {
+        self.meta_age = age;
+        self
+    }
+
+    /// How long a `retry_key` makes a publish the same message; default 300 s. Each costs the server one small key.
+    #[must_use]
+    pub fn retry_age(mut self, age: Duration) -> Self {
+        self.retry_age = age;
+        self
+    }
+
+    /// Bytes that wait for the hub before messages are left in the server's log and read later; default 4 MiB.
+    #[must_use]
+    pub fn handover_bytes(mut self, bytes: usize) -> Self {
+        self.handover_bytes = bytes;
+        self
+    }
+}
+
+impl std::fmt::Debug for RedisConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let url = super::address::redacted(&self.url);
+        f.debug_struct("RedisConfig").field("url", &url).field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}

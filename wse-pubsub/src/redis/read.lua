@@ -1,0 +1,34 @@
+-- Reads a topic: epoch, top, first seq that can be had, and the entries after `since` if they follow it without a hole.
+local meta, log = KEYS[1], KEYS[2]
+local fence, fresh, age, meta_age = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local bytes, epoch, since = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
+local limit, reply_bytes = tonumber(ARGV[8]), tonumber(ARGV[9])
+
+local topic = open(meta, log, fence, fresh)
+redis.call('PEXPIRE', meta, meta_age)
+trim(log, topic.bytes, now_ms(), age, bytes)
+
+local function range(from, count)
+  return redis.call('XRANGE', log, topic.gen .. '-' .. int(from), '+', 'COUNT', count)
+end
+
+local function seq_of(entry) return tonumber(string.match(entry[1], '-(%d+)$')) end
+
+local same = epoch == topic.epoch and since <= topic.seq
+local oldest = range(same and since + 1 or 0, 1)[1]
+local first = oldest and seq_of(oldest) or topic.seq + 1
+if epoch == topic.epoch and since > topic.seq then first = topic.seq + 1 end
+local entries, size = {}, 0
+if same and first == since + 1 then
+  local next = first
+  while #entries < limit and size < reply_bytes do
+    local run = range(next, math.min(16, limit - #entries))
+    if #run == 0 then break end
+    for _, entry in ipairs(run) do
+      entries[#entries + 1] = { seq_of(entry), entry[2][6] }
+      size = size + #entry[2][6]
+    end
+    next = seq_of(run[#run]) + 1
+  end
+end
+return { topic.epoch, topic.seq, first, entries }

@@ -1,0 +1,106 @@
+//! A publication as bytes: what the stream stores and the bell carries.
+//!
+//! `1, len u16, id, len u16, type, len u16, key (len 0xffff: none), priority u8, ts u64, payload`, big-endian.
+use bytes::{Buf, Bytes};
+use std::sync::Arc;
+use wse_protocol::{Epoch, Position, Priority, Publication, Seq, UnixMillis};
+
+const VERSION: u8 = 1;
+const NO_KEY: u16 = u16::MAX;
+
+/// Writes a publication. The id stands first: a script compares it.
+pub(crate) fn encode(publication: &Publication) -> Vec<u8> {
+    let mut out = Vec::with_capacity(publication.cost());
+    out.push(VERSION);
+    write_text(&mut out, &publication.id);
+    write_text(&mut out, &publication.event_type);
+    match &publication.key {
+        Some(key) => write_text(&mut out, key),
+        None => out.extend(NO_KEY.to_be_bytes()),
+    }
+    out.push(publication.priority.number());
+    out.extend(publication.ts.0.to_be_bytes());
+    out.extend_from_slice(&publication.payload);
+    out
+}
+
+/// Reads what `encode` wrote; `None` if it is something else.
+pub(crate) fn decode(mut record: Bytes) -> Option<Publication> {
+    (record.try_get_u8().ok()? == VERSION).then_some(())?;
+    let id = read_text(&mut record)??;
+    let event_type = read_text(&mut record)??;
+    let key = read_text(&mut record)?;
+    let priority = Priority::try_from(record.try_get_u8().ok()?).ok()?;
+    let ts = UnixMillis(record.try_get_u64().ok()?);
+    Some(Publication { id, event_type, ts, key, priority, payload: record })
+}
+
+/// Reads what the script publishes: `<epoch> <seq> <record>`.
+pub(crate) fn decode_bell(mut bell: Bytes) -> Option<(Position, Publication)> {
+    let epoch = read_word(&mut bell)?;
+    let seq = read_word(&mut bell)?;
+    let position = Position { epoch: Epoch::parse(&epoch)?, seq: Seq::new(seq.parse().ok()?)? };
+    Some((position, decode(bell)?))
+}
+
+/// Reads what the script answers: `<epoch> <seq> <id>`.
+pub(crate) fn decode_receipt(text: &str) -> Option<crate::Receipt> {
+    let mut words = text.splitn(3, ' ');
+    let epoch = Epoch::parse(words.next()?)?;
+    let seq = Seq::new(words.next()?.parse().ok()?)?;
+    Some(crate::Receipt { id: words.next()?.into(), position: Position { epoch, seq } })
+}
+
+fn write_text(out: &mut Vec<u8>, text: &str) {
+    // Wire limits (256 bytes) are far below; a longer one is clipped rather than written wrongly.
+    let most = text.len().min(usize::from(NO_KEY - 1));
+    let end = (0..=most).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+    out.extend((end as u16).to_be_bytes());
+    out.extend_from_slice(&text.as_bytes()[..end]);
+}
+
+/// The outer `None` is a fault, the inner one an absent text.
+fn read_text(record: &mut Bytes) -> Option<Option<Arc<str>>> {
+    let length = record.try_get_u16().ok()?;
+    if length == NO_KEY {
+        return Some(None);
+    }
+    let length = usize::from(length);
+    (record.len() >= length).then_some(())?;
+    Some(Some(std::str::from_utf8(&record.split_to(length)).ok()?.into()))
+}
+
+fn read_word(bell: &mut Bytes) -> Option<String> {
+    let end = bell.iter().take(80).position(|byte| *byte == b' ')?;
+    let word = String::from_utf8(bell.split_to(end).to_vec()).ok()?;
+    bell.advance(1);
+    Some(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_decodes_to_the_same(
+            id in "\\PC{1,64}", event_type in "\\PC{1,64}", key in proptest::option::of("\\PC{0,64}"),
+            ts: u64, payload: Vec<u8>,
+        ) {
+            let key = key.map(Arc::from);
+            let (id, event_type, payload) = (id.into(), event_type.into(), payload.into());
+            let publication = Publication { id, event_type, ts: UnixMillis(ts), key, priority: Priority::High, payload };
+            let record = encode(&publication);
+            prop_assert_eq!(decode(record.clone().into()), Some(publication.clone()));
+            let bell = [b"e1 42 ".as_slice(), &record].concat();
+            let (position, rung) = decode_bell(bell.into()).expect("valid");
+            prop_assert_eq!((position.epoch.as_str(), position.seq.number(), rung), ("e1", 42, publication));
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            let _ = (decode(bytes.clone().into()), decode_bell(bytes.into()));
+        }
+    }
+}

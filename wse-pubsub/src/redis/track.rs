@@ -1,0 +1,263 @@
+//! One topic with interest: which entry comes next, and whether the log must be read for it. Pure.
+use super::reader::Read;
+use crate::{BusEvent, Entry, HistoryGap};
+use std::collections::VecDeque;
+use wse_protocol::{Position, Seq, Topic};
+
+/// Bytes of messages per topic that are kept while the log is read; what is above is read again.
+const AHEAD_BYTES: usize = 256 * 1024;
+
+/// What has been handed over of a topic, and what was rung while the log is being read.
+#[derive(Debug, Default)]
+pub(crate) struct Track {
+    /// Subscribes without their unsubscribe.
+    pub(crate) interest: usize,
+    /// Whether the server has confirmed the subscription on the present connection.
+    pub(crate) listening: bool,
+    /// The last entry handed over; `None` until the first subscribe has read it.
+    position: Option<Position>,
+    /// Whether somebody reads the log, or is about to.
+    filling: bool,
+    /// Rung meanwhile, in order.
+    ahead: VecDeque<Entry>,
+    ahead_bytes: usize,
+    /// Something may have been missed since the read began.
+    missed: bool,
+}
+
+/// What to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Nothing.
+    Rest,
+    /// Read the log after `position` and call `handle_read`.
+    Read,
+}
+
+impl Track {
+    /// The last entry handed over.
+    pub(crate) fn position(&self) -> Option<&Position> {
+        self.position.as_ref()
+    }
+
+    /// The first subscribe has read where the topic stands: entries after it are wanted.
+    pub(crate) fn establish(&mut self, position: Position, out: &mut Vec<BusEvent>) -> Step {
+        self.position = Some(position);
+        self.settle(out)
+    }
+
+    /// The topic was rung. Without `room` the message is left in the log.
+    pub(crate) fn handle_bell(&mut self, entry: Entry, room: bool, out: &mut Vec<BusEvent>) -> Step {
+        let Some(position) = self.position.as_mut().filter(|_| !self.filling) else {
+            self.keep(entry);
+            return Step::Rest;
+        };
+        let same = entry.position.epoch == position.epoch;
+        if same && entry.position.seq <= position.seq {
+            return Step::Rest;
+        }
+        if same && room && entry.position.seq == position.seq.next() {
+            position.seq = entry.position.seq;
+            out.push(BusEvent::Entry(entry));
+            return Step::Rest;
+        }
+        self.keep(entry);
+        self.suspect()
+    }
+
+    /// Something may have been missed: the log must be read.
+    pub(crate) fn suspect(&mut self) -> Step {
+        self.missed = true;
+        if self.position.is_none() || self.filling {
+            return Step::Rest;
+        }
+        self.filling = true;
+        Step::Read
+    }
+
+    /// About to read after `position`: what is missed from here on needs another read.
+    pub(crate) fn begin_read(&mut self) -> Option<Position> {
+        self.missed = false;
+        self.position.clone()
+    }
+
+    /// The log was read after `since`.
+    pub(crate) fn handle_read(&mut self, topic: &Topic, since: &Position, read: Read, out: &mut Vec<BusEvent>) -> Step {
+        self.filling = false;
+        let Some(position) = self.position.as_mut() else { return Step::Rest };
+        if position != since {
+            return self.suspect();
+        }
+        if let Some(reason) = read.gap(since) {
+            *position = read.resume_at();
+            out.push(BusEvent::Reset { topic: topic.clone(), position: position.clone(), reason });
+        }
+        for (seq, publication) in read.entries {
+            if seq == position.seq.next() {
+                position.seq = seq;
+                out.push(BusEvent::Entry(Entry { topic: topic.clone(), position: position.clone(), publication }));
+            }
+        }
+        if position.seq < read.top.seq {
+            return self.suspect();
+        }
+        self.settle(out)
+    }
+
+    /// Hands over what was rung and follows; the rest needs a read.
+    fn settle(&mut self, out: &mut Vec<BusEvent>) -> Step {
+        let Some(position) = self.position.as_mut() else { return Step::Rest };
+        self.ahead_bytes = 0;
+        for entry in self.ahead.drain(..) {
+            let same = entry.position.epoch == position.epoch;
+            if same && entry.position.seq == position.seq.next() {
+                position.seq = entry.position.seq;
+                out.push(BusEvent::Entry(entry));
+            } else if !same || entry.position.seq > position.seq {
+                self.missed = true;
+            }
+        }
+        if self.missed { self.suspect() } else { Step::Rest }
+    }
+
+    fn keep(&mut self, entry: Entry) {
+        let cost = entry.publication.cost();
+        if self.ahead_bytes + cost > AHEAD_BYTES {
+            self.missed = true;
+            return;
+        }
+        self.ahead_bytes += cost;
+        self.ahead.push_back(entry);
+    }
+}
+
+impl Read {
+    /// Why the entries after `since` are not all there.
+    pub(crate) fn gap(&self, since: &Position) -> Option<HistoryGap> {
+        if since.epoch != self.top.epoch {
+            Some(HistoryGap::Epoch)
+        } else if since.seq > self.top.seq {
+            Some(HistoryGap::Fork)
+        } else {
+            (self.first > since.seq.next() && since.seq < self.top.seq).then_some(HistoryGap::Trimmed)
+        }
+    }
+
+    /// Before the first entry that can be had.
+    fn resume_at(&self) -> Position {
+        let seq = Seq::new(self.first.number().saturating_sub(1)).unwrap_or_default();
+        Position { epoch: self.top.epoch.clone(), seq }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use wse_protocol::{Epoch, Priority, Publication, UnixMillis};
+
+    fn at(epoch: &str, seq: u64) -> Position {
+        Position { epoch: Epoch::parse(epoch).expect("not empty"), seq: Seq::new(seq).expect("small") }
+    }
+
+    fn publication() -> Publication {
+        let (id, event_type) = ("m".into(), "t".into());
+        let (key, priority, payload) = (None, Priority::Normal, Bytes::from_static(b"1"));
+        Publication { id, event_type, ts: UnixMillis(0), key, priority, payload }
+    }
+
+    fn entry(epoch: &str, seq: u64) -> Entry {
+        Entry { topic: topic(), position: at(epoch, seq), publication: publication() }
+    }
+
+    fn topic() -> Topic {
+        Topic::parse("t").expect("valid")
+    }
+
+    /// What the server would answer: the log holds `first..=top`.
+    fn read(epoch: &str, first: u64, top: u64, since: &Position) -> Read {
+        let follows = since.epoch.as_str() == epoch && (first..=top + 1).contains(&(since.seq.number() + 1));
+        let seqs = if follows { since.seq.number() + 1..top + 1 } else { 0..0 };
+        let first = if follows { since.seq.number() + 1 } else { first };
+        let entries = seqs.map(|seq| (at(epoch, seq).seq, publication())).collect();
+        Read { top: at(epoch, top), first: at(epoch, first).seq, entries }
+    }
+
+    fn shown(events: &[BusEvent]) -> Vec<String> {
+        let show = |event: &BusEvent| match event {
+            BusEvent::Entry(entry) => format!("{}{}", entry.position.epoch.as_str(), entry.position.seq.number()),
+            BusEvent::Reset { position, reason, .. } => {
+                format!("{}>{}{}", reason.as_str(), position.epoch.as_str(), position.seq.number())
+            }
+        };
+        events.iter().map(show).collect()
+    }
+
+    fn established(seq: u64) -> Track {
+        let mut track = Track::default();
+        assert_eq!(track.establish(at("a", seq), &mut Vec::new()), Step::Rest);
+        track
+    }
+
+    #[test]
+    fn contiguous_bells_need_no_read_and_old_ones_are_dropped() {
+        let (mut track, mut out) = (established(3), Vec::new());
+        for seq in [3, 4, 4, 5] {
+            assert_eq!(track.handle_bell(entry("a", seq), true, &mut out), Step::Rest);
+        }
+        assert_eq!(shown(&out), ["a4", "a5"]);
+    }
+
+    #[test]
+    fn a_lost_bell_is_read_and_what_was_rung_meanwhile_follows() {
+        let (mut track, mut out) = (established(3), Vec::new());
+        assert_eq!(track.handle_bell(entry("a", 6), true, &mut out), Step::Read);
+        let since = track.begin_read().expect("established");
+        assert_eq!(track.handle_bell(entry("a", 7), true, &mut out), Step::Rest);
+        assert_eq!(track.handle_read(&topic(), &since, read("a", 1, 6, &since), &mut out), Step::Rest);
+        assert_eq!(shown(&out), ["a4", "a5", "a6", "a7"]);
+    }
+
+    #[test]
+    fn what_was_rung_before_the_position_was_known_is_not_lost() {
+        let (mut track, mut out) = (Track::default(), Vec::new());
+        for seq in 4..=6 {
+            assert_eq!(track.handle_bell(entry("a", seq), true, &mut out), Step::Rest);
+        }
+        assert_eq!(track.establish(at("a", 4), &mut out), Step::Rest);
+        assert_eq!(shown(&out), ["a5", "a6"]);
+    }
+
+    #[test]
+    fn without_room_a_message_is_read_later() {
+        let (mut track, mut out) = (established(3), Vec::new());
+        assert_eq!(track.handle_bell(entry("a", 4), false, &mut out), Step::Read);
+        let since = track.begin_read().expect("established");
+        assert_eq!(track.handle_read(&topic(), &since, read("a", 1, 4, &since), &mut out), Step::Rest);
+        assert_eq!(shown(&out), ["a4"]);
+    }
+
+    #[test]
+    fn a_new_epoch_or_a_trimmed_or_shorter_log_is_told_once() {
+        for (epoch, first, top, told) in [("b", 1, 2, "epoch>b0"), ("a", 9, 10, "history>a8"), ("a", 3, 2, "fork>a2")] {
+            let (mut track, mut out) = (established(5), Vec::new());
+            let mut step = track.suspect();
+            while step == Step::Read {
+                let since = track.begin_read().expect("established");
+                step = track.handle_read(&topic(), &since, read(epoch, first, top, &since), &mut out);
+            }
+            let mut wanted = vec![told.to_owned()];
+            wanted.extend((first..=top).map(|seq| format!("{epoch}{seq}")));
+            assert_eq!(shown(&out), wanted);
+        }
+    }
+
+    #[test]
+    fn a_bell_missed_during_the_read_makes_another_read() {
+        let (mut track, mut out) = (established(3), Vec::new());
+        track.suspect();
+        let since = track.begin_read().expect("established");
+        track.suspect();
+        assert_eq!(track.handle_read(&topic(), &since, read("a", 1, 3, &since), &mut out), Step::Read);
+    }
+}

@@ -1,0 +1,41 @@
+//! Every bus runs the conformance suite.
+mod support;
+
+use std::sync::Arc;
+use support::RedisServer;
+use wse_pubsub::{
+    Bus, EventReceiver, MemoryBus, MemoryConfig, RedisBus,
+    conformance::{Factory, Setup},
+    conformance_suite,
+};
+
+struct Memory;
+
+#[async_trait::async_trait]
+impl Factory for Memory {
+    async fn make(&self, setup: Setup) -> (Arc<dyn Bus>, EventReceiver) {
+        let config = MemoryConfig::default().history(setup.history).handover_bytes(setup.handover_bytes);
+        let (bus, events) = MemoryBus::new(config);
+        (Arc::new(bus), events)
+    }
+
+    fn publish_waits_for_hub(&self) -> bool {
+        true
+    }
+}
+
+#[async_trait::async_trait]
+impl Factory for RedisServer {
+    async fn make(&self, setup: Setup) -> (Arc<dyn Bus>, EventReceiver) {
+        let config = self.config().history(setup.history).handover_bytes(setup.handover_bytes);
+        let (bus, events) = RedisBus::connect(config).await.expect("connected");
+        (Arc::new(bus), events)
+    }
+
+    fn publish_waits_for_hub(&self) -> bool {
+        false
+    }
+}
+
+conformance_suite!(memory, Memory);
+conformance_suite!(redis, RedisServer::start());

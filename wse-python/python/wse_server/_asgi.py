@@ -1,0 +1,81 @@
+"""The ASGI driver: a connection's frames go through the server's `receive` and `send`."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+import anyio
+
+from . import _native
+from ._peer import Peer
+from .codes import CloseCode
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_FRAMES: Final = 64  # frames per `take`
+_HOOK_SECONDS: Final = 5.0  # how long a closing connection waits for its on_disconnect hooks
+
+log = logging.getLogger("wse_server")
+
+
+async def serve(engine: _native.Engine, number: int, peer: Peer, subprotocol: str | None, receive: Receive, send: Send) -> None:
+    """Accepts, and serves until either side closes. Returns when the disconnect hooks have run."""
+    code: int = CloseCode.ABNORMAL
+    try:
+        await send({"type": "websocket.accept", "subprotocol": subprotocol})
+        code, reason = await _exchange(engine, number, peer, receive, send)
+        if reason is not None:
+            await send({"type": "websocket.close", "code": code, "reason": reason})
+    except OSError:
+        log.debug("connection %s went away", number)
+    finally:
+        engine.hang_up(number, code)
+        # Shielded: a test client cancels the application the moment that it has closed.
+        with anyio.move_on_after(_HOOK_SECONDS, shield=True):
+            await peer.gone.wait()
+
+
+async def _exchange(engine: _native.Engine, number: int, peer: Peer, receive: Receive, send: Send) -> tuple[int, str | None]:
+    """Both directions until one ends: the close code, and the reason if it is for us to close."""
+    reader = asyncio.create_task(_read(engine, number, peer, receive))
+    writer = asyncio.create_task(_write(engine, number, peer, send))
+    try:
+        await asyncio.wait((reader, writer), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        # Both are over before a close is sent: granian cannot close while something receives.
+        reader.cancel()
+        writer.cancel()
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait((reader, writer))
+    failed = [task for task in (reader, writer) if not task.cancelled() and task.exception() is not None]
+    if failed:
+        failed[0].result()
+    if reader.cancelled():
+        return writer.result()
+    return reader.result(), None
+
+
+async def _read(engine: _native.Engine, number: int, peer: Peer, receive: Receive) -> int:
+    """Frames from the peer, as fast as the engine takes them; returns the close code."""
+    while True:
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            return message.get("code") or CloseCode.ABNORMAL
+        frame = message.get("text")
+        peer.writable.clear()
+        if not engine.push(number, message["bytes"] if frame is None else frame):
+            await peer.writable.wait()
+
+
+async def _write(engine: _native.Engine, number: int, peer: Peer, send: Send) -> tuple[int, str]:
+    """Frames to the peer; returns the code and reason with which the engine closes."""
+    while True:
+        await peer.outbound.wait()
+        peer.outbound.clear()
+        while frames := engine.take(number, _FRAMES):
+            for frame in frames:
+                if isinstance(frame, tuple):
+                    return frame
+                await send({"type": "websocket.send", "text" if isinstance(frame, str) else "bytes": frame})

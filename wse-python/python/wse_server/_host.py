@@ -1,0 +1,183 @@
+"""One engine's life: it starts on first use, serves any number of event loops, drains, and starts anew if used again."""
+
+import asyncio
+import os
+import threading
+import time
+import weakref
+from collections.abc import Coroutine
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from . import _native, _payload, hostlock
+from ._auth import Authenticator
+from ._handlers import Handlers
+from ._peer import Peer
+from ._pump import Event, Pumps
+from .config import WSEConfig
+from .connection import Connection, Headers
+from .errors import WSEForkError, WSEStartupError, WSEUnavailable, WSEUsageError
+from .priority import Priority
+
+_RETRY_SECONDS: Final = 1.0  # a start that failed is not tried again sooner: every try waits for the bus
+_HOOK_SECONDS: Final = 5.0  # how long shutdown waits for on_disconnect hooks
+
+
+class Host:
+    """The engine of one router or publisher in this process."""
+
+    def __init__(self, config: WSEConfig) -> None:
+        self.config = config
+        self.handlers = Handlers()
+        self.authenticator = Authenticator(config.auth_handler, config.auth_timeout, config.jwt_key is not None)
+        self.pumps = Pumps(self._deliver)
+        self._peers: dict[int, Peer] = {}
+        self._engine: _native.Engine | None = None
+        self._pid = 0
+        self._lock = threading.Lock()
+        self._lifespans = 0
+        self._drained = False
+        self._failure: tuple[float, Exception] | None = None
+
+    @property
+    def running(self) -> "_native.Engine | None":
+        """The engine, if this process has started it."""
+        return self._engine if self._pid == os.getpid() else None
+
+    def engine(self) -> _native.Engine:
+        """The engine; starts it, which blocks while the bus is being reached."""
+        if self._engine is None:
+            with self._lock:
+                if self._engine is None:
+                    self._engine = self._start()
+        if self._pid != os.getpid():
+            raise WSEForkError(self._pid)
+        return self._engine
+
+    async def ready(self) -> _native.Engine:
+        """The engine, started without blocking the loop."""
+        return self.engine() if self._engine is not None else await asyncio.to_thread(self.engine)
+
+    async def serving(self) -> _native.Engine:
+        """The engine for connections: a drained one takes none, so that another takes its place."""
+        if self._drained:
+            await asyncio.to_thread(self.stop)
+        self.authenticator.warn_if_open()
+        return await self.ready()
+
+    async def startup(self) -> None:
+        """The router's lifespan begins. It may be included twice; the last one to end drains."""
+        await self.serving()
+        self._lifespans += 1
+
+    async def shutdown(self) -> None:
+        """The router's lifespan ends: clients are told to return, hooks run, publishing goes on."""
+        self._lifespans -= 1
+        engine = self.running
+        if self._lifespans or engine is None:
+            return
+        self._drained = True
+        hostlock.release(self.config.redis_prefix)
+        await asyncio.to_thread(engine.drain, self.config.drain_timeout)
+        await _all([peer.gone.wait() for peer in list(self._peers.values())], _HOOK_SECONDS)
+
+    def stop(self) -> None:
+        """Ends the engine; the next use starts another."""
+        with self._lock:
+            engine, self._engine, self._drained = self.running, None, False
+            self.pumps.close()
+            self._peers.clear()
+        hostlock.release(self.config.redis_prefix)
+        if engine is not None:
+            engine.stop()
+
+    def register(self, number: int, headers: Headers, client: tuple[str, int] | None) -> Peer:
+        """Events of this connection go to the peer returned. Call it before the loop turns."""
+        connection = Connection(self.engine(), number, headers, client)
+        peer = self._peers[number] = Peer(self.engine(), number, connection, self.handlers, self.authenticator)
+        return peer
+
+    async def publish(self, topic: str, payload: object, *options: Any) -> _native.Receipt:
+        """See `Publishing.publish`."""
+        arguments = _arguments(payload, *options)
+        engine = await self.ready()
+        pump = self.pumps.current()
+        result = engine.publish(pump.queue, topic, *arguments)
+        return await pump.receipt(result) if isinstance(result, int) else result
+
+    def publish_sync(self, topic: str, payload: object, *options: Any) -> _native.Receipt:
+        """See `Publishing.publish_sync`."""
+        if self.config.redis_url is not None and _on_loop():
+            raise WSEUsageError("publish_sync would block this event loop while Redis answers: use `await wse.publish(...)` here")
+        return self.engine().publish_blocking(topic, *_arguments(payload, *options))
+
+    def _start(self) -> _native.Engine:
+        if self._failure is not None and time.monotonic() - self._failure[0] < _RETRY_SECONDS:
+            raise self._failure[1]
+        try:
+            engine = _native.Engine(self.config.options())
+            if self.config.redis_url is None:
+                hostlock.acquire(self.config.redis_prefix)
+            engine.start()
+        except WSEUnavailable as error:
+            self._failure = (time.monotonic(), _unreachable(self.config.redis_url, error))
+            raise self._failure[1] from None
+        self._pid = os.getpid()
+        weakref.finalize(self, _stop_in, self._pid, engine)
+        return engine
+
+    def _deliver(self, event: Event) -> None:
+        kind, number = event[0], event[1]
+        peer = self._peers.get(number)
+        if peer is None:
+            return
+        if kind == _native.OUTBOUND:
+            peer.outbound.set()
+        elif kind == _native.WRITABLE:
+            peer.writable.set()
+        else:
+            peer.feed(event)
+        if kind == _native.CLOSED:
+            peer.writable.set()  # whoever waits for room learns that there will be none
+            del self._peers[number]
+
+
+def _arguments(
+    payload: object, type: str | None, priority: int, key: str | None, ttl: float | None, idempotency_key: str | None
+) -> tuple[bytes, str | None, int, str | None, int | None, str | None]:
+    """A publish's options as the engine takes them."""
+    if priority not in Priority.__members__.values():
+        raise WSEUsageError(f"priority must be one of {', '.join(f'{p.name} ({p})' for p in Priority)}, not {priority!r}")
+    if ttl is not None and not ttl > 0:
+        raise WSEUsageError(f"ttl must be a number of seconds above 0, not {ttl!r}")
+    return _payload.encode(payload), type, int(priority), key, None if ttl is None else round(ttl * 1000), idempotency_key
+
+
+def _on_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+async def _all(waits: list[Coroutine[Any, Any, Any]], seconds: float) -> None:
+    """Waits for all of them, but no longer than that."""
+    if not waits:
+        return
+    _, pending = await asyncio.wait([asyncio.ensure_future(wait) for wait in waits], timeout=seconds)
+    for task in pending:
+        task.cancel()
+
+
+def _unreachable(url: str | None, error: WSEUnavailable) -> WSEStartupError:
+    """The password in the URL stays out of the text."""
+    parts = urlsplit(url or "")
+    where = f"{parts.hostname}:{parts.port or 6379}"
+    return WSEStartupError(f"Redis at {where} does not answer ({error}): start it, or leave redis_url out to run one worker on the in-process bus")
+
+
+def _stop_in(pid: int, engine: _native.Engine) -> None:
+    """At exit or collection; a fork must not touch its parent's engine."""
+    if os.getpid() == pid:
+        engine.stop()

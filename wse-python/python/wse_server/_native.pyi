@@ -1,0 +1,98 @@
+"""The Rust engine as Python sees it: thin, private; `wse_server` is the public face."""
+
+from typing import Any, Final, Self, final
+
+# Kinds of events: the first item of every tuple that `EventQueue.drain` returns.
+AUTHENTICATE: Final[int]  # (kind, connection, token: str | None, identity: tuple[str, dict] | None): the user's id and claims of a checked token
+OPENED: Final[int]  # (kind, connection, identity: tuple[str, dict] | None): None where AUTHENTICATE had it, or nobody asks
+MESSAGE: Final[int]  # (kind, connection, type: str, payload, id: str | None, cid: str | None)
+CLOSED: Final[int]  # (kind, connection, code: int, reason: str)
+PUBLISHED: Final[int]  # (kind, ticket: int, result: Receipt | WSEError)
+OUTBOUND: Final[int]  # (kind, connection): `Engine.take` has frames for a channel
+WRITABLE: Final[int]  # (kind, connection): `Engine.push` has room again
+
+__version__: str
+
+def check_tokens(options: dict[str, Any]) -> None:
+    """Raises WSEConfigError, which names the field, unless the `jwt_` settings can work."""
+
+@final
+class EventQueue:
+    """Events for one event loop; filled by the engine's thread, emptied by the loop in batches."""
+    def __new__(cls) -> Self: ...
+    def fileno(self) -> int:
+        """A descriptor that is readable while events wait; -1 where the platform has none."""
+    def drain(self, limit: int) -> list[tuple[Any, ...]]:
+        """Up to `limit` events, oldest first; clears the descriptor when it took all."""
+    def wait(self, seconds: float) -> bool:
+        """Blocks without the GIL until events wait (the portable fallback); False after `seconds` or once closed."""
+    def close(self) -> None:
+        """Events are dropped from here on; ends `wait`."""
+
+@final
+class Receipt:
+    """A stored publish."""
+    @property
+    def id(self) -> str: ...
+    @property
+    def topic(self) -> str: ...
+    @property
+    def epoch(self) -> str: ...
+    @property
+    def seq(self) -> int: ...
+
+@final
+class Admission:
+    """The engine's judgement of one HTTP upgrade request."""
+    @property
+    def http_status(self) -> int | None:
+        """The status to refuse with; None: upgrade (a refusal may still follow inside the WebSocket, [P-7])."""
+    @property
+    def message(self) -> str: ...
+    @property
+    def subprotocol(self) -> str | None: ...
+
+@final
+class Engine:
+    """One process's engine. `options` holds every setting by its `WSEConfig` name; a wrong one raises WSEConfigError."""
+    def __new__(cls, options: dict[str, Any]) -> Self: ...
+    def start(self) -> None:
+        """Starts the thread and connects the bus (blocks without the GIL); idempotent. WSEUnavailable if Redis does not answer."""
+    def drain(self, seconds: float) -> None:
+        """Sends 1012 to every connection and waits for them to go, without the GIL; new ones are refused. Publishing still works."""
+    def stop(self) -> None:
+        """Ends the thread; closes the bus."""
+    def publish(
+        self, queue: EventQueue, topic: str, payload: bytes, type: str | None, priority: int, key: str | None, ttl_ms: int | None, idempotency_key: str | None
+    ) -> Receipt | int:
+        """A receipt when done at once; otherwise a ticket that one PUBLISHED event answers."""
+    def publish_blocking(
+        self, topic: str, payload: bytes, type: str | None, priority: int, key: str | None, ttl_ms: int | None, idempotency_key: str | None
+    ) -> Receipt:
+        """The same for threads; waits without the GIL."""
+    def admit(self, headers: list[tuple[bytes, bytes]], query: bytes, client: tuple[str, int] | None, secure: bool) -> Admission:
+        """Judges an upgrade request (origin, limits, subprotocol). `headers` as in an ASGI scope."""
+    def adopt_socket(self, queue: EventQueue, admission: Admission, descriptor: int, leftover: bytes) -> int:
+        """Takes ownership of a connected TCP descriptor, answers 101 and serves it; returns the connection's number."""
+    def open_channel(self, queue: EventQueue, admission: Admission) -> int:
+        """The same session over `push` and `take` (the ASGI driver)."""
+    def push(self, connection: int, frame: str | bytes) -> bool:
+        """A frame from the peer. False: taken, but wait for WRITABLE before the next one."""
+    def take(self, connection: int, limit: int) -> list[str | bytes | tuple[int, str]]:
+        """Frames for the peer, oldest first; a tuple is a close (code, reason) and the last."""
+    def hang_up(self, connection: int, code: int) -> None:
+        """The peer or its transport has gone."""
+    def welcome(self, connection: int, user: str | None) -> None:
+        """Authentication succeeded; `user` is the id that `server_ready` shows."""
+    def refuse(self, connection: int, code: str, message: str) -> None:
+        """Authentication failed with an error code of the wire."""
+    def reply(self, connection: int, cid: str, payload: bytes) -> None: ...
+    def fail(self, connection: int, cid: str | None, code: str, message: str) -> None: ...
+    def handled(self, connection: int, count: int) -> None:
+        """So many MESSAGE events are done with; unhandled ones are what holds back reading."""
+    def close(self, connection: int, code: int, reason: str) -> None: ...
+    def topics(self, connection: int) -> list[str]:
+        """What the connection is subscribed to."""
+    def name_of(self, connection: int) -> str:
+        """The id that the client was told (`server_ready.connection`)."""
+    def health(self) -> dict[str, Any]: ...

@@ -1,0 +1,99 @@
+"""Payloads to JSON: whatever a FastAPI endpoint may return, straight to bytes."""
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import PurePath
+from types import GeneratorType
+from typing import Any, Final
+
+import orjson
+from pydantic import BaseModel
+
+from .errors import WSEPayloadError
+
+_OPTIONS: Final = orjson.OPT_STRICT_INTEGER | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+_LARGEST: Final = 2**53 - 1  # the largest integer that JavaScript's numbers hold exactly
+_DEPTH: Final = 64  # how deep the search for a culprit goes
+
+
+def encode(value: object) -> bytes:
+    """JSON of a payload; bytes are JSON already and pass as they are once they are known to be."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return _encoded(bytes(value))
+    if isinstance(value, GeneratorType):
+        value = list(value)
+    try:
+        return orjson.dumps(value, default=_default, option=_OPTIONS)
+    except (TypeError, ValueError, RecursionError) as error:
+        path, reason = _culprit(value, "payload", _DEPTH) or ("payload", str(error))
+        raise WSEPayloadError(path, reason) from None
+
+
+def _encoded(data: bytes) -> bytes:
+    """One publisher's broken bytes would break the frame of every subscriber."""
+    try:
+        orjson.loads(data)
+    except ValueError as error:
+        raise WSEPayloadError("payload", f"bytes must be JSON already ({error}); for text pass a str") from None
+    return data
+
+
+def _decimal(value: Decimal) -> int | float:
+    exponent = value.as_tuple().exponent
+    return int(value) if isinstance(exponent, int) and exponent >= 0 else float(value)
+
+
+_ENCODERS: Final[list[tuple[type | tuple[type, ...], Callable[[Any], Any]]]] = [
+    (BaseModel, lambda model: model.model_dump(mode="json", by_alias=True)),
+    (Decimal, _decimal),
+    ((set, frozenset, tuple, deque, GeneratorType), list),
+    (Mapping, dict),
+    (timedelta, timedelta.total_seconds),
+    ((bytes, bytearray), lambda raw: bytes(raw).decode()),
+    (PurePath, str),
+]
+
+
+def _default(value: object) -> Any:
+    """What orjson does not know; the same answers as FastAPI's own encoder."""
+    for kind, encoder in _ENCODERS:
+        if isinstance(value, kind):
+            return encoder(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return dict(vars(value))  # as FastAPI does for plain objects; TypeError where there is nothing
+
+
+def _culprit(value: object, path: str, depth: int) -> tuple[str, str] | None:
+    """The first value that cannot be sent, as (path, reason)."""
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        return path, f"the integer {value} is beyond 2^53-1, which JavaScript cannot hold exactly; send it as a string"
+    if depth == 0:
+        return path, "is nested too deep or in a circle"
+    for name, child in _children(value):
+        found = _culprit(child, path + name, depth - 1)
+        if found:
+            return found
+    return None if _encodes(value) else (path, f"{type(value).__name__} cannot be sent as JSON; convert it first")
+
+
+def _children(value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, BaseModel):
+        value = value.model_dump(by_alias=True)
+    if isinstance(value, Mapping):
+        yield from ((f".{key}", child) for key, child in value.items())
+    elif isinstance(value, list | tuple | set | frozenset | deque):
+        yield from ((f"[{index}]", child) for index, child in enumerate(value))
+    elif dataclasses.is_dataclass(value):
+        yield from ((f".{field.name}", getattr(value, field.name)) for field in dataclasses.fields(value))
+
+
+def _encodes(value: object) -> bool:
+    try:
+        orjson.dumps(value, default=_default, option=_OPTIONS)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True

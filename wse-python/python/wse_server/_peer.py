@@ -1,0 +1,128 @@
+"""One connection's events in order: authentication, connect, messages, disconnect, one after the other."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable
+from typing import Any, Final
+
+from . import _native, _payload
+from ._auth import Authenticator
+from ._handlers import Handlers, InvalidPayload
+from ._pump import Event
+from .codes import ErrorCode
+from .connection import Connection, Message
+
+_ACKNOWLEDGE: Final = 32  # messages per `handled`: few crossings, and room again long before the queue is full
+_ACKNOWLEDGE_SECONDS: Final = 0.1  # but slow handlers report at once, or the engine takes them for stuck
+
+log = logging.getLogger("wse_server")
+
+
+class Peer:
+    """Drains its connection's events in one task, which exists only while there are any."""
+
+    def __init__(self, engine: _native.Engine, number: int, connection: Connection, handlers: Handlers, authenticator: Authenticator) -> None:
+        self.connection = connection
+        self.outbound = asyncio.Event()
+        """Set when `take` has frames (ASGI driver)."""
+        self.writable = asyncio.Event()
+        """Set when `push` has room again (ASGI driver)."""
+        self.gone = asyncio.Event()
+        """Set when the connection is closed and every hook has run."""
+        self._engine = engine
+        self._number = number
+        self._handlers = handlers
+        self._authenticator = authenticator
+        self._inbox: deque[Event] = deque()  # bounded by handler_queue: the engine stops reading
+        self._task: asyncio.Task[None] | None = None
+        self._opened = False
+        self._unacknowledged = 0
+        self._acknowledged_at = 0.0
+
+    def feed(self, event: Event) -> None:
+        """Queues an event behind those before it."""
+        self._inbox.append(event)
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._drain())
+
+    async def _drain(self) -> None:
+        try:
+            while self._inbox:
+                await self._handle(self._inbox.popleft())
+                self._acknowledge()
+        finally:
+            self._task = None
+
+    async def _handle(self, event: Event) -> None:
+        kind = event[0]
+        if kind == _native.MESSAGE:
+            await self._message(*event[2:])
+            self._unacknowledged += 1
+        elif kind == _native.AUTHENTICATE:
+            self._identify(event[3])
+            await self._authenticator.authenticate(self._engine, self._number, self.connection, event[2])
+        elif kind == _native.OPENED:
+            self._opened = True
+            self._identify(event[2])
+            for hook in self._handlers.connect:
+                await self._hook(hook(self.connection))
+        elif kind == _native.CLOSED:
+            await self._closed(*event[2:])
+
+    def _identify(self, identity: tuple[str, dict[str, Any]] | None) -> None:
+        """What the engine's own check of the token found."""
+        if identity is not None:
+            self.connection.user, self.connection.claims = identity
+
+    async def _message(self, type: str, payload: object, id: str | None, cid: str | None) -> None:
+        handler = self._handlers.types.get(type)
+        if handler is None:
+            return self._fail(cid or id, ErrorCode.NO_HANDLER, f"the server has no handler for {type!r}")
+        try:
+            reply = await handler(payload, Message(type, id, self.connection))
+            if cid is not None:
+                self._engine.reply(self._number, cid, _payload.encode(reply))
+        except InvalidPayload as error:
+            self._fail(cid or id, ErrorCode.INVALID_MESSAGE, str(error))
+        except asyncio.CancelledError:
+            if _cancelled_from_outside():
+                raise
+            self._failed(type, cid or id)
+        except Exception:
+            self._failed(type, cid or id)
+
+    async def _closed(self, code: int, reason: str) -> None:
+        try:
+            if self._opened:
+                for hook in self._handlers.disconnect:
+                    await self._hook(hook(self.connection, code, reason))
+        finally:
+            self.gone.set()
+
+    async def _hook(self, call: Awaitable[Any]) -> None:
+        try:
+            await call
+        except Exception:
+            log.exception("a connection hook raised; the connection goes on")
+
+    def _failed(self, type: str, cid: str | None) -> None:
+        log.exception("the handler of %r raised", type)
+        self._fail(cid, ErrorCode.HANDLER_FAILED, f"the handler of {type!r} failed; the server's log says why")
+
+    def _fail(self, cid: str | None, code: ErrorCode, message: str) -> None:
+        self._engine.fail(self._number, cid, code, message)
+
+    def _acknowledge(self) -> None:
+        now = asyncio.get_running_loop().time()
+        due = not self._inbox or self._unacknowledged >= _ACKNOWLEDGE or now - self._acknowledged_at > _ACKNOWLEDGE_SECONDS
+        if self._unacknowledged and due:
+            self._engine.handled(self._number, self._unacknowledged)
+            self._unacknowledged = 0
+            self._acknowledged_at = now
+
+
+def _cancelled_from_outside() -> bool:
+    """Whether this task itself is being ended, rather than something that a handler awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,0 +1,196 @@
+"""Every setting of WSE, checked when it is made; the defaults come from the one table."""
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Self
+
+from . import _defaults as table
+from . import _native
+from .errors import WSEConfigError
+
+if TYPE_CHECKING:
+    from .connection import AuthResult, Connection
+
+    AuthHandler = Callable[[Connection], "Awaitable[Any | AuthResult | None] | Any | AuthResult | None"]
+
+_SECONDS = (
+    "heartbeat", "idle_timeout", "handshake_timeout", "auth_timeout", "publish_timeout",
+    "history_age", "meta_age", "restart_retry", "drain_timeout",
+)  # fmt: skip
+_COUNTS = (
+    "message_bytes", "nesting_depth", "subscriptions", "outbound_bytes", "handover_bytes",
+    "handler_queue", "history_messages", "history_bytes", "history_budget_bytes",
+)  # fmt: skip
+_NAMES = ("redis_prefix", "token_query_parameter", "token_cookie")
+
+
+class Takeover(StrEnum):
+    """Whether the engine takes a connection's socket over from the server."""
+
+    AUTO = "auto"  # where it can: uvicorn over plain TCP
+    ALWAYS = "always"  # or refuse the connection
+    NEVER = "never"  # every frame goes through the ASGI server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WSEConfig:
+    """Settings of one engine. Times are seconds. A wrong value raises `WSEConfigError`, which names the field."""
+
+    redis_url: str | None = None
+    """`redis://[user:password@]host:6379/0` (no TLS yet); None: the in-process bus, for one worker."""
+    redis_prefix: str = "wse"
+    """What every key in Redis begins with; two applications on one Redis need two."""
+    auth_handler: "AuthHandler | None" = None
+    """`(connection) -> user | AuthResult | None`, sync or async; None refuses. Without it and without `jwt_key` everyone is anonymous."""
+    jwt_key: str | bytes | Mapping[str, str | bytes] | None = field(default=None, repr=False)
+    """Checks clients' JSON Web Tokens with this secret (32 bytes or more) or PEM public key, or with several by their ids (`kid`): only
+    clients with a valid token connect; with `auth_handler` too, it is asked after. Checked when a client connects; the connection outlives it."""
+    jwt_algorithms: Sequence[str] = ("HS256",)
+    """The algorithms that are allowed, and no others: HS256, HS384, HS512 with secrets; RS256, PS256, ES256, EdDSA and their kin with public keys."""
+    jwt_issuer: str | None = None
+    """The `iss` that tokens must have; None: any."""
+    jwt_audience: str | None = None
+    """The `aud` that tokens must have, alone or in a list; None: only tokens without one are taken."""
+    jwt_leeway: float = 5.0
+    """How far the issuer's clock may be off, for `exp`, `nbf` and `iat`. `exp` is required."""
+    jwt_user_claim: str = "sub"
+    """The claim that is the user's id, a string or an integer."""
+    allowed_origins: Sequence[str] | None = None
+    """Origins of pages that may connect, as `https://app.example.com`; `["*"]`: any. None: the same origin, and any port on loopback."""
+    token_query_parameter: str | None = None
+    """Also take the token from this query parameter. Off by default: URLs end up in logs."""
+    token_cookie: str | None = None
+    """Also take the token from this cookie."""
+    takeover: Takeover = Takeover.AUTO
+    """Whether the engine takes sockets over from the server: "auto", "always" or "never"."""
+    heartbeat: float = table.HEARTBEAT_MS / 1000
+    """A ping follows this long without a frame to the client."""
+    idle_timeout: float = table.IDLE_TIMEOUT_MS / 1000
+    """A connection from which nothing came for this long is closed."""
+    handshake_timeout: float = table.HANDSHAKE_TIMEOUT_MS / 1000
+    """How long a client may take for its first frame."""
+    auth_timeout: float = table.AUTH_TIMEOUT_MS / 1000
+    """How long `auth_handler` may take."""
+    restart_retry: float = table.RESTART_RETRY_MS / 1000
+    """The window in which clients spread their return after a restart."""
+    drain_timeout: float = 5.0
+    """How long shutdown waits for connections to go."""
+    message_bytes: int = table.MESSAGE_BYTES
+    """The largest message, either way."""
+    nesting_depth: int = table.NESTING_DEPTH
+    """How deep a client's JSON may nest, the envelope included."""
+    connections: int | None = None
+    """Connections that this process serves at once; None: as many as it has descriptors for."""
+    subscriptions: int = table.SUBSCRIPTIONS
+    """Topics per connection."""
+    outbound_bytes: int = table.OUTBOUND_BYTES
+    """What may wait for one connection before it is closed as too slow."""
+    handover_bytes: int = table.HANDOVER_BYTES
+    """What may wait between `publish` and the engine before `publish` waits."""
+    handler_queue: int = table.HANDLER_QUEUE
+    """Messages of one connection that may wait for handlers before its socket is no longer read."""
+    history_age: float = table.HISTORY_AGE_MS / 1000
+    """How long a topic keeps messages for those who return."""
+    history_messages: int = table.HISTORY_MESSAGES
+    """How many messages a topic keeps."""
+    history_bytes: int = table.HISTORY_BYTES
+    """How many bytes a topic keeps."""
+    history_budget_bytes: int = table.HISTORY_BUDGET_BYTES
+    """How many bytes all topics of the in-process bus keep together."""
+    meta_age: float = table.META_AGE_MS / 1000
+    """How long a topic without messages is still known."""
+    publish_timeout: float = table.PUBLISH_TIMEOUT_MS / 1000
+    """How long a publish waits for the bus before it raises `WSEUnavailable`."""
+
+    def __new__(cls, *_: object, **given: object) -> Self:
+        """Names an unknown setting, and the one that was meant."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in given.keys() - known:
+            near = difflib.get_close_matches(name, known, 1)
+            raise WSEConfigError(name, f"no such setting{f'; did you mean {near[0]}?' if near else ''}")
+        return object.__new__(cls)
+
+    def __post_init__(self) -> None:
+        for name in _SECONDS:
+            _check_seconds(name, getattr(self, name))
+        for name in _COUNTS:
+            _check_count(name, getattr(self, name))
+        for name in _NAMES:
+            _check_name(name, getattr(self, name))
+        if self.connections is not None:
+            _check_count("connections", self.connections)
+        _check_redis_url(self.redis_url)
+        _check_origins(self.allowed_origins)
+        _check_jwt(self)
+        if self.auth_handler is not None and not callable(self.auth_handler):
+            raise WSEConfigError("auth_handler", f"must be a function of a connection, or None, not {self.auth_handler!r}")
+        if self.idle_timeout <= self.heartbeat:
+            raise WSEConfigError("idle_timeout", f"must be more than heartbeat ({self.heartbeat} s), or healthy connections are closed")
+        object.__setattr__(self, "takeover", _takeover(self.takeover))
+
+    def options(self) -> dict[str, Any]:
+        """Every setting by its name, as the engine takes them."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+
+def _check_seconds(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+        raise WSEConfigError(name, f"must be a number of seconds above 0, not {value!r}")
+
+
+def _check_count(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        raise WSEConfigError(name, f"must be a whole number above 0, not {value!r}")
+
+
+def _check_name(name: str, value: object) -> None:
+    if value is None and name != "redis_prefix":
+        return
+    if not isinstance(value, str) or not value or any(c.isspace() or c in "{}=;&" for c in value):
+        raise WSEConfigError(name, f"must be a name without spaces, braces and separators, not {value!r}")
+
+
+def _check_redis_url(url: object) -> None:
+    if url is None:
+        return
+    if isinstance(url, str) and url.startswith("rediss://"):
+        raise WSEConfigError("redis_url", "TLS to Redis is not supported yet; use redis:// on a private network, or a TLS tunnel")
+    if not isinstance(url, str) or not url.startswith("redis://"):
+        raise WSEConfigError("redis_url", f"must look like redis://localhost:6379, or be left out for the in-process bus, not {url!r}")
+
+
+def _check_origins(origins: object) -> None:
+    if origins is None:
+        return
+    if isinstance(origins, str | bytes) or not isinstance(origins, Sequence):
+        raise WSEConfigError("allowed_origins", f"must be a list of origins, as [{str(origins)!r}]")
+    for origin in origins:
+        if origin != "*" and (not isinstance(origin, str) or "://" not in origin or origin.count("/") != 2):
+            raise WSEConfigError("allowed_origins", f"{origin!r} is no origin; write scheme, host and port only, as 'https://app.example.com'")
+
+
+def _check_jwt(config: WSEConfig) -> None:
+    """Whether keys and algorithms fit one another is the engine's to say."""
+    texts = ("jwt_issuer", "jwt_audience", "jwt_user_claim")
+    for name in texts:
+        value = getattr(config, name)
+        if not isinstance(value, str) and (value is not None or name == "jwt_user_claim"):
+            raise WSEConfigError(name, f"must be a text, not {value!r}")
+    if isinstance(config.jwt_algorithms, str | bytes) or not isinstance(config.jwt_algorithms, Sequence):
+        raise WSEConfigError("jwt_algorithms", f"must be a list of names, as [{str(config.jwt_algorithms)!r}]")
+    if config.jwt_leeway != 0:
+        _check_seconds("jwt_leeway", config.jwt_leeway)
+    if config.jwt_key is None and (config.jwt_issuer is not None or config.jwt_audience is not None):
+        raise WSEConfigError("jwt_key", "is missing, so that jwt_issuer and jwt_audience would check nothing and anyone could connect")
+    _native.check_tokens(config.options())
+
+
+def _takeover(value: str) -> Takeover:
+    try:
+        return Takeover(value)
+    except ValueError:
+        raise WSEConfigError("takeover", f"must be 'auto', 'always' or 'never', not {value!r}") from None

@@ -1,0 +1,79 @@
+"""Publishing: the two calls that every face of WSE shares, and a publisher for processes that serve no sockets."""
+
+from types import TracebackType
+from typing import Self
+
+from ._host import Host
+from ._native import Receipt
+from .config import WSEConfig
+from .errors import WSEConfigError
+from .priority import Priority
+
+
+class Publishing:
+    """`publish` and `publish_sync` over a host."""
+
+    _host: Host
+
+    async def publish(
+        self,
+        topic: str,
+        payload: object,
+        *,
+        type: str | None = None,
+        priority: int = Priority.NORMAL,
+        key: str | None = None,
+        ttl: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> Receipt:
+        """Publishes to every subscriber of the topic; the receipt means that the bus has stored it.
+
+        `payload` is anything a FastAPI endpoint may return, or bytes that are JSON already. `type` is the event's type (None: the
+        topic). `ttl` is in seconds. A retry with the same `idempotency_key` is the same message. Raises `WSEPayloadError`,
+        `WSETopicError`, or `WSEUnavailable` when the bus does not answer within `publish_timeout`.
+        """
+        return await self._host.publish(topic, payload, type, priority, key, ttl, idempotency_key)
+
+    def publish_sync(
+        self,
+        topic: str,
+        payload: object,
+        *,
+        type: str | None = None,
+        priority: int = Priority.NORMAL,
+        key: str | None = None,
+        ttl: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> Receipt:
+        """`publish` for `def` endpoints, threads and scripts; blocks until the bus has stored the message."""
+        return self._host.publish_sync(topic, payload, type, priority, key, ttl, idempotency_key)
+
+
+class Publisher(Publishing):
+    """Publishes from a process that serves no sockets, such as a Celery worker or a script.
+
+    `async with Publisher(redis_url=...) as p: await p.publish(...)`, or `with` and `publish_sync`.
+    """
+
+    def __init__(self, *, redis_url: str, redis_prefix: str = "wse") -> None:
+        if redis_url is None:
+            raise WSEConfigError("redis_url", "a publisher reaches other processes through Redis only, as redis://localhost:6379")
+        self._host = Host(WSEConfig(redis_url=redis_url, redis_prefix=redis_prefix))
+
+    async def __aenter__(self) -> Self:
+        await self._host.ready()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __enter__(self) -> Self:
+        self._host.engine()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the engine. Publishing again starts another."""
+        self._host.stop()

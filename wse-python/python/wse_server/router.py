@@ -1,0 +1,100 @@
+"""The FastAPI router: a WebSocket at the prefix, `health` under it, and the application's calls."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Request, WebSocket
+from fastapi.responses import JSONResponse
+from starlette.routing import BaseRoute, Match, NoMatchFound
+from starlette.types import Scope
+
+from ._endpoint import Endpoint
+from ._host import Host
+from .config import WSEConfig
+from .errors import WSEConfigError
+from .publisher import Publishing
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_NO_WEBSOCKETS = 'this server cannot speak WebSocket: pip install "uvicorn[standard]", and run it without --ws none'
+_NOT_A_PAGE = "this is a WebSocket endpoint: connect with ws:// or wss://, as wse-client does; its state is under /health"
+
+log = logging.getLogger("wse_server")
+
+
+class _PrefixGuard(BaseRoute):
+    """Never matches. FastAPI reads a route's path when a router is included without a prefix, and its own error does not say what to do."""
+
+    @property
+    def path(self) -> str:
+        raise WSEConfigError("prefix", 'say where the WebSocket is: app.include_router(wse, prefix="/wse")')
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return Match.NONE, {}
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> Any:
+        raise NoMatchFound(name, path_params)
+
+
+class WSERouter(Publishing, APIRouter):
+    """`app.include_router(wse, prefix="/wse")` serves clients; its lifespan starts and drains the engine."""
+
+    def __init__(self, config: WSEConfig | None = None) -> None:
+        self._host = Host(config if config is not None else WSEConfig())
+        self._endpoint = Endpoint(self._host)
+        super().__init__(lifespan=self._lifespan)
+        self.routes.append(_PrefixGuard())
+        for path in ("", "/"):  # with the slash for `app.mount("/wse", wse)`, which always adds one
+            self.add_api_websocket_route(path, self._websocket)
+            self.add_api_route(path, self._no_upgrade, include_in_schema=False)
+        self.add_api_route("/health", self._health, include_in_schema=False)
+
+    def on(self, type: str, idempotent: bool = False) -> Callable[[F], F]:
+        """Handles the clients' messages of a type: `async def h(payload, message) -> reply | None`.
+
+        The payload is validated if its parameter has a type. A plain `def` runs in a thread. Messages of one connection are
+        handled one after the other. `idempotent` says that the handler may run twice for one message.
+        """
+
+        def register(function: F) -> F:
+            self._host.handlers.add(type, function, idempotent)
+            return function
+
+        return register
+
+    def on_connect(self, function: F) -> F:
+        """Calls `(connection)` when a client is ready, before its first message is handled."""
+        self._host.handlers.add_connect(function)
+        return function
+
+    def on_disconnect(self, function: F) -> F:
+        """Calls `(connection, code, reason)` exactly once for each client that was ready."""
+        self._host.handlers.add_disconnect(function)
+        return function
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Any) -> AsyncIterator[None]:
+        await self._host.startup()
+        try:
+            yield
+        finally:
+            await self._host.shutdown()
+
+    async def _websocket(self, websocket: WebSocket) -> None:
+        await self._endpoint.serve(websocket.scope, websocket._receive, websocket._send)
+
+    async def _no_upgrade(self, request: Request) -> JSONResponse:
+        if request.headers.get("upgrade", "").lower() == "websocket":
+            log.error(_NO_WEBSOCKETS)
+            return JSONResponse({"detail": _NO_WEBSOCKETS}, 501)
+        return JSONResponse({"detail": _NOT_A_PAGE}, 426, {"Upgrade": "websocket", "Connection": "Upgrade"})
+
+    async def _health(self, request: Request) -> JSONResponse:
+        return JSONResponse(self._endpoint.health(request.receive, request._send))
+
+
+def create_wse_router(config: WSEConfig | None = None) -> WSERouter:
+    """A router to include under a prefix; without a config it runs on the in-process bus with every default."""
+    return WSERouter(config)

@@ -1,0 +1,342 @@
+//! `Engine`, `Admission` and `Receipt` of `_native.pyi`.
+use crate::{
+    convert::{bus_error, start_error, topic_error, usage_error},
+    events::{Event, EventQueue},
+    options::engine_config,
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use pyo3::{
+    IntoPyObjectExt,
+    exceptions::{PyRuntimeError, PyValueError},
+    prelude::*,
+    pybacked::PyBackedBytes,
+    types::{PyBytes, PyDict, PyString},
+};
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use wse_protocol::{CloseCode, ErrorCode, Priority, Topic, WireError};
+use wse_pubsub::BusError;
+use wse_server::{
+    Channel, ChannelFrame, ConnectionId, Engine as Native, EngineConfig, NewMessage, PeerFrame, RequestHead, ws::handshake::Key,
+};
+
+/// A stored publish.
+#[pyclass(frozen, get_all, eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Receipt {
+    id: String,
+    topic: String,
+    epoch: String,
+    seq: u64,
+}
+
+#[pymethods]
+impl Receipt {
+    fn __repr__(&self) -> String {
+        format!("Receipt(id={:?}, topic={:?}, epoch={:?}, seq={})", self.id, self.topic, self.epoch, self.seq)
+    }
+}
+
+impl Receipt {
+    fn new(topic: &Topic, receipt: &wse_pubsub::Receipt) -> Self {
+        let position = &receipt.position;
+        Self { id: receipt.id.to_string(), topic: topic.as_str().into(), epoch: position.epoch.as_str().into(), seq: position.seq.number() }
+    }
+}
+
+/// The judgement of one upgrade request.
+#[pyclass(frozen)]
+#[derive(Debug)]
+pub(crate) struct Admission {
+    native: wse_server::Admission,
+    key: Option<Key>,
+}
+
+#[pymethods]
+impl Admission {
+    #[getter]
+    fn http_status(&self) -> Option<u16> {
+        self.native.refusal.as_ref().map(|(status, _)| status.as_u16())
+    }
+
+    #[getter]
+    fn message(&self) -> &str {
+        self.native.refusal.as_ref().map_or("", |(_, error)| &error.message)
+    }
+
+    #[getter]
+    fn subprotocol(&self) -> Option<&'static str> {
+        self.native.subprotocol
+    }
+}
+
+/// One process's engine.
+#[pyclass(frozen)]
+#[derive(Debug)]
+pub(crate) struct Engine {
+    config: EngineConfig,
+    native: Mutex<Option<Native>>,
+    channels: Mutex<HashMap<u64, Channel>>,
+    tickets: AtomicU64,
+}
+
+#[pymethods]
+impl Engine {
+    #[new]
+    fn new(options: &Bound<'_, PyDict>) -> PyResult<Self> {
+        Ok(Self { config: engine_config(options)?, native: Mutex::default(), channels: Mutex::default(), tickets: AtomicU64::new(1) })
+    }
+
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| {
+            let mut native = lock(&self.native);
+            if native.is_none() {
+                *native = Some(Native::start(self.config.clone())?);
+            }
+            Ok(())
+        })
+        .map_err(|error| start_error(py, &error))
+    }
+
+    fn drain(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {
+        let limit = Duration::try_from_secs_f64(seconds).map_err(|e| PyValueError::new_err(e.to_string()))?;
+        let native = self.running()?;
+        py.detach(|| native.runtime().block_on(native.drain(limit)));
+        Ok(())
+    }
+
+    fn stop(&self, py: Python<'_>) {
+        py.detach(|| {
+            if let Some(native) = lock(&self.native).take() {
+                native.runtime().block_on(native.close_bus());
+            }
+        });
+    }
+
+    #[pyo3(signature = (queue, topic, payload, r#type, priority, key, ttl_ms, idempotency_key))]
+    #[expect(clippy::too_many_arguments, reason = "the columns of _native.pyi")]
+    fn publish<'py>(
+        &self,
+        py: Python<'py>,
+        queue: &EventQueue,
+        topic: &str,
+        payload: PyBackedBytes,
+        r#type: Option<&str>,
+        priority: u8,
+        key: Option<&str>,
+        ttl_ms: Option<u64>,
+        idempotency_key: Option<String>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (native, topic) = (self.running()?, parse_topic(py, topic)?);
+        let message = new_message(py, payload, r#type, priority, key, ttl_ms, idempotency_key)?;
+        let ticket = self.tickets.fetch_add(1, Relaxed);
+        let (queue, named) = (queue.0.clone(), topic.clone());
+        let done = move |outcome: Result<_, BusError>| queue.push(Event::Published(ticket, outcome.map(|r| Receipt::new(&named, &r))));
+        match native.publish_or_spawn(&topic, message, done) {
+            Some(Ok(receipt)) => Receipt::new(&topic, &receipt).into_bound_py_any(py),
+            Some(Err(error)) => Err(bus_error(py, &error)),
+            None => ticket.into_bound_py_any(py),
+        }
+    }
+
+    #[pyo3(signature = (topic, payload, r#type, priority, key, ttl_ms, idempotency_key))]
+    #[expect(clippy::too_many_arguments, reason = "the columns of _native.pyi")]
+    fn publish_blocking(
+        &self,
+        py: Python<'_>,
+        topic: &str,
+        payload: PyBackedBytes,
+        r#type: Option<&str>,
+        priority: u8,
+        key: Option<&str>,
+        ttl_ms: Option<u64>,
+        idempotency_key: Option<String>,
+    ) -> PyResult<Receipt> {
+        let (native, topic) = (self.running()?, parse_topic(py, topic)?);
+        let message = new_message(py, payload, r#type, priority, key, ttl_ms, idempotency_key)?;
+        let outcome = py.detach(|| {
+            let (sender, outcome) = std::sync::mpsc::channel();
+            let at_once = native.publish_or_spawn(&topic, message, move |outcome| drop(sender.send(outcome)));
+            at_once.or_else(|| outcome.recv().ok())
+        });
+        match outcome {
+            Some(Ok(receipt)) => Ok(Receipt::new(&topic, &receipt)),
+            Some(Err(error)) => Err(bus_error(py, &error)),
+            None => Err(PyRuntimeError::new_err("the engine was stopped while it published")),
+        }
+    }
+
+    fn admit(
+        &self,
+        headers: Vec<(PyBackedBytes, PyBackedBytes)>,
+        query: &[u8],
+        client: Option<(String, u16)>,
+        secure: bool,
+    ) -> PyResult<Admission> {
+        let _ = (client, secure);
+        let headers = header_map(&headers);
+        let query = std::str::from_utf8(query).unwrap_or("");
+        let native = self.running()?.admit(RequestHead { headers: &headers, query });
+        let key = headers.get(http::header::SEC_WEBSOCKET_KEY).and_then(|key| Key::parse(key).ok());
+        Ok(Admission { native, key })
+    }
+
+    #[cfg(unix)]
+    fn adopt_socket(&self, queue: &EventQueue, admission: &Admission, descriptor: i32, leftover: &[u8]) -> PyResult<u64> {
+        let socket = owned(descriptor);
+        let key = admission.key.as_ref().ok_or_else(|| PyValueError::new_err("the request has no valid Sec-WebSocket-Key"))?;
+        let leftover = Bytes::copy_from_slice(leftover);
+        Ok(self.running()?.adopt(queue.0.clone(), admission.native.clone(), socket, leftover, Some(key)).0)
+    }
+
+    fn open_channel(&self, queue: &EventQueue, admission: &Admission) -> PyResult<u64> {
+        let (id, channel) = self.running()?.open_channel(queue.0.clone(), admission.native.clone());
+        lock(&self.channels).insert(id.0, channel);
+        Ok(id.0)
+    }
+
+    fn push(&self, connection: u64, frame: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let Some(channel) = self.channel(connection) else { return Ok(true) };
+        if let Ok(text) = frame.cast::<PyString>() {
+            return Ok(channel.push(PeerFrame::Text(text.to_cow()?.as_bytes())));
+        }
+        Ok(channel.push(PeerFrame::Binary(frame.cast::<PyBytes>()?.as_bytes())))
+    }
+
+    fn take<'py>(&self, py: Python<'py>, connection: u64, limit: usize) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let Some(channel) = self.channel(connection) else { return Ok(Vec::new()) };
+        let frame = |frame| match frame {
+            ChannelFrame::Text(text) => PyString::from_bytes(py, &text).map(Bound::into_any),
+            ChannelFrame::Close { code, reason } => (code.number(), reason).into_bound_py_any(py),
+        };
+        channel.take(limit).into_iter().map(frame).collect()
+    }
+
+    fn hang_up(&self, connection: u64, code: u16) {
+        if let Some(channel) = lock(&self.channels).remove(&connection) {
+            channel.push(PeerFrame::HangUp(CloseCode::new(code)));
+        }
+    }
+
+    #[pyo3(signature = (connection, user))]
+    fn welcome(&self, connection: u64, user: Option<String>) -> PyResult<()> {
+        self.running()?.welcome(ConnectionId(connection), user);
+        Ok(())
+    }
+
+    fn refuse(&self, connection: u64, code: &str, message: &str) -> PyResult<()> {
+        self.running()?.refuse(ConnectionId(connection), wire_error(code, message, None)?);
+        Ok(())
+    }
+
+    fn reply(&self, connection: u64, cid: &str, payload: PyBackedBytes) -> PyResult<()> {
+        self.running()?.reply(ConnectionId(connection), cid, Bytes::copy_from_slice(&payload));
+        Ok(())
+    }
+
+    #[pyo3(signature = (connection, cid, code, message))]
+    fn fail(&self, connection: u64, cid: Option<&str>, code: &str, message: &str) -> PyResult<()> {
+        self.running()?.fail(ConnectionId(connection), wire_error(code, message, cid)?);
+        Ok(())
+    }
+
+    fn handled(&self, connection: u64, count: usize) -> PyResult<()> {
+        self.running()?.handled(ConnectionId(connection), count);
+        Ok(())
+    }
+
+    fn close(&self, connection: u64, code: u16, reason: &str) -> PyResult<()> {
+        self.running()?.close(ConnectionId(connection), CloseCode::new(code), reason);
+        Ok(())
+    }
+
+    fn topics(&self, py: Python<'_>, connection: u64) -> PyResult<Vec<String>> {
+        let native = self.running()?;
+        let topics = py.detach(|| native.runtime().block_on(native.topics(ConnectionId(connection))));
+        Ok(topics.iter().map(|topic| topic.as_str().to_owned()).collect())
+    }
+
+    fn name_of(&self, connection: u64) -> PyResult<String> {
+        Ok(self.running()?.name_of(ConnectionId(connection)))
+    }
+
+    fn health<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let health = self.running()?.health();
+        let text = simd_json::serde::to_owned_value(&health).map_err(|e| PyRuntimeError::new_err(e.to_string()))?;
+        crate::convert::value_to_python(py, &text)
+    }
+}
+
+impl Engine {
+    fn running(&self) -> PyResult<Native> {
+        lock(&self.native).clone().ok_or_else(|| PyRuntimeError::new_err("the engine is not running: call start()"))
+    }
+
+    fn channel(&self, connection: u64) -> Option<Channel> {
+        lock(&self.channels).get(&connection).cloned()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "the caller gives the descriptor away: it is a duplicate that nothing else owns")]
+fn owned(descriptor: i32) -> std::net::TcpStream {
+    use std::os::fd::FromRawFd;
+    unsafe { std::net::TcpStream::from_raw_fd(descriptor) }
+}
+
+fn parse_topic(py: Python<'_>, name: &str) -> PyResult<Topic> {
+    Topic::parse(name).map_err(|error| topic_error(py, name, &error))
+}
+
+fn new_message(
+    py: Python<'_>,
+    payload: PyBackedBytes,
+    event_type: Option<&str>,
+    priority: u8,
+    key: Option<&str>,
+    ttl_ms: Option<u64>,
+    idempotency_key: Option<String>,
+) -> PyResult<NewMessage> {
+    let bounded = |name: &str, text: Option<&str>| match text {
+        Some(text) if text.is_empty() || text.len() > 256 => Err(usage_error(py, &format!("{name} has 1 to 256 bytes"))),
+        text => Ok(text.map(Into::into)),
+    };
+    if ttl_ms.is_some() {
+        return Err(usage_error(py, "ttl is not available yet: messages are kept for history_age; leave it out"));
+    }
+    Ok(NewMessage {
+        event_type: bounded("type", event_type)?,
+        priority: Priority::try_from(priority).map_err(|e| usage_error(py, &e.to_string()))?,
+        key: bounded("key", key)?,
+        idempotency_key,
+        ..NewMessage::new(Bytes::copy_from_slice(&payload))
+    })
+}
+
+fn wire_error(code: &str, message: &str, cid: Option<&str>) -> PyResult<WireError> {
+    let known = ErrorCode::ALL.iter().find(|known| known.as_str() == code);
+    let known = known.ok_or_else(|| PyValueError::new_err(format!("{code} is no error code of the wire")))?;
+    Ok(WireError::new(*known, message).answering(cid.map(Into::into)))
+}
+
+/// Headers as an ASGI scope has them; what no header may be is left out.
+fn header_map(pairs: &[(PyBackedBytes, PyBackedBytes)]) -> HeaderMap {
+    let pair =
+        |(name, value): &(PyBackedBytes, PyBackedBytes)| Some((HeaderName::from_bytes(name).ok()?, HeaderValue::from_bytes(value).ok()?));
+    let mut map = HeaderMap::with_capacity(pairs.len());
+    for (name, value) in pairs.iter().filter_map(pair) {
+        map.append(name, value);
+    }
+    map
+}

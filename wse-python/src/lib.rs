@@ -1,0 +1,32 @@
+//! The Python module `wse_server._native`: thin bindings of the engine. `_native.pyi` says what each item is.
+mod convert;
+mod engine;
+mod events;
+mod options;
+
+use pyo3::prelude::*;
+
+/// The Rust engine as Python sees it.
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use super::engine::{Admission, Engine, Receipt};
+    #[pymodule_export]
+    use super::events::EventQueue;
+    use super::events::kind;
+    #[pymodule_export]
+    use super::options::check_tokens;
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("AUTHENTICATE", kind::AUTHENTICATE)?;
+        module.add("OPENED", kind::OPENED)?;
+        module.add("MESSAGE", kind::MESSAGE)?;
+        module.add("CLOSED", kind::CLOSED)?;
+        module.add("PUBLISHED", kind::PUBLISHED)?;
+        module.add("OUTBOUND", kind::OUTBOUND)?;
+        module.add("WRITABLE", kind::WRITABLE)?;
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

@@ -1,0 +1,71 @@
+"""Settings: checked when made, and every error names the field and the fix."""
+
+import dataclasses
+import math
+from typing import Any
+
+import pytest
+from wse_server import Publisher, Takeover, WSEConfig, WSEConfigError, _defaults
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "fix"),
+    [
+        ("redis_url", "localhost:6379", "redis://localhost:6379"),
+        ("redis_url", 6379, "leave"),
+        ("redis_url", "http://x", "left out"),
+        ("redis_prefix", "", "name"),
+        ("redis_prefix", "a b", "name"),
+        ("redis_prefix", None, "name"),
+        ("auth_handler", "check", "function"),
+        ("allowed_origins", "https://app.example.com", "['https://app.example.com']"),
+        ("allowed_origins", ["app.example.com"], "https://app.example.com"),
+        ("allowed_origins", ["https://app.example.com/"], "host and port only"),
+        ("takeover", "sometimes", "'auto', 'always' or 'never'"),
+        ("heartbeat", 0, "above 0"),
+        ("heartbeat", "15", "seconds"),
+        ("heartbeat", math.nan, "seconds"),
+        ("idle_timeout", True, "seconds"),
+        ("idle_timeout", 10, "more than heartbeat"),
+        ("message_bytes", 1.5, "whole number"),
+        ("subscriptions", -1, "above 0"),
+        ("connections", 0, "above 0"),
+        ("token_cookie", "a=b", "name"),
+        ("token_query_parameter", 1, "name"),
+    ],
+)
+def test_a_wrong_value_names_its_field_and_the_fix(field: str, value: Any, fix: str) -> None:
+    with pytest.raises(WSEConfigError) as raised:
+        WSEConfig(**{field: value})
+    assert raised.value.field == field
+    assert str(raised.value).startswith(f"{field}: ")
+    assert fix in str(raised.value) or value == 6379
+
+
+def test_an_unknown_setting_names_the_one_that_was_meant() -> None:
+    with pytest.raises(WSEConfigError, match="redis_uri: no such setting; did you mean redis_url?"):
+        WSEConfig(redis_uri="redis://x")  # type: ignore[call-arg]
+    with pytest.raises(WSEConfigError, match="zzz: no such setting$"):
+        WSEConfig(zzz=1)  # type: ignore[call-arg]
+
+
+def test_defaults_are_those_of_the_one_table() -> None:
+    config = WSEConfig()
+    assert (config.heartbeat, config.idle_timeout, config.history_age) == (15, 90, 300)
+    assert (config.message_bytes, config.subscriptions) == (_defaults.MESSAGE_BYTES, _defaults.SUBSCRIPTIONS)
+    assert config.takeover is Takeover.AUTO
+
+
+def test_it_is_frozen_keyword_only_and_can_be_derived() -> None:
+    config = WSEConfig(takeover="never")  # type: ignore[arg-type]
+    assert config.takeover is Takeover.NEVER
+    assert dataclasses.replace(config, heartbeat=1).options()["heartbeat"] == 1
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.heartbeat = 2  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        WSEConfig("redis://x")  # type: ignore[misc]
+
+
+def test_a_publisher_without_redis_says_what_it_needs() -> None:
+    with pytest.raises(WSEConfigError, match="through Redis only"):
+        Publisher(redis_url=None)  # type: ignore[arg-type]

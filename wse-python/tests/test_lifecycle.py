@@ -1,0 +1,237 @@
+"""The engine starts on first use and works wherever an application puts it."""
+
+import asyncio
+import json
+import os
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from fastapi import APIRouter, FastAPI
+from fastapi.testclient import TestClient
+from starlette.testclient import WebSocketTestSession
+from wse_server import Connection, WSEConfig, WSEConfigError, WSEForkError, WSERouter, create_wse_router
+
+from .support import servers
+from .support.client import Client
+
+
+def greet(session: WebSocketTestSession, topics: list[str] | None = None) -> None:
+    """What a client says first, and the server's answers to it."""
+    session.send_json({"v": 2, "c": "WSE", "t": "client_hello", "p": {"topics": topics or []}})
+    kinds = [session.receive_json()["t"] for _ in range(3 if topics else 2)]
+    assert kinds == ["server_hello", "server_ready", "subscription_update"][: len(kinds)]
+
+
+def application() -> tuple[FastAPI, WSERouter, list[Any]]:
+    """An application with an endpoint of each kind that publishes, and what its hooks saw."""
+    app, wse, seen = FastAPI(), create_wse_router(), []
+
+    @app.post("/async")
+    async def publish() -> int:
+        return (await wse.publish("news", {"by": "async"})).seq
+
+    @app.post("/sync")
+    def publish_sync() -> int:
+        return wse.publish_sync("news", {"by": "sync"}).seq
+
+    @wse.on("echo")
+    async def echo(payload: Any) -> Any:
+        return payload
+
+    @wse.on_connect
+    async def connected(connection: Connection) -> None:
+        seen.append("connect")
+
+    @wse.on_disconnect
+    async def disconnected(connection: Connection, code: int) -> None:
+        await asyncio.sleep(0.02)
+        seen.append(code)
+
+    app.include_router(wse, prefix="/wse")
+    return app, wse, seen
+
+
+def converse(client: TestClient, path: str = "/wse") -> None:
+    """One connection that gets what both kinds of endpoint publish, and an answer."""
+    with client.websocket_connect(path, subprotocols=["wse.v2"]) as session:
+        greet(session, ["news"])
+        seqs = [client.post("/async").json(), client.post("/sync").json()]
+        messages = [session.receive_json() for _ in seqs]
+        assert [message["seq"] for message in messages] == seqs
+        assert [message["p"]["by"] for message in messages] == ["async", "sync"]
+        session.send_json({"v": 2, "t": "echo", "p": 7, "cid": "1"})
+        assert session.receive_json()["p"] == 7
+
+
+def test_nothing_starts_before_first_use() -> None:
+    before = threading.active_count(), len(os.listdir("/proc/self/task"))  # noqa: PTH208
+    app, _, _ = application()
+    assert TestClient(app).get("/wse/health").json()["status"] == "idle"
+    servers.wait_for(lambda: (threading.active_count(), len(os.listdir("/proc/self/task"))) <= before, 2, lambda: "threads were started")  # noqa: PTH208
+
+
+def test_test_client_with_lifespan() -> None:
+    app, _, seen = application()
+    with TestClient(app) as client:
+        converse(client)
+        assert seen == ["connect", 1000]
+        assert client.get("/wse/health").json()["status"] == "ok"
+
+
+def test_test_client_without_lifespan_makes_a_loop_for_each_request() -> None:
+    app, _, seen = application()
+    for _ in range(3):
+        converse(TestClient(app))
+    assert seen == ["connect", 1000] * 3
+
+
+def test_a_second_lifespan_serves_again_after_the_first_has_drained() -> None:
+    app, _, seen = application()
+    for _ in range(2):
+        with TestClient(app) as client:
+            converse(client)
+    converse(TestClient(app))
+    assert seen == ["connect", 1000] * 3
+
+
+async def test_shutdown_closes_with_1012_and_runs_the_hooks() -> None:
+    _, wse, seen = application()
+    inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    outbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    scope = {"type": "websocket", "headers": [(b"host", b"h")], "query_string": b"", "client": None, "scheme": "ws"}
+    await inbox.put({"type": "websocket.connect"})
+    async with asyncio.timeout(10), wse.lifespan_context(None):
+        served = asyncio.create_task(wse._endpoint.serve(scope, inbox.get, outbox.put))
+        while "server_ready" not in ((await outbox.get()).get("text") or ""):
+            pass
+    async with asyncio.timeout(5):
+        await served
+        while (last := await outbox.get())["type"] != "websocket.close":
+            pass
+    assert last["code"] == 1012
+    assert seen == ["connect", 1012]
+
+
+def test_nested_in_another_router() -> None:
+    app, wse, _ = application()
+    outer, inner = APIRouter(prefix="/api"), FastAPI()
+    outer.include_router(wse, prefix="/live")
+    inner.include_router(outer)
+    inner.router.routes.extend(route for route in app.router.routes if getattr(route, "path", "") in ("/async", "/sync"))
+    with TestClient(inner) as client:
+        converse(client, "/api/live")
+
+
+def test_in_a_mounted_application_whose_lifespan_nobody_runs() -> None:
+    app, _, _ = application()
+    outer = FastAPI()
+    outer.mount("/sub", app)
+    with TestClient(outer) as client, client.websocket_connect("/sub/wse", subprotocols=["wse.v2"]) as session:
+        greet(session, ["news"])
+        assert client.post("/sub/async").json() == 1
+        assert session.receive_json()["p"] == {"by": "async"}
+
+
+def test_the_router_itself_mounted() -> None:
+    app, wse = FastAPI(), create_wse_router()
+    app.mount("/wse", wse)
+    client = TestClient(app)
+    with client.websocket_connect("/wse/", subprotocols=["wse.v2"]) as session:
+        greet(session)
+    assert client.get("/wse/health").json()["transport"] == "asgi"
+
+
+def test_publishing_in_the_users_own_lifespan_at_start_and_in_teardown() -> None:
+    wse, receipts = create_wse_router(), []
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        receipts.append(await wse.publish("boot", 1))
+        yield
+        receipts.append(await wse.publish("boot", 2))  # the router's own lifespan has drained by now
+        receipts.append(wse.publish_sync("boot", 3))
+
+    app = FastAPI(lifespan=lifespan)
+    app.include_router(wse, prefix="/wse")
+    with TestClient(app) as client, client.websocket_connect("/wse", subprotocols=["wse.v2"]) as session:
+        greet(session)
+    assert [receipt.seq for receipt in receipts] == [1, 2, 3]
+
+
+def test_publishing_from_a_plain_thread_and_from_many_at_once() -> None:
+    wse = create_wse_router()
+    seqs: list[int] = []
+    threads = [threading.Thread(target=lambda: seqs.extend(wse.publish_sync("t", n).seq for n in range(50))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert sorted(seqs) == list(range(1, 401))
+
+
+async def test_publish_sync_on_a_loop_is_allowed_on_the_in_process_bus() -> None:
+    assert create_wse_router().publish_sync("t", 1).seq == 1
+
+
+async def test_concurrent_publishes_are_all_stored() -> None:
+    wse = create_wse_router()
+    async with asyncio.timeout(10):
+        receipts = await asyncio.gather(*(wse.publish("t", n) for n in range(500)))
+    assert sorted(receipt.seq for receipt in receipts) == list(range(1, 501))
+
+
+def test_a_forked_child_is_told_which_process_started_the_engine() -> None:
+    wse = create_wse_router()
+    wse.publish_sync("t", 1)
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            wse.publish_sync("t", 2)
+        except WSEForkError as error:
+            os.write(write, json.dumps([error.pid, str(error)]).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    os.waitpid(child, 0)
+    pid, text = json.loads(os.read(read, 10_000))
+    os.close(read)
+    assert pid == os.getpid()
+    assert str(pid) in text and "in the worker" in text
+    assert wse.publish_sync("t", 3).seq == 2
+
+
+@pytest.mark.parametrize("parent", [FastAPI(), APIRouter(prefix="/api")])
+def test_including_without_a_prefix_says_to_pass_one(parent: Any) -> None:
+    with pytest.raises(WSEConfigError, match=r'app.include_router\(wse, prefix="/wse"\)') as raised:
+        parent.include_router(create_wse_router())
+    assert raised.value.field == "prefix"
+
+
+def test_urls_and_schema_of_the_application_still_work() -> None:
+    app, _, _ = application()
+    assert app.openapi()["paths"].keys() == {"/async", "/sync"}
+    assert app.url_path_for("publish") == "/async"
+
+
+async def test_the_same_works_on_a_real_server_when_mounted() -> None:
+    with servers.running(servers.uvicorn(app="tests.apps.mounted:app")) as server:
+        async with Client(server.ws("/sub/wse"), topics=["news"]) as client:
+            await asyncio.to_thread(server.post, "/sub/publish")
+            assert (await client.kind("news"))["p"] == "mounted"
+            health = await asyncio.to_thread(server.get, "/sub/wse/health")
+    assert health["transport"] == "native"
+
+
+def test_middleware_around_the_connection_does_not_hide_it() -> None:
+    """Plain ASGI middleware wraps `send` and `receive`; see `tests.apps.mounted`."""
+    with servers.running(servers.uvicorn(app="tests.apps.mounted:app")) as server:
+        assert server.get("/sub/wse/health")["transport"] == "native"
+
+
+def test_a_config_serves_one_router_after_another() -> None:
+    config = WSEConfig(heartbeat=1)
+    assert [create_wse_router(config).publish_sync("t", 1).seq for _ in range(2)] == [1, 1]

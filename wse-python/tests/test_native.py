@@ -1,0 +1,97 @@
+"""Native means native: the server has let the socket go, and Python takes no part in deliveries."""
+
+import asyncio
+import time
+
+import pytest
+
+from .support import servers
+from .support.client import Client
+from .support.servers import Server
+
+PROTOCOLS = ["websockets-sansio", "websockets", "wsproto"]
+
+
+async def test_before_the_first_connection_health_says_what_to_expect() -> None:
+    with servers.running(servers.uvicorn()) as server:
+        health = server.health()
+        assert (health["transport"], health["auth"], health["bus"]) == ("native", "none", "memory")
+        assert health["reason"].startswith("expected")
+
+
+async def test_the_servers_own_descriptor_is_closed(both: Server) -> None:
+    before = await asyncio.to_thread(both.get, "/sockets")
+    clients = [Client(both.ws()) for _ in range(10)]
+    for client in clients:
+        await client.__aenter__()
+    during = await asyncio.to_thread(both.get, "/sockets")
+    for client in clients:
+        await client.__aexit__(None, None, None)
+    assert during - before == 10  # one each: the engine's duplicate, not the server's as well
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("ws", PROTOCOLS)
+async def test_the_server_logs_no_error_and_stops_while_sockets_are_taken(loop: str, ws: str) -> None:
+    with servers.running(servers.uvicorn("--ws", ws, "--loop", loop, "--log-level", "debug")) as server:
+        async with Client(server.ws()) as client:
+            assert server.health()["transport"] == "native"
+            await client.request("echo", 1)
+            server.interrupt()
+            assert await client.closed() == 1012
+        await asyncio.to_thread(server.wait_exit, 10)
+        log = server.log
+    assert "ERROR" not in log and "Traceback" not in log and "exception" not in log.lower(), log
+    assert "Finished server process" in log
+
+
+async def test_the_servers_own_count_of_connections_does_not_grow() -> None:
+    with servers.running(servers.uvicorn("--limit-concurrency", "5")) as server:
+        clients = [Client(server.ws()) for _ in range(20)]
+        for client in clients:
+            await client.__aenter__()
+        assert (await clients[-1].request("echo", 1))["t"] == "reply"
+        assert (await asyncio.to_thread(server.get, "/pid")) > 0
+        for client in clients:
+            await client.__aexit__(None, None, None)
+
+
+async def test_a_blocked_event_loop_delays_no_delivery_published_from_a_thread() -> None:
+    with servers.running(servers.uvicorn(app="tests.apps.native:app")) as server:
+        await asyncio.to_thread(server.post, "/ticks")
+        async with Client(server.ws(), topics=["ticks"]) as client:
+            await client.send({"v": 2, "t": "block", "p": 2.0})
+            await asyncio.sleep(0.3)  # the loop sleeps by now
+            started = time.monotonic()
+            delays = []
+            while time.monotonic() < started + 1.2:
+                sent = (await client.kind("ticks"))["p"]
+                delays.append(time.time() - sent)
+        assert len(delays) > 15 and max(delays[6:]) < 0.25, delays  # the first few waited for us, not for the server
+
+
+async def test_ten_thousand_deliveries_cost_no_python_call_per_recipient() -> None:
+    with servers.running(servers.uvicorn(app="tests.apps.native:app")) as server:
+        calls = {}
+        for recipients in (1, 100):
+            clients = [Client(server.ws(), topics=["counted"]) for _ in range(recipients)]
+            for client in clients:
+                await client.__aenter__()
+            calls[recipients] = await asyncio.to_thread(server.post, "/counted?publishes=100")
+            for client in clients:
+                for _ in range(100):
+                    await client.kind("counted")
+            for client in clients:
+                await client.__aexit__(None, None, None)
+    assert calls[1] > 100  # the counter counts: every publish is a few calls
+    assert calls[100] - calls[1] < 1000, calls  # 9,900 deliveries more
+
+
+async def test_takeover_always_refuses_where_it_cannot_be() -> None:
+    with servers.running(servers.hypercorn(takeover="always")) as server:
+        from websockets.exceptions import InvalidStatus
+
+        with pytest.raises(InvalidStatus) as refused:
+            await Client(server.ws()).__aenter__()
+        assert refused.value.response.status_code in (403, 503)
+        assert 'takeover="always"' in server.log

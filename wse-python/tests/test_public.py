@@ -1,0 +1,75 @@
+"""What the package promises to those who import it."""
+
+import ast
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import wse_server
+from wse_server import errors
+
+PACKAGE = Path(wse_server.__file__).parent
+PROJECT = Path(__file__).parents[1]
+
+
+def test_the_public_names() -> None:
+    assert wse_server.__all__ == [
+        "AuthResult", "CloseCode", "Connection", "ErrorCode", "Message", "Priority", "Publisher", "Receipt", "Takeover", "WSEConfig",
+        "WSEConfigError", "WSEError", "WSEForkError", "WSEPayloadError", "WSERouter", "WSEStartupError", "WSETopicError", "WSEUnavailable",
+        "WSEUsageError", "__version__", "create_wse_router",
+    ]  # fmt: skip
+    assert all(hasattr(wse_server, name) for name in wse_server.__all__)
+    assert (PACKAGE / "py.typed").exists()
+
+
+def test_every_exception_is_in_the_tree_and_public() -> None:
+    kinds = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
+    assert kinds <= set(wse_server.__all__)
+    assert all(issubclass(getattr(errors, name), errors.WSEError) for name in kinds)
+    assert all(name in (errors.__doc__ or "") for name in kinds)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.WSEConfigError("heartbeat", "no"), errors.WSEForkError(7), errors.WSEPayloadError("payload.a", "no"),
+        errors.WSETopicError("a b", "no", "INVALID_TOPIC"), errors.WSEUnavailable("no"), errors.WSEStartupError("no"), errors.WSEUsageError("no"),
+    ],
+)  # fmt: skip
+def test_errors_survive_pickling(error: errors.WSEError) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy), copy.__dict__) == (type(error), str(error), error.__dict__)
+
+
+def test_fastapi_is_imported_in_the_router_only() -> None:
+    for file in PACKAGE.glob("*.py"):
+        roots = {
+            name.split(".")[0]
+            for node in ast.walk(ast.parse(file.read_text()))
+            for name in (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+        }
+        assert file.name == "router.py" or not roots & {"fastapi", "starlette"}, file
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    "check",
+    [
+        ["mypy", "--config-file", "pyproject.toml"],
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["mypy.stubtest", "wse_server._native", "--mypy-config-file", "pyproject.toml", "--allowlist", "tests/support/stubtest.txt"],
+    ],
+    ids=" ".join,
+)
+def test_static_checks_pass(check: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", *check], cwd=PROJECT, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,65 @@
+//! What an engine is set to.
+use std::{sync::Arc, time::Duration};
+use wse_core::session::SessionConfig;
+use wse_crypto::token::TokenVerifier;
+use wse_protocol::defaults;
+use wse_pubsub::MemoryConfig;
+
+/// Settings of one engine. Public fields, since every one is plain data with a default.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct EngineConfig {
+    /// Limits and times of each connection.
+    pub session: SessionConfig,
+    /// Where messages are stored and numbered.
+    pub bus: BusChoice,
+    /// Whether somebody must approve each client: the host's `authenticate`.
+    pub auth_required: bool,
+    /// Checks each client's JSON Web Token; none by default. Only those with a valid one get in; where `auth_required` is set too,
+    /// the host is asked after it. A connection outlives its token: it is checked when the client connects.
+    pub tokens: Option<Arc<TokenVerifier>>,
+    /// Origins of pages that may connect, as `https://app.example`; empty: the server's own, and any port of this machine for
+    /// pages of this machine; `*`: any (refused where `auth_required`).
+    pub allowed_origins: Vec<String>,
+    /// A query parameter that may carry the token; none by default, since URLs end up in logs.
+    pub token_query_parameter: Option<String>,
+    /// A cookie that may carry the token.
+    pub token_cookie: Option<String>,
+    /// Connections at the same time; then 429 or close 4429. None by default.
+    pub connections: Option<usize>,
+    /// How long `drain` waits for clients to take their close.
+    pub drain_timeout: Duration,
+}
+
+/// The bus of an engine.
+#[derive(Debug, Clone)]
+pub enum BusChoice {
+    /// In this process.
+    Memory(MemoryConfig),
+    /// In a Redis server, shared by every process that names it.
+    Redis(wse_pubsub::RedisConfig),
+}
+
+impl EngineConfig {
+    /// Whether a client needs a credential.
+    #[must_use]
+    pub fn guarded(&self) -> bool {
+        self.auth_required || self.tokens.is_some()
+    }
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            session: SessionConfig::default(),
+            bus: BusChoice::Memory(MemoryConfig::default()),
+            auth_required: false,
+            tokens: None,
+            allowed_origins: Vec::new(),
+            token_query_parameter: None,
+            token_cookie: None,
+            connections: None,
+            drain_timeout: Duration::from_millis(defaults::PUBLISH_TIMEOUT_MS),
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! What an engine has done, counted; read by `health`.
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+
+/// Counters of one engine; each only grows but the gauges, which say so.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Gauge: connections now.
+    pub(crate) connections: AtomicUsize,
+    /// Gauge: subscriptions now.
+    pub(crate) subscriptions: AtomicUsize,
+    /// Gauge: topics that somebody follows now.
+    pub(crate) topics: AtomicUsize,
+    /// Connections ever taken in.
+    pub(crate) accepted: AtomicU64,
+    /// Topic messages handed to connections.
+    pub(crate) deliveries: AtomicU64,
+    /// Messages handed to handlers.
+    pub(crate) messages: AtomicU64,
+    /// Connections closed because they read too slowly.
+    pub(crate) slow_consumers: AtomicU64,
+}

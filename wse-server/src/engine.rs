@@ -1,0 +1,306 @@
+//! The engine: one process's hub and connections behind a handle that any thread may use.
+use crate::{
+    EngineConfig,
+    admission::{self, Admission, RequestHead},
+    auth::Auth,
+    config::BusChoice,
+    counters::Counters,
+    health::Health,
+    host::{ConnectionId, SharedHost},
+    shard::{AsyncStream, Command, Shard, Stream},
+    transport::{Channel, Prelude},
+    ws::handshake::{Key, raw_switching},
+};
+use bytes::Bytes;
+use std::{
+    net::TcpStream,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use tokio::{
+    runtime,
+    sync::{mpsc, oneshot},
+    task::LocalSet,
+};
+use wse_protocol::{CloseCode, Priority, Publication, Topic, UnixMillis, WireError};
+use wse_pubsub::{Bus, BusError, EventReceiver, MemoryBus, Receipt, RedisBus};
+
+/// A running engine; cheap to clone. It ends when the last handle is dropped, or by `stop`.
+#[derive(Debug, Clone)]
+pub struct Engine(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: EngineConfig,
+    bus: Arc<dyn Bus>,
+    runtime: runtime::Handle,
+    commands: mpsc::UnboundedSender<Command>,
+    counters: Arc<Counters>,
+    draining: AtomicBool,
+    next: AtomicU64,
+    /// Makes connection ids of different processes differ.
+    instance: u32,
+    started: Instant,
+}
+
+/// Why an engine did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration's or the network's fault.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// The operating system's.
+    #[error("the engine's thread could not be started: {0}")]
+    Thread(#[from] std::io::Error),
+    /// The thread ended before it was ready: a bug.
+    #[error("the engine's thread ended while it started")]
+    Ended,
+}
+
+/// What to publish.
+#[derive(Debug, Clone)]
+pub struct NewMessage {
+    /// The payload: the bytes of one JSON value. The caller vouches for that.
+    pub payload: Bytes,
+    /// The event type; the topic where none is given.
+    pub event_type: Option<Arc<str>>,
+    /// The priority.
+    pub priority: Priority,
+    /// The key of the thing it is about.
+    pub key: Option<Arc<str>>,
+    /// Makes a retry the same message.
+    pub idempotency_key: Option<String>,
+}
+
+impl NewMessage {
+    /// A message of the topic's own type, of normal priority.
+    #[must_use]
+    pub fn new(payload: impl Into<Bytes>) -> Self {
+        Self { payload: payload.into(), event_type: None, priority: Priority::Normal, key: None, idempotency_key: None }
+    }
+}
+
+type Started = Result<(Arc<dyn Bus>, runtime::Handle), StartError>;
+
+impl Engine {
+    /// Starts the engine's thread and connects its bus. Blocks until both are done: call it outside of async code, or in
+    /// `spawn_blocking`.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start(config: EngineConfig) -> Result<Self, StartError> {
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let (ready, started) = std::sync::mpsc::channel::<Started>();
+        let counters = Arc::new(Counters::default());
+        let (shard_config, shard_counters) = (config.clone(), counters.clone());
+        let thread = std::thread::Builder::new().name("wse-shard-0".into());
+        thread.spawn(move || run_shard(shard_config, shard_counters, receiver, &ready))?;
+        let (bus, runtime) = started.recv().map_err(|_| StartError::Ended)??;
+        let instance = uuid::Uuid::new_v4().as_fields().0;
+        let (next, draining) = (AtomicU64::new(1), AtomicBool::new(false));
+        Ok(Self(Arc::new(Inner { config, bus, runtime, commands, counters, draining, next, instance, started: Instant::now() })))
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub fn config(&self) -> &EngineConfig {
+        &self.0.config
+    }
+
+    /// Judges an upgrade request. While draining every request is refused with 503.
+    #[must_use]
+    pub fn admit(&self, head: RequestHead<'_>) -> Admission {
+        let mut admission = admission::admit(&self.0.config, head, self.0.counters.connections.load(Relaxed));
+        if self.0.draining.load(Relaxed) {
+            let error = WireError::new(wse_protocol::ErrorCode::ServerRestart, "this server is shutting down; try again");
+            admission.refusal = Some((http::StatusCode::SERVICE_UNAVAILABLE, error));
+        }
+        admission
+    }
+
+    /// Serves a TCP socket. `answer` has the engine answer the upgrade itself; without it the 101 has been sent. `leftover`
+    /// is what was read beyond the request.
+    pub fn adopt(&self, host: SharedHost, admission: Admission, socket: TcpStream, leftover: Bytes, answer: Option<&Key>) -> ConnectionId {
+        let response = answer.map(|key| raw_switching(key, admission.subprotocol).into()).unwrap_or_default();
+        self.adopt_stream(host, admission, Stream::Tcp(socket), Prelude { response, leftover })
+    }
+
+    /// Serves any other stream, whose 101 has been sent: TLS, or one that another runtime drives.
+    pub fn adopt_any(&self, host: SharedHost, admission: Admission, stream: impl AsyncStream, leftover: Bytes) -> ConnectionId {
+        self.adopt_stream(host, admission, Stream::Other(Box::new(stream)), Prelude { response: Bytes::new(), leftover })
+    }
+
+    /// Serves a connection whose socket another server owns and frames.
+    pub fn open_channel(&self, host: SharedHost, admission: Admission) -> (ConnectionId, Channel) {
+        let (id, name) = self.number();
+        let (channel, transport) = Channel::open(id, host.clone(), self.0.config.session.message_bytes);
+        self.command(Command::Serve { id, name, host, offer: admission.offer, transport });
+        (id, channel)
+    }
+
+    /// The id that the client was told for a connection.
+    #[must_use]
+    pub fn name_of(&self, id: ConnectionId) -> String {
+        format!("{:08x}-{}", self.0.instance, id.0)
+    }
+
+    /// Stores a message and hands it to every subscriber. The receipt means: stored.
+    ///
+    /// # Errors
+    /// [`BusError`]; on `Unavailable` a retry with the same idempotency key is safe.
+    pub async fn publish(&self, topic: &Topic, message: NewMessage) -> Result<Receipt, BusError> {
+        let (publication, key) = self.publication(topic, message);
+        self.0.bus.publish(topic, publication, key.as_deref()).await
+    }
+
+    /// `publish` from any thread. The outcome is returned if nothing has to be waited for, and then `done` is dropped;
+    /// otherwise `done` is called with it on the engine's thread.
+    pub fn publish_or_spawn(
+        &self,
+        topic: &Topic,
+        message: NewMessage,
+        done: impl FnOnce(Result<Receipt, BusError>) + Send + 'static,
+    ) -> Option<Result<Receipt, BusError>> {
+        let (publication, key) = self.publication(topic, message);
+        let at_once = self.0.bus.try_publish(topic, &publication, key.as_deref());
+        if at_once.is_none() {
+            let (bus, topic) = (self.0.bus.clone(), topic.clone());
+            self.0.runtime.spawn(async move { done(bus.publish(&topic, publication, key.as_deref()).await) });
+        }
+        at_once
+    }
+
+    /// Answers `Host::authenticate`: yes. `user` is the id that the client is told.
+    pub fn welcome(&self, id: ConnectionId, user: Option<String>) {
+        self.command(Command::Welcome { id, user });
+    }
+
+    /// Answers `Host::authenticate`: no, or not now.
+    pub fn refuse(&self, id: ConnectionId, error: WireError) {
+        self.command(Command::Refuse { id, error });
+    }
+
+    /// Answers a message; `payload` is JSON.
+    pub fn reply(&self, id: ConnectionId, cid: &str, payload: impl Into<Bytes>) {
+        self.command(Command::Reply { id, cid: cid.into(), payload: payload.into() });
+    }
+
+    /// Tells the client of an error; the error's `cid` says which message it is about.
+    pub fn fail(&self, id: ConnectionId, error: WireError) {
+        self.command(Command::Fail { id, error });
+    }
+
+    /// So many messages of a connection are done with; the ones that are not hold back the reading of its socket.
+    pub fn handled(&self, id: ConnectionId, count: usize) {
+        self.command(Command::Handled { id, count });
+    }
+
+    /// Closes a connection after what is queued for it.
+    pub fn close(&self, id: ConnectionId, code: CloseCode, reason: &str) {
+        self.command(Command::Close { id, code, reason: reason.into() });
+    }
+
+    /// What a connection is subscribed to.
+    pub async fn topics(&self, id: ConnectionId) -> Vec<Topic> {
+        let (answer, topics) = oneshot::channel();
+        self.command(Command::Topics { id, answer });
+        topics.await.unwrap_or_default()
+    }
+
+    /// Tells every client to return soon (1012), refuses new ones, and waits up to `limit` for the clients to go. Publishing
+    /// still works.
+    pub async fn drain(&self, limit: Duration) {
+        self.0.draining.store(true, Relaxed);
+        let (done, drained) = oneshot::channel();
+        self.command(Command::Drain { limit, done });
+        let _ = drained.await;
+    }
+
+    /// Closes the bus. Connections end with the last handle.
+    pub async fn close_bus(&self) {
+        self.0.bus.close().await;
+    }
+
+    /// What it knows of its own state.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        Health::read(&self.0.counters, self.0.bus.health(), self.0.started.elapsed(), self.0.draining.load(Relaxed))
+    }
+
+    /// The runtime of the engine's thread, for waiting from another one.
+    #[must_use]
+    pub fn runtime(&self) -> &runtime::Handle {
+        &self.0.runtime
+    }
+
+    fn adopt_stream(&self, host: SharedHost, admission: Admission, stream: Stream, prelude: Prelude) -> ConnectionId {
+        let (id, name) = self.number();
+        self.command(Command::Adopt { id, name, host, offer: admission.offer, stream, prelude });
+        id
+    }
+
+    fn number(&self) -> (ConnectionId, String) {
+        let id = ConnectionId(self.0.next.fetch_add(1, Relaxed));
+        self.0.counters.connections.fetch_add(1, Relaxed);
+        self.0.counters.accepted.fetch_add(1, Relaxed);
+        (id, self.name_of(id))
+    }
+
+    /// The queue of commands is bounded by what causes them: connections, and messages in their handlers.
+    fn command(&self, command: Command) {
+        // The shard ends only with the last handle, and this is one; a panic there has been reported already.
+        let _ = self.0.commands.send(command);
+    }
+
+    fn publication(&self, topic: &Topic, message: NewMessage) -> (Publication, Option<String>) {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let publication = Publication {
+            id: uuid::Uuid::now_v7().to_string().into(),
+            event_type: message.event_type.unwrap_or_else(|| topic.as_str().into()),
+            ts: UnixMillis(since.as_millis() as u64),
+            key: message.key,
+            priority: message.priority,
+            payload: message.payload,
+        };
+        (publication, message.idempotency_key)
+    }
+}
+
+/// The shard's thread, from the bus to the last command.
+fn run_shard(
+    config: EngineConfig,
+    counters: Arc<Counters>,
+    commands: mpsc::UnboundedReceiver<Command>,
+    ready: &std::sync::mpsc::Sender<Started>,
+) {
+    let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return drop(ready.send(Err(error.into()))),
+    };
+    LocalSet::new().block_on(&runtime, async {
+        let auth = Auth::new(&config);
+        let (bus, events) = match open_bus(config.bus).await {
+            Ok(opened) => opened,
+            Err(error) => return drop(ready.send(Err(error.into()))),
+        };
+        let _ = ready.send(Ok((bus.clone(), runtime.handle().clone())));
+        Shard::new(config.session, auth, bus, counters).run(commands, events).await;
+    });
+}
+
+async fn open_bus(choice: BusChoice) -> Result<(Arc<dyn Bus>, EventReceiver), BusError> {
+    Ok(match choice {
+        BusChoice::Memory(config) => {
+            let (bus, events) = MemoryBus::new(config);
+            (Arc::new(bus), events)
+        }
+        BusChoice::Redis(config) => {
+            let (bus, events) = RedisBus::connect(config).await?;
+            (Arc::new(bus), events)
+        }
+    })
+}

@@ -1,0 +1,56 @@
+//! What an engine says of its own state.
+use crate::counters::Counters;
+use serde::Serialize;
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use wse_pubsub::BusHealth;
+
+/// The state of an engine at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Health {
+    /// `ok`, `draining`, or `degraded` when the bus is not up.
+    pub status: &'static str,
+    /// `memory` or `redis`.
+    pub bus: &'static str,
+    /// What is wrong with the bus.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bus_fault: Option<String>,
+    /// Milliseconds since the bus was last proved to work.
+    pub bus_proved_ms: u64,
+    /// Connections now.
+    pub connections: usize,
+    /// Subscriptions now.
+    pub subscriptions: usize,
+    /// Topics that somebody follows now.
+    pub topics: usize,
+    /// Connections ever taken in.
+    pub accepted: u64,
+    /// Topic messages handed to connections.
+    pub deliveries: u64,
+    /// Messages handed to handlers.
+    pub messages: u64,
+    /// Connections closed because they read too slowly.
+    pub slow_consumers: u64,
+    /// Seconds since the engine started.
+    pub uptime_s: u64,
+}
+
+impl Health {
+    pub(crate) fn read(counters: &Counters, bus: BusHealth, uptime: Duration, draining: bool) -> Self {
+        let status = if draining { "draining" } else { "ok" };
+        Self {
+            status: if bus.up { status } else { "degraded" },
+            bus: bus.kind,
+            bus_fault: bus.fault,
+            bus_proved_ms: bus.proved.as_millis() as u64,
+            connections: counters.connections.load(Relaxed),
+            subscriptions: counters.subscriptions.load(Relaxed),
+            topics: counters.topics.load(Relaxed),
+            accepted: counters.accepted.load(Relaxed),
+            deliveries: counters.deliveries.load(Relaxed),
+            messages: counters.messages.load(Relaxed),
+            slow_consumers: counters.slow_consumers.load(Relaxed),
+            uptime_s: uptime.as_secs(),
+        }
+    }
+}

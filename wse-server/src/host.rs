@@ -1,0 +1,29 @@
+//! Who stands behind an engine: the application's side of connections.
+use std::{fmt::Debug, sync::Arc};
+use wse_crypto::token::Identity;
+use wse_protocol::{CloseCode, envelope::Envelope};
+
+/// The number of a connection within its engine; never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// What an application is told. Calls come from the engine's thread and must return at once: hand the work over and answer
+/// later through the engine.
+pub trait Host: Send + Sync + Debug {
+    /// Judge a credential; answer with `Engine::welcome` or `Engine::refuse`. `identity` is what the engine's own check of the
+    /// token found, where it has one.
+    fn authenticate(&self, connection: ConnectionId, token: Option<String>, identity: Option<Identity>);
+    /// The client may send. `identity` comes here where only the engine checked the token.
+    fn opened(&self, connection: ConnectionId, identity: Option<Identity>);
+    /// A message for a handler; answer with `Engine::reply` or `Engine::fail` if it has a `cid`, and with `Engine::handled`.
+    fn message(&self, connection: ConnectionId, envelope: Box<Envelope>);
+    /// The end of a connection, once; `opened` tells whether `opened` had come.
+    fn closed(&self, connection: ConnectionId, code: CloseCode, reason: String, opened: bool);
+    /// Frames wait in the connection's channel (see `Engine::open_channel`).
+    fn outbound(&self, _connection: ConnectionId) {}
+    /// A full channel has room again.
+    fn writable(&self, _connection: ConnectionId) {}
+}
+
+/// A host as connections share it.
+pub type SharedHost = Arc<dyn Host>;

@@ -1,0 +1,34 @@
+//! The WSE engine: WebSocket connections, their hub and their bus, for a Rust service or under another language's server.
+//!
+//! It is not a web framework: it takes upgraded streams from its own [`listener`], from hyper or axum, or sockets that
+//! another server accepted, and runs one [`wse_core::session::Session`] on each.
+//!
+//! ```text
+//! publish -> Bus -> hub: encode once -> connections: one write -> socket
+//! socket -> frames -> Session -> Host: authenticate, message -> reply -> socket
+//! ```
+mod admission;
+mod app;
+mod auth;
+mod config;
+mod connection;
+mod counters;
+mod engine;
+mod health;
+mod host;
+mod hub;
+pub mod listener;
+mod origin;
+mod shard;
+mod transport;
+pub mod ws;
+
+pub use admission::{Admission, RequestHead, SUBPROTOCOL};
+pub use app::{App, Message};
+pub use config::{BusChoice, EngineConfig};
+pub use engine::{Engine, NewMessage, StartError};
+pub use health::Health;
+pub use host::{ConnectionId, Host, SharedHost};
+pub use shard::AsyncStream;
+pub use transport::{Channel, ChannelFrame, PeerFrame};
+pub use wse_crypto::token;

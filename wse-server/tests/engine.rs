@@ -1,0 +1,235 @@
+//! The engine over real sockets: what slow peers, floods, restarts and many short connections do to it and to the others.
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+use bytes::BytesMut;
+use fastwebsockets::{Frame, OpCode, Payload, Role, WebSocket};
+use serde_json::{Value, json};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::{sleep, timeout},
+};
+use wse_protocol::Topic;
+use wse_server::{App, Engine, EngineConfig, NewMessage, listener};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const UPGRADE: &str = "GET /wse?topics=t HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// A peer by an implementation that is not ours.
+struct Client<S>(WebSocket<S>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    async fn over(mut stream: S) -> Self {
+        stream.write_all(UPGRADE.as_bytes()).await.unwrap();
+        assert!(answer(&mut stream).await.starts_with("HTTP/1.1 101"));
+        Self::upgraded(stream)
+    }
+
+    fn upgraded(stream: S) -> Self {
+        let mut socket = WebSocket::after_handshake(stream, Role::Client);
+        socket.set_auto_close(false);
+        Self(socket)
+    }
+
+    /// The next message, or the close code.
+    async fn next(&mut self) -> Result<Value, u16> {
+        let frame = timeout(PATIENCE, self.0.read_frame()).await.expect("something comes in time").expect("a whole frame");
+        match frame.opcode {
+            OpCode::Close => Err(frame.payload.get(..2).map_or(1005, |code| u16::from_be_bytes([code[0], code[1]]))),
+            _ => Ok(serde_json::from_slice(&frame.payload).expect("JSON")),
+        }
+    }
+
+    async fn until(&mut self, kind: &str) -> Value {
+        loop {
+            let message = self.next().await.unwrap_or_else(|code| panic!("closed with {code} before {kind}"));
+            if message["t"] == kind {
+                return message;
+            }
+        }
+    }
+
+    async fn send(&mut self, message: Value) {
+        let text = message.to_string();
+        self.0.write_frame(Frame::text(Payload::Bytes(BytesMut::from(text.as_bytes())))).await.unwrap();
+    }
+}
+
+async fn answer<S: AsyncRead + Unpin>(stream: &mut S) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(timeout(PATIENCE, stream.read_u8()).await.expect("an answer in time").expect("an answer"));
+    }
+    String::from_utf8(head).unwrap()
+}
+
+/// A service with these handlers, listening; and its engine.
+async fn service(config: EngineConfig, handlers: impl FnOnce(App) -> App) -> (Engine, SocketAddr) {
+    let engine = Engine::start(config).unwrap();
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, app) = (socket.local_addr().unwrap(), handlers(App::new(engine.clone())));
+    tokio::spawn(async move { listener::serve(socket, "/wse", &app).await });
+    (engine, address)
+}
+
+async fn connect(address: SocketAddr) -> Client<TcpStream> {
+    let mut client = Client::over(TcpStream::connect(address).await.unwrap()).await;
+    client.until("subscription_update").await;
+    client
+}
+
+async fn publish(engine: &Engine, payload: &str) {
+    engine.publish(&Topic::parse("t").unwrap(), NewMessage::new(payload.to_owned())).await.unwrap();
+}
+
+async fn settled(engine: &Engine, connections: usize) {
+    let reached = async {
+        while engine.health().connections != connections {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("{:?}", engine.health()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_stalls_is_closed_with_4001_and_the_others_get_everything() {
+    const COUNT: u64 = 8_000;
+    let (engine, address) = service(EngineConfig::default(), |app| app).await;
+    let mut stalled = connect(address).await;
+    let mut reader = connect(address).await;
+    let reading = tokio::spawn(async move {
+        for n in 1..=COUNT {
+            assert_eq!(reader.until("t").await["seq"], n);
+        }
+    });
+    let payload = format!("\"{}\"", "x".repeat(1000));
+    for n in 0..COUNT {
+        publish(&engine, &payload).await;
+        if n % 50 == 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+    timeout(PATIENCE, reading).await.expect("the reader is not held up").unwrap();
+    assert_eq!(engine.health().slow_consumers, 1);
+    let mut last = json!(null);
+    let code = loop {
+        match stalled.next().await {
+            Ok(message) => last = message,
+            Err(code) => break code,
+        }
+    };
+    assert_eq!((code, &last["p"]["code"]), (4001, &json!("SLOW_CONSUMER")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_never_reads_is_gone_soon_after_its_close() {
+    let (engine, address) = service(EngineConfig::default(), |app| app).await;
+    let _stalled = connect(address).await;
+    let payload = format!("\"{}\"", "x".repeat(100_000));
+    for _ in 0..100 {
+        publish(&engine, &payload).await;
+        sleep(Duration::from_millis(1)).await;
+    }
+    settled(&engine, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_into_a_slow_handler_is_handled_whole_and_in_order_and_delays_nobody() {
+    const COUNT: usize = 3_000;
+    let seen = Arc::new(AtomicUsize::new(0));
+    let counter = seen.clone();
+    let (_engine, address) = service(EngineConfig::default(), move |app| {
+        app.on("n", move |message| {
+            let counter = counter.clone();
+            async move {
+                let expected = counter.fetch_add(1, SeqCst);
+                sleep(Duration::from_micros(200)).await;
+                assert_eq!(message.payload, wse_protocol::Value::from(expected as u64), "in order");
+                Ok(message.payload)
+            }
+        })
+        .on("quick", |message| async move { Ok(message.payload) })
+    })
+    .await;
+    let mut flood = connect(address).await;
+    let flooding = tokio::spawn(async move {
+        for n in 0..COUNT {
+            flood.send(json!({"v": 2, "t": "n", "p": n})).await;
+        }
+        flood.send(json!({"v": 2, "t": "n", "cid": "last", "p": COUNT})).await;
+        flood.until("reply").await
+    });
+    let mut other = connect(address).await;
+    other.send(json!({"v": 2, "t": "quick", "cid": "q", "p": 1})).await;
+    assert_eq!(other.until("reply").await["p"], 1);
+    assert!(seen.load(SeqCst) < COUNT, "the flood was still going on");
+    assert_eq!(timeout(PATIENCE, flooding).await.unwrap().unwrap()["cid"], "last");
+    assert_eq!(seen.load(SeqCst), COUNT + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn draining_sends_everyone_away_with_1012_and_still_publishes() {
+    let (engine, address) = service(EngineConfig::default(), |app| app).await;
+    let mut client = connect(address).await;
+    publish(&engine, "1").await;
+    assert_eq!(client.until("t").await["p"], 1);
+    let drained = tokio::spawn({
+        let engine = engine.clone();
+        async move { engine.drain(PATIENCE).await }
+    });
+    assert_eq!(client.next().await, Err(1012));
+    drop(client);
+    timeout(PATIENCE, drained).await.expect("clients that go end the drain").unwrap();
+    assert_eq!(engine.health().status, "draining");
+    publish(&engine, "2").await;
+    let mut late = TcpStream::connect(address).await.unwrap();
+    late.write_all(UPGRADE.as_bytes()).await.unwrap();
+    assert!(answer(&mut late).await.starts_with("HTTP/1.1 503"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_come_and_go_leave_nothing_behind() {
+    let (engine, address) = service(EngineConfig::default(), |app| app).await;
+    for round in 0..300 {
+        let client = connect(address).await;
+        if round % 3 == 0 {
+            publish(&engine, "1").await;
+        }
+        drop(client);
+    }
+    settled(&engine, 0).await;
+    let health = engine.health();
+    assert_eq!((health.accepted, health.subscriptions, health.topics), (300, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_no_tcp_socket_is_served_too() {
+    let engine = Engine::start(EngineConfig::default()).unwrap();
+    let host = App::new(engine.clone()).on("echo", |message| async move { Ok(message.payload) }).host();
+    let (ours, theirs) = tokio::io::duplex(4096);
+    let headers = http::HeaderMap::new();
+    let admission = engine.admit(wse_server::RequestHead { headers: &headers, query: "" });
+    engine.adopt_any(host, admission, theirs, bytes::Bytes::new());
+    let mut client = Client::upgraded(ours);
+    client.until("server_ready").await;
+    client.send(json!({"v": 2, "t": "echo", "cid": "q", "p": [1]})).await;
+    assert_eq!(client.until("reply").await["p"], json!([1]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subscribers_of_one_topic_that_come_at_once_all_get_what_follows() {
+    let (engine, address) = service(EngineConfig::default(), |app| app).await;
+    let clients = futures_util::future::join_all((0..50).map(|_| connect(address))).await;
+    publish(&engine, "\"all\"").await;
+    for mut client in clients {
+        assert_eq!(client.until("t").await["p"], "all");
+    }
+    assert_eq!(engine.health().deliveries, 50);
+}
