@@ -9,7 +9,7 @@ use wse_protocol::{Position, Publication, Seq, Topic};
 /// began anew, or was trimmed past what was delivered), it sends one [`BusEvent::Reset`] first.
 #[async_trait::async_trait]
 pub trait Bus: Send + Sync + std::fmt::Debug {
-    /// Stores a message and gives it its position. The receipt means: stored ([G4]).
+    /// Stores a message and gives it its position. The receipt means: stored (clause G4 of the contract).
     ///
     /// `retry_key` makes a retry the same message: a second publish with it within the bus's window returns the first receipt.
     ///
