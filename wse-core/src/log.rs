@@ -165,7 +165,7 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use proptest::prelude::*;
-    use wse_protocol::{Priority, UnixMillis};
+    use wse_protocol::{Format, Priority, UnixMillis};
 
     fn publication(size: usize) -> Publication {
         Publication {
@@ -174,6 +174,7 @@ mod tests {
             ts: UnixMillis(0),
             key: None,
             priority: Priority::Normal,
+            format: Format::Json,
             payload: Bytes::from(vec![b'1'; size]),
         }
     }

@@ -46,6 +46,9 @@ pub struct Envelope {
     /// `seq`.
     #[serde(default, deserialize_with = "present")]
     pub seq: Option<Seq>,
+    /// `ps`: the message before this one that passed the filter.
+    #[serde(rename = "ps", default, deserialize_with = "present")]
+    pub previous: Option<Seq>,
     /// `k`.
     #[serde(rename = "k", default, deserialize_with = "optional_text::<_, 256>")]
     pub key: Option<Box<str>>,

@@ -20,6 +20,7 @@
 pub mod encode;
 pub mod envelope;
 mod error;
+mod format;
 pub mod frame;
 pub mod generated;
 pub mod messages;
@@ -30,6 +31,7 @@ mod time;
 mod topic;
 
 pub use error::WireError;
+pub use format::Format;
 pub use generated::codes::{CloseCode, ErrorCode};
 pub use generated::defaults;
 pub use position::{Epoch, MAX_INTEGER, Position, Seq};
@@ -37,4 +39,4 @@ pub use priority::Priority;
 pub use publication::Publication;
 pub use simd_json::{OwnedValue as Value, prelude};
 pub use time::UnixMillis;
-pub use topic::Topic;
+pub use topic::{Followed, Pattern, Topic};

@@ -1,5 +1,5 @@
 //! What a publisher hands to the bus: the content of a topic message, without its position.
-use crate::{Priority, UnixMillis};
+use crate::{Format, Priority, UnixMillis};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -16,7 +16,9 @@ pub struct Publication {
     pub key: Option<Arc<str>>,
     /// Its priority.
     pub priority: Priority,
-    /// The payload: the bytes of one JSON value, opaque from here on ([P-35]).
+    /// How the payload is written.
+    pub format: Format,
+    /// The payload: the bytes of one value in `format`, opaque from here on ([P-35]).
     pub payload: Bytes,
 }
 

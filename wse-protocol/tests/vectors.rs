@@ -1,7 +1,7 @@
 //! The shared vectors: what every implementation of the protocol must agree on.
 use serde_json::Value;
 use wse_protocol::{
-    CloseCode, Epoch, ErrorCode, Position, Priority, Publication, Seq, Topic, UnixMillis, defaults, encode, envelope,
+    CloseCode, Epoch, ErrorCode, Format, Pattern, Position, Priority, Publication, Seq, Topic, UnixMillis, defaults, encode, envelope,
     messages::{ClientMessage, ErrorMessage, ServerHello, ServerReady, SubscriptionUpdate},
 };
 
@@ -78,7 +78,7 @@ fn envelopes_are_read_and_refused_as_listed() {
 fn topic_names_are_judged_as_listed() {
     let file = vectors("topics.json");
     let (valid, invalid) = (cases(&file, "valid"), cases(&file, "invalid"));
-    assert_eq!(valid.len() + invalid.len(), 27);
+    assert_eq!((valid.len(), invalid.len()), (12, 19));
     for name in valid {
         let name = name.as_str().expect("a name");
         assert_eq!(Topic::parse(name).as_ref().map(Topic::as_str), Ok(name));
@@ -86,6 +86,22 @@ fn topic_names_are_judged_as_listed() {
     for case in invalid {
         let code = Topic::parse(text(case, "name")).map_err(|e| e.code.as_str());
         assert_eq!(code, Err(text(case, "code")), "{:?}", text(case, "name"));
+        assert_eq!(Pattern::parse(text(case, "name")), None);
+    }
+}
+
+#[test]
+fn patterns_stand_for_the_topics_of_their_namespace() {
+    let file = vectors("topics.json");
+    let patterns = cases(&file, "patterns");
+    assert_eq!(patterns.len(), 2);
+    for case in patterns {
+        let pattern = Pattern::parse(text(case, "name")).expect("a pattern");
+        assert_eq!(pattern.namespace(), text(case, "namespace"));
+        let stands_for =
+            |name: &Value| Topic::parse(name.as_str().expect("a name")).ok().and_then(|topic| Pattern::of(&topic)) == Some(pattern.clone());
+        assert!(cases(case, "matches").iter().all(stands_for));
+        assert!(!cases(case, "others").iter().any(stands_for));
     }
 }
 
@@ -144,7 +160,7 @@ fn codes_and_defaults_are_those_of_the_tables() {
         assert_eq!((case["code"].as_u64(), case["fatal"].as_bool()), (Some(code.number().into()), Some(code.is_fatal())));
     }
     let defaults = &vectors("defaults.json")["defaults"];
-    assert_eq!(defaults.as_object().map(serde_json::Map::len), Some(26));
+    assert_eq!(defaults.as_object().map(serde_json::Map::len), Some(39));
     assert_eq!(defaults["heartbeat_ms"], defaults::HEARTBEAT_MS);
 }
 
@@ -158,6 +174,7 @@ fn a_topic_message_reads_back_as_it_was_published() {
         ts: UnixMillis(1_768_473_000_000),
         key: Some("AAPL".into()),
         priority: Priority::High,
+        format: Format::Json,
         payload: r#"{ "price": 1.50 }"#.into(),
     };
     let mut out = Vec::new();

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 use wse_core::log::LogLimits;
-use wse_protocol::{Position, Priority, Publication, Seq, Topic, UnixMillis};
+use wse_protocol::{Format, Position, Priority, Publication, Seq, Topic, UnixMillis};
 
 /// What a case asks of the bus that it runs on.
 #[derive(Debug, Clone, Copy)]
@@ -76,7 +76,7 @@ pub fn topic(name: &str) -> Topic {
 #[must_use]
 pub fn publication(id: &str) -> Publication {
     let (id, event_type, payload) = (id.into(), "price".into(), Bytes::from_static(br#"{"x":1}"#));
-    Publication { id, event_type, ts: UnixMillis(1), key: None, priority: Priority::Normal, payload }
+    Publication { id, event_type, ts: UnixMillis(1), key: None, priority: Priority::Normal, format: Format::Json, payload }
 }
 
 /// The next `count` events; panics if they take longer than 20 s or the bus closes.
@@ -301,6 +301,7 @@ pub async fn every_field_of_a_message_arrives(factory: &dyn Factory) {
         ts: UnixMillis(1_768_473_000_123),
         key: Some("k 1".into()),
         priority: Priority::Critical,
+        format: Format::Json,
         payload: Bytes::from(vec![b'\n'; 1 << 20]),
     };
     bus.publish(&topic, sent.clone(), None).await.expect("published");

@@ -25,7 +25,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     task::LocalSet,
 };
-use wse_protocol::{CloseCode, Priority, Publication, Topic, UnixMillis, WireError};
+use wse_protocol::{CloseCode, Format, Priority, Publication, Topic, UnixMillis, WireError};
 use wse_pubsub::{Bus, BusError, EventReceiver, MemoryBus, Receipt, RedisBus};
 
 /// A running engine; cheap to clone. It ends when the last handle is dropped, or by `stop`.
@@ -64,7 +64,9 @@ pub enum StartError {
 /// What to publish.
 #[derive(Debug, Clone)]
 pub struct NewMessage {
-    /// The payload: the bytes of one JSON value. The caller vouches for that.
+    /// How the payload is written.
+    pub format: Format,
+    /// The payload: the bytes of one value in `format`. The caller vouches for that.
     pub payload: Bytes,
     /// The event type; the topic where none is given.
     pub event_type: Option<Arc<str>>,
@@ -77,10 +79,17 @@ pub struct NewMessage {
 }
 
 impl NewMessage {
-    /// A message of the topic's own type, of normal priority.
+    /// A message of the topic's own type, of normal priority, its payload in JSON.
     #[must_use]
     pub fn new(payload: impl Into<Bytes>) -> Self {
-        Self { payload: payload.into(), event_type: None, priority: Priority::Normal, key: None, idempotency_key: None }
+        Self {
+            format: Format::Json,
+            payload: payload.into(),
+            event_type: None,
+            priority: Priority::Normal,
+            key: None,
+            idempotency_key: None,
+        }
     }
 }
 
@@ -264,6 +273,7 @@ impl Engine {
             ts: UnixMillis(since.as_millis() as u64),
             key: message.key,
             priority: message.priority,
+            format: message.format,
             payload: message.payload,
         };
         (publication, message.idempotency_key)

@@ -174,7 +174,13 @@ impl Session {
         self.events.push_back(Event::Opened);
         let topics = self.handshake.take_topics();
         if !topics.is_empty() {
-            self.subscriptions.request(Subscription { action: Action::Subscribe, topics, positions: Default::default(), cid: None });
+            self.subscriptions.request(Subscription {
+                action: Action::Subscribe,
+                topics,
+                positions: Default::default(),
+                filters: Default::default(),
+                cid: None,
+            });
             self.advance_subscriptions();
         }
         self.update_reading(now);

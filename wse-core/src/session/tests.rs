@@ -160,7 +160,7 @@ fn subscriptions_past_the_limit_are_refused_and_the_others_stay() {
 fn bad_input_is_answered_and_the_connection_stays() {
     let mut pair = Pair::ready();
     for text in
-        ["garbage", "[1]", r#"{"v":3,"t":"a"}"#, r#"{"v":2}"#, r#"{"v":2,"c":"WSE","t":"nope"}"#, r#"{"v":2,"c":"WSE","t":"batch"}"#]
+        ["garbage", "[1]", r#"{"v":3,"t":"a"}"#, r#"{"v":2}"#, r#"{"v":2,"c":"WSE","t":"nope"}"#, r#"{"v":2,"c":"WSE","t":"presence"}"#]
     {
         pair.send(text);
     }

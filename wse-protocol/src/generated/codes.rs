@@ -13,6 +13,12 @@ pub enum ErrorCode {
     UnsupportedVersion,
     /// The frame's format was not negotiated (fault: peer).
     UnsupportedFormat,
+    /// The frame is not one messagepack map of json's values (fault: peer).
+    InvalidMsgpack,
+    /// The frame is not one whole zlib stream (fault: peer).
+    InvalidCompression,
+    /// The frame inflates beyond the limit of size or ratio (fault: peer).
+    InflateLimit,
     /// Nested deeper than the limit (fault: peer).
     TooDeep,
     /// The message is larger than the limit (fault: peer).
@@ -33,6 +39,16 @@ pub enum ErrorCode {
     ReservedTopic,
     /// The connection's subscriptions are used up (fault: peer).
     TooManySubscriptions,
+    /// The connection's patterns are used up (fault: peer).
+    TooManyPatterns,
+    /// The pattern stands for more topics than a connection may follow (fault: peer).
+    TooManyTopics,
+    /// The filter cannot be compiled (fault: peer).
+    InvalidFilter,
+    /// The topic has too many different filters (fault: configuration).
+    FilterLimit,
+    /// More messages or bytes than the rate allows, for too long (fault: peer).
+    RateLimited,
     /// The server has no handler for this type (fault: peer).
     NoHandler,
     /// The handler raised (fault: server).
@@ -66,6 +82,9 @@ impl ErrorCode {
         Self::InvalidMessage,
         Self::UnsupportedVersion,
         Self::UnsupportedFormat,
+        Self::InvalidMsgpack,
+        Self::InvalidCompression,
+        Self::InflateLimit,
         Self::TooDeep,
         Self::MessageTooLarge,
         Self::UnknownType,
@@ -76,6 +95,11 @@ impl ErrorCode {
         Self::InvalidTopic,
         Self::ReservedTopic,
         Self::TooManySubscriptions,
+        Self::TooManyPatterns,
+        Self::TooManyTopics,
+        Self::InvalidFilter,
+        Self::FilterLimit,
+        Self::RateLimited,
         Self::NoHandler,
         Self::HandlerFailed,
         Self::Unavailable,
@@ -98,6 +122,9 @@ impl ErrorCode {
             Self::InvalidMessage => "INVALID_MESSAGE",
             Self::UnsupportedVersion => "UNSUPPORTED_VERSION",
             Self::UnsupportedFormat => "UNSUPPORTED_FORMAT",
+            Self::InvalidMsgpack => "INVALID_MSGPACK",
+            Self::InvalidCompression => "INVALID_COMPRESSION",
+            Self::InflateLimit => "INFLATE_LIMIT",
             Self::TooDeep => "TOO_DEEP",
             Self::MessageTooLarge => "MESSAGE_TOO_LARGE",
             Self::UnknownType => "UNKNOWN_TYPE",
@@ -108,6 +135,11 @@ impl ErrorCode {
             Self::InvalidTopic => "INVALID_TOPIC",
             Self::ReservedTopic => "RESERVED_TOPIC",
             Self::TooManySubscriptions => "TOO_MANY_SUBSCRIPTIONS",
+            Self::TooManyPatterns => "TOO_MANY_PATTERNS",
+            Self::TooManyTopics => "TOO_MANY_TOPICS",
+            Self::InvalidFilter => "INVALID_FILTER",
+            Self::FilterLimit => "FILTER_LIMIT",
+            Self::RateLimited => "RATE_LIMITED",
             Self::NoHandler => "NO_HANDLER",
             Self::HandlerFailed => "HANDLER_FAILED",
             Self::Unavailable => "UNAVAILABLE",
@@ -127,7 +159,9 @@ impl ErrorCode {
     #[must_use]
     pub fn close(self) -> Option<CloseCode> {
         match self {
+            Self::InflateLimit => Some(CloseCode::new(1009)),
             Self::MessageTooLarge => Some(CloseCode::new(1009)),
+            Self::RateLimited => Some(CloseCode::new(1013)),
             Self::AuthFailed => Some(CloseCode::new(4401)),
             Self::AuthUnavailable => Some(CloseCode::new(1013)),
             Self::OriginNotAllowed => Some(CloseCode::new(4403)),

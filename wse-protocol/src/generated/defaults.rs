@@ -15,12 +15,30 @@ pub const AUTH_TIMEOUT_MS: u64 = 10000;
 pub const RESTART_RETRY_MS: u64 = 500;
 /// Default of `compression_from_bytes`.
 pub const COMPRESSION_FROM_BYTES: u64 = 1024;
+/// Default of `inflate_bytes`.
+pub const INFLATE_BYTES: u64 = 16_777_216;
+/// Default of `inflate_ratio`.
+pub const INFLATE_RATIO: u64 = 200;
+/// Default of `inflate_ratio_from_bytes`.
+pub const INFLATE_RATIO_FROM_BYTES: u64 = 65536;
+/// Default of `batch_messages`.
+pub const BATCH_MESSAGES: u64 = 128;
+/// Default of `batch_bytes`.
+pub const BATCH_BYTES: u64 = 65536;
+/// Default of `beacon_ms`.
+pub const BEACON_MS: u64 = 1000;
 /// Default of `message_bytes`.
 pub const MESSAGE_BYTES: u64 = 1_048_576;
 /// Default of `nesting_depth`.
 pub const NESTING_DEPTH: u64 = 64;
 /// Default of `subscriptions`.
 pub const SUBSCRIPTIONS: u64 = 128;
+/// Default of `patterns`.
+pub const PATTERNS: u64 = 16;
+/// Default of `pattern_topics`.
+pub const PATTERN_TOPICS: u64 = 1000;
+/// Default of `filter_limit`.
+pub const FILTER_LIMIT: u64 = 64;
 /// Default of `topic_bytes`.
 pub const TOPIC_BYTES: u64 = 200;
 /// Default of `outbound_bytes`.
@@ -29,6 +47,14 @@ pub const OUTBOUND_BYTES: u64 = 1_048_576;
 pub const HANDOVER_BYTES: u64 = 4_194_304;
 /// Default of `handler_queue`.
 pub const HANDLER_QUEUE: u64 = 256;
+/// Default of `messages_per_second`.
+pub const MESSAGES_PER_SECOND: u64 = 100;
+/// Default of `message_burst`.
+pub const MESSAGE_BURST: u64 = 1000;
+/// Default of `bytes_per_second`.
+pub const BYTES_PER_SECOND: u64 = 1_048_576;
+/// Default of `rate_patience_ms`.
+pub const RATE_PATIENCE_MS: u64 = 30000;
 /// Default of `history_age_ms`.
 pub const HISTORY_AGE_MS: u64 = 300_000;
 /// Default of `history_messages`.

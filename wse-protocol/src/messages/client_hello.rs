@@ -1,9 +1,10 @@
 //! `client_hello` ([P-20]): the first frame of a client.
-use crate::{ErrorCode, Value, WireError, defaults};
+use crate::{ErrorCode, Position, Value, WireError, defaults};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// What a client says of itself; every field may be absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ClientHello {
     /// Protocol versions that it speaks.
@@ -12,11 +13,22 @@ pub struct ClientHello {
     /// Payload formats, best first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub formats: Option<Vec<String>>,
+    /// Compression methods that it reads and writes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub compression: Vec<String>,
+    /// Whether it reads batches.
+    pub batch: bool,
     /// The credential.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
     /// Topics to subscribe to once ready.
     pub topics: Vec<String>,
+    /// The highest positions that it has examined, by topic or pattern.
+    #[serde(skip_serializing_if = "HashMap::is_empty")]
+    pub positions: HashMap<String, Position>,
+    /// The filters of topics and patterns, as sent.
+    #[serde(skip_serializing_if = "HashMap::is_empty")]
+    pub filters: HashMap<String, Value>,
     /// Name and version of the client, for logs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,

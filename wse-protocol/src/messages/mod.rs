@@ -19,7 +19,7 @@ use crate::{ErrorCode, Value, WireError, envelope::Category, envelope::Envelope}
 use serde::de::DeserializeOwned;
 
 /// Reserved kinds ([P-15]): refused with `NOT_IMPLEMENTED`.
-pub const RESERVED: [&str; 8] = ["batch", "beacon", "skip", "snapshot_request", "presence", "token_refresh", "key_request", "outbox_ack"];
+pub const RESERVED: [&str; 5] = ["snapshot_request", "presence", "token_refresh", "key_request", "outbox_ack"];
 
 /// What a client may send.
 #[derive(Debug, Clone, PartialEq)]

@@ -14,7 +14,7 @@ pub enum Action {
 }
 
 /// One change of a client's subscriptions. Names are as sent: each is judged by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Subscription {
     /// What to do.
     pub action: Action,
@@ -24,6 +24,9 @@ pub struct Subscription {
     /// The highest position that the client has examined, by topic.
     #[serde(default)]
     pub positions: HashMap<String, Position>,
+    /// The filters of topics and patterns, as sent.
+    #[serde(default)]
+    pub filters: HashMap<String, Value>,
     /// Correlation id for the answer.
     #[serde(skip)]
     pub cid: Option<Box<str>>,

@@ -186,7 +186,7 @@ fn move_key<K: Ord>(index: &mut BTreeSet<(K, Topic)>, topic: &Topic, old: Option
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use wse_protocol::{Priority, Seq, UnixMillis};
+    use wse_protocol::{Format, Priority, Seq, UnixMillis};
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -205,6 +205,7 @@ mod tests {
             ts: UnixMillis(0),
             key: None,
             priority: Priority::Normal,
+            format: Format::Json,
             payload: Bytes::from(vec![b'1'; size]),
         }
     }

@@ -1,9 +1,9 @@
 //! A publication as bytes: what the stream stores and the bell carries.
 //!
-//! `1, len u16, id, len u16, type, len u16, key (len 0xffff: none), priority u8, ts u64, payload`, big-endian.
+//! `1, len u16, id, len u16, type, len u16, key (len 0xffff: none), priority u8, format u8 (0 JSON, 1 msgpack), ts u64, payload`, big-endian.
 use bytes::{Buf, Bytes};
 use std::sync::Arc;
-use wse_protocol::{Epoch, Position, Priority, Publication, Seq, UnixMillis};
+use wse_protocol::{Epoch, Format, Position, Priority, Publication, Seq, UnixMillis};
 
 const VERSION: u8 = 1;
 const NO_KEY: u16 = u16::MAX;
@@ -19,6 +19,7 @@ pub(crate) fn encode(publication: &Publication) -> Vec<u8> {
         None => out.extend(NO_KEY.to_be_bytes()),
     }
     out.push(publication.priority.number());
+    out.push(u8::from(publication.format == Format::Msgpack));
     out.extend(publication.ts.0.to_be_bytes());
     out.extend_from_slice(&publication.payload);
     out
@@ -31,8 +32,9 @@ pub(crate) fn decode(mut record: Bytes) -> Option<Publication> {
     let event_type = read_text(&mut record)??;
     let key = read_text(&mut record)?;
     let priority = Priority::try_from(record.try_get_u8().ok()?).ok()?;
+    let format = [Format::Json, Format::Msgpack].get(usize::from(record.try_get_u8().ok()?)).copied()?;
     let ts = UnixMillis(record.try_get_u64().ok()?);
-    Some(Publication { id, event_type, ts, key, priority, payload: record })
+    Some(Publication { id, event_type, ts, key, priority, format, payload: record })
 }
 
 /// Reads what the script publishes: `<epoch> <seq> <record>`.
@@ -90,7 +92,7 @@ mod tests {
         ) {
             let key = key.map(Arc::from);
             let (id, event_type, payload) = (id.into(), event_type.into(), payload.into());
-            let publication = Publication { id, event_type, ts: UnixMillis(ts), key, priority: Priority::High, payload };
+            let publication = Publication { id, event_type, ts: UnixMillis(ts), key, priority: Priority::High, format: Format::Msgpack, payload };
             let record = encode(&publication);
             prop_assert_eq!(decode(record.clone().into()), Some(publication.clone()));
             let bell = [b"e1 42 ".as_slice(), &record].concat();

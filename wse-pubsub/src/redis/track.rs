@@ -154,7 +154,7 @@ impl Read {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use wse_protocol::{Epoch, Priority, Publication, UnixMillis};
+    use wse_protocol::{Epoch, Format, Priority, Publication, UnixMillis};
 
     fn at(epoch: &str, seq: u64) -> Position {
         Position { epoch: Epoch::parse(epoch).expect("not empty"), seq: Seq::new(seq).expect("small") }
@@ -163,7 +163,7 @@ mod tests {
     fn publication() -> Publication {
         let (id, event_type) = ("m".into(), "t".into());
         let (key, priority, payload) = (None, Priority::Normal, Bytes::from_static(b"1"));
-        Publication { id, event_type, ts: UnixMillis(0), key, priority, payload }
+        Publication { id, event_type, ts: UnixMillis(0), key, priority, format: Format::Json, payload }
     }
 
     fn entry(epoch: &str, seq: u64) -> Entry {

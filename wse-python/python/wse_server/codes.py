@@ -10,6 +10,9 @@ class ErrorCode(StrEnum):
     INVALID_MESSAGE = "INVALID_MESSAGE"  # a field is missing or has the wrong type
     UNSUPPORTED_VERSION = "UNSUPPORTED_VERSION"  # no common protocol version
     UNSUPPORTED_FORMAT = "UNSUPPORTED_FORMAT"  # the frame's format was not negotiated
+    INVALID_MSGPACK = "INVALID_MSGPACK"  # the frame is not one MessagePack map of JSON's values
+    INVALID_COMPRESSION = "INVALID_COMPRESSION"  # the frame is not one whole zlib stream
+    INFLATE_LIMIT = "INFLATE_LIMIT"  # the frame inflates beyond the limit of size or ratio
     TOO_DEEP = "TOO_DEEP"  # nested deeper than the limit
     MESSAGE_TOO_LARGE = "MESSAGE_TOO_LARGE"  # the message is larger than the limit
     UNKNOWN_TYPE = "UNKNOWN_TYPE"  # no such protocol message
@@ -20,6 +23,11 @@ class ErrorCode(StrEnum):
     INVALID_TOPIC = "INVALID_TOPIC"  # the name is not a topic name
     RESERVED_TOPIC = "RESERVED_TOPIC"  # names that begin with @ are the server's
     TOO_MANY_SUBSCRIPTIONS = "TOO_MANY_SUBSCRIPTIONS"  # the connection's subscriptions are used up
+    TOO_MANY_PATTERNS = "TOO_MANY_PATTERNS"  # the connection's patterns are used up
+    TOO_MANY_TOPICS = "TOO_MANY_TOPICS"  # the pattern stands for more topics than a connection may follow
+    INVALID_FILTER = "INVALID_FILTER"  # the filter cannot be compiled
+    FILTER_LIMIT = "FILTER_LIMIT"  # the topic has too many different filters
+    RATE_LIMITED = "RATE_LIMITED"  # more messages or bytes than the rate allows, for too long
     NO_HANDLER = "NO_HANDLER"  # the server has no handler for this type
     HANDLER_FAILED = "HANDLER_FAILED"  # the handler raised
     UNAVAILABLE = "UNAVAILABLE"  # the bus did not answer; try again
