@@ -6,6 +6,7 @@
 //! text frame -> envelope::decode -> Envelope -> messages::ClientMessage::decode -> one message kind
 //! Publication + Position -> encode::topic_message -> text of a frame
 //! messages::ServerMessage::encode ----------------> text of a frame
+//! bytes of a socket -> ws::Decoder -> whole messages, pings, pongs, a close, or why not
 //! ```
 //!
 //! ```
@@ -29,6 +30,7 @@ mod priority;
 mod publication;
 mod time;
 mod topic;
+pub mod ws;
 
 pub use error::WireError;
 pub use format::Format;
