@@ -6,8 +6,19 @@
 //! driver -> handle_frame(now, text) -> Session -> poll_event() -> driver asks hub, authenticator, handlers
 //! hub, authenticator, handlers -> deliver / welcome / reply -> Session -> poll_transmit(now) -> driver -> peer
 //! ```
+//!
+//! The stages are plain structs: `new(config)`, one main verb, `poll_timeout` where time matters, a bound, counters. Those of one
+//! connection take an `Instant` as `now`, those of a bus the time since any fixed instant.
+mod batcher;
+mod compressor;
 pub mod log;
 mod prepared;
+mod priority_queue;
 pub mod session;
+mod token_bucket;
 
+pub use batcher::{BatchCounts, BatchLimits, Batcher, Batches};
+pub use compressor::{CompressionCounts, Compressor, CompressorConfig, InflateError, InflateLimits, Inflater};
 pub use prepared::Prepared;
+pub use priority_queue::{Dropped, PriorityQueue, QueueLimits};
+pub use token_bucket::TokenBucket;

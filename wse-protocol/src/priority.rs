@@ -19,6 +19,9 @@ pub enum Priority {
 }
 
 impl Priority {
+    /// Every priority, the lowest first.
+    pub const ALL: [Self; 5] = [Self::Background, Self::Low, Self::Normal, Self::High, Self::Critical];
+
     /// The number on the wire.
     #[must_use]
     pub const fn number(self) -> u8 {

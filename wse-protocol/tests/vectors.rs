@@ -160,7 +160,7 @@ fn codes_and_defaults_are_those_of_the_tables() {
         assert_eq!((case["code"].as_u64(), case["fatal"].as_bool()), (Some(code.number().into()), Some(code.is_fatal())));
     }
     let defaults = &vectors("defaults.json")["defaults"];
-    assert_eq!(defaults.as_object().map(serde_json::Map::len), Some(39));
+    assert_eq!(defaults.as_object().map(serde_json::Map::len), Some(40));
     assert_eq!(defaults["heartbeat_ms"], defaults::HEARTBEAT_MS);
 }
 

@@ -8,6 +8,7 @@ export const DEFAULTS = {
   authTimeoutMs: 10000,
   restartRetryMs: 500,
   compressionFromBytes: 1024,
+  compressionLevel: 6,
   inflateBytes: 16_777_216,
   inflateRatio: 200,
   inflateRatioFromBytes: 65536,

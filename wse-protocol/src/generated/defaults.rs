@@ -15,6 +15,8 @@ pub const AUTH_TIMEOUT_MS: u64 = 10000;
 pub const RESTART_RETRY_MS: u64 = 500;
 /// Default of `compression_from_bytes`.
 pub const COMPRESSION_FROM_BYTES: u64 = 1024;
+/// Default of `compression_level`.
+pub const COMPRESSION_LEVEL: u64 = 6;
 /// Default of `inflate_bytes`.
 pub const INFLATE_BYTES: u64 = 16_777_216;
 /// Default of `inflate_ratio`.
