@@ -11,7 +11,7 @@ const LAYERS: [(&str, &[&str], &[&str]); 7] = [
     ("wse-crypto", &[], &["tokio", "hyper", "redis", "pyo3"]),
     ("wse-core", &["wse-protocol", "wse-crypto"], &["tokio", "hyper", "redis", "pyo3"]),
     ("wse-pubsub", &["wse-protocol", "wse-core", "wse-crypto"], &["hyper", "fastwebsockets", "pyo3"]),
-    ("wse-server", &["wse-protocol", "wse-core", "wse-crypto", "wse-pubsub"], &["pyo3"]),
+    ("wse-server", &["wse-protocol", "wse-core", "wse-crypto", "wse-pubsub"], &["fastwebsockets", "pyo3"]),
     ("wse-python", &["wse-protocol", "wse-core", "wse-crypto", "wse-pubsub", "wse-server"], &[]),
     ("rust-service", &["wse-protocol", "wse-core", "wse-crypto", "wse-pubsub", "wse-server"], &["pyo3"]),
 ];

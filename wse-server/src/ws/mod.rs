@@ -1,4 +1,4 @@
-//! The WebSocket layer: the one module that knows fastwebsockets, and mends it.
+//! The WebSocket layer over a byte stream: the handshake, a reader, an end such that the close frame arrives.
 //!
 //! ```text
 //! http::Request -> handshake::check -> Key -> handshake::switching -> 101
@@ -7,24 +7,15 @@
 //! WsError -> close_code -> frame::close -> linger: half-close, drain, done
 //! ```
 //!
-//! It is not a connection: it starts no task, answers no ping and writes no frame. What fastwebsockets 0.10 leaves open is closed here:
-//!
-//! | fastwebsockets 0.10 | here |
-//! |---|---|
-//! | takes unmasked frames from clients | 1002 |
-//! | takes pongs and closes over 125 bytes | 1002 |
-//! | bounds a frame, but not the sum of a message's fragments | both, before the payload is read: 1009 |
-//! | leaves the close code of an error to its user | [`WsError::close_code`] |
-//! | takes text fragments unchecked when split | checked fragment by fragment: 1007 |
-mod collector;
+//! It is not a connection: it starts no task, answers no ping and writes no frame. The rules of RFC 6455 are [`wse_protocol::ws`]'s.
 mod error;
 pub mod handshake;
-mod limits;
+mod incoming;
 mod linger;
 mod reader;
 
-pub use collector::{CloseFrame, Incoming};
-pub use error::{Violation, WsError};
-pub use limits::{Limits, MAX_MESSAGE_BYTES};
+pub use error::WsError;
+pub use incoming::{CloseFrame, Incoming};
 pub use linger::linger;
 pub use reader::Reader;
+pub use wse_protocol::ws::{DecodeError, Limits, MAX_MESSAGE_BYTES, Violation};

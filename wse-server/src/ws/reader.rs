@@ -1,31 +1,37 @@
-//! The reading half of a WebSocket: whole messages out of a byte stream, and typed reasons when there are no more.
-use std::{convert::Infallible, future::Ready, io::Cursor};
+//! The reading half of a WebSocket over any byte stream: owned messages, and typed reasons when there are no more.
+use std::{
+    future::poll_fn,
+    mem::MaybeUninit,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
-use bytes::{Bytes, BytesMut};
-use fastwebsockets::{Frame, Payload, Role, WebSocketRead, after_handshake_split};
-use tokio::io::{AsyncRead, AsyncReadExt, Chain, sink};
-use wse_protocol::frame::CONTROL_BYTES;
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, ReadBuf};
+use wse_protocol::ws::{Decoder, Limits};
 
-use super::collector::{Collector, Fragment};
-use super::{Incoming, Limits, Violation, WsError};
+use super::{Incoming, WsError};
+
+/// Bytes asked for at a time. They lie on the stack while the stream is polled, so that a waiting reader holds no buffer.
+const READ_BYTES: usize = 16 * 1024;
 
 /// Reads a client's messages from a stream whose handshake is done.
 ///
+/// It holds what came with a message that was given out, and what the [`Decoder`] holds; nothing while it waits between messages.
 /// Pass `&mut io` to have the stream back afterwards, for [`linger`](super::linger()).
+#[derive(Debug)]
 pub struct Reader<R> {
-    frames: WebSocketRead<Chain<Cursor<Bytes>, R>>,
-    collector: Collector,
-    limits: Limits,
+    io: R,
+    decoder: Decoder,
+    /// Read, and not yet taken by the decoder: at most [`READ_BYTES`], or the leftover of the handshake.
+    rest: BytesMut,
     ended: bool,
 }
 
 impl<R: AsyncRead + Unpin> Reader<R> {
     /// Serves `leftover`, the bytes that the HTTP side read beyond the handshake, before `io`.
     pub fn new(io: R, leftover: Bytes, limits: Limits) -> Self {
-        let (mut frames, _) = after_handshake_split(Cursor::new(leftover).chain(io), sink(), Role::Server);
-        frames.set_auto_close(false);
-        frames.set_auto_pong(false);
-        Self { frames, collector: Collector::new(limits), limits, ended: false }
+        Self { io, decoder: Decoder::new(limits), rest: leftover.into(), ended: false }
     }
 
     /// The next message or control frame; control frames come between the fragments of a message, as they were sent.
@@ -34,56 +40,45 @@ impl<R: AsyncRead + Unpin> Reader<R> {
     /// What the peer did wrong, or the end of the stream. After an error or a close every call gives [`WsError::Eof`].
     ///
     /// # Cancel safety
-    /// None: fastwebsockets takes a frame's header before it awaits the payload. Give the reader a task of its own, not a branch of a `select!`.
+    /// May be dropped at any time, as a branch of a `select!` is: all that was read is kept for the next call.
     pub async fn next(&mut self) -> Result<Incoming, WsError> {
         if self.ended {
             return Err(WsError::Eof);
         }
-        let incoming = self.whole().await;
+        let incoming = poll_fn(|context| self.poll_next(context)).await;
         self.ended = matches!(incoming, Err(_) | Ok(Incoming::Close(_)));
         incoming
     }
 
-    async fn whole(&mut self) -> Result<Incoming, WsError> {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Incoming, WsError>> {
         loop {
-            let frame = self.frame().await?;
-            if let Some(incoming) = self.collector.push(frame)? {
-                return Ok(incoming);
+            if let Some(incoming) = self.decode_rest()? {
+                return Poll::Ready(Ok(incoming));
             }
+            ready!(self.poll_read(context))?;
         }
     }
 
-    async fn frame(&mut self) -> Result<Fragment, WsError> {
-        // The library knows one exclusive bound for frames of all kinds, and tests it before it allocates.
-        // Control frames must fit when a message is all but full; the collector holds data frames to the rest.
-        let bound = self.collector.room().max(CONTROL_BYTES) + 1;
-        self.frames.set_max_message_size(bound);
-        // Without automatic answers nothing is ever sent.
-        let mut send = |_: Frame<'_>| std::future::ready(Ok::<(), Infallible>(()));
-        let frame = self.frames.read_frame::<Ready<_>, _>(&mut send).await;
-        let frame = frame.map_err(|error| WsError::from_fastwebsockets(error, self.limits.message_bytes))?;
-        fragment(frame)
+    fn decode_rest(&mut self) -> Result<Option<Incoming>, WsError> {
+        let mut input = &mut self.rest[..];
+        let incoming = self.decoder.decode(&mut input)?.map(Incoming::from);
+        match input.len() {
+            0 => self.rest = BytesMut::new(),
+            left => self.rest.advance(self.rest.len() - left),
+        }
+        Ok(incoming)
     }
-}
 
-impl<R> std::fmt::Debug for Reader<R> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader").field("limits", &self.limits).field("ended", &self.ended).finish_non_exhaustive()
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), WsError>> {
+        let mut space = [MaybeUninit::uninit(); READ_BYTES];
+        let mut read = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut self.io).poll_read(context, &mut read))?;
+        if read.filled().is_empty() {
+            return Poll::Ready(Err(WsError::Eof));
+        }
+        self.rest.extend_from_slice(read.filled());
+        Poll::Ready(Ok(()))
     }
-}
-
-/// The mask of a frame is private in the library; the header that it would write shows it.
-fn fragment(mut frame: Frame<'_>) -> Result<Fragment, WsError> {
-    let mut head = [0; 16];
-    frame.fmt_head(&mut head);
-    if head[1] & 0x80 == 0 {
-        return Err(Violation::Unmasked.into());
-    }
-    let payload = match frame.payload {
-        Payload::Bytes(payload) => payload,
-        other => BytesMut::from(&*other),
-    };
-    Ok(Fragment { fin: frame.fin, opcode: frame.opcode, payload })
 }
 
 #[cfg(test)]
@@ -100,11 +95,7 @@ mod tests {
         let mut frame = vec![first];
         match payload.len() {
             len @ 0..126 => frame.push(0x80 | len as u8),
-            len @ 126..65_536 => frame.extend([0xFE, (len >> 8) as u8, len as u8]),
-            len => {
-                frame.push(0xFF);
-                frame.extend((len as u64).to_be_bytes());
-            }
+            len => frame.extend([0xFE, (len >> 8) as u8, len as u8]),
         }
         frame.extend(MASK);
         frame.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
@@ -140,13 +131,6 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers").block_on(future)
     }
 
-    fn violation(frames: &[Vec<u8>]) -> Violation {
-        match read(1000, frames).1 {
-            WsError::Protocol(violation) => violation,
-            other => panic!("expected a violation, got {other:?}"),
-        }
-    }
-
     fn text(text: &str) -> Incoming {
         Incoming::Text(text.into())
     }
@@ -174,6 +158,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_has_its_close_code() {
+        for (frame, code) in [(masked(0x83, b""), 1002), (masked(0x81, b"\xff"), 1007), (masked(0x82, &[0; 9]), 1009)] {
+            assert_eq!(read(8, &[frame]).1.close_code(), Some(code));
+        }
+    }
+
+    #[test]
     fn nothing_is_read_after_a_close_or_an_error() {
         let (all, end) = read(1000, &[masked(0x88, b""), masked(0x81, b"late")]);
         assert_eq!((all.len(), end.close_code()), (1, None));
@@ -194,125 +185,47 @@ mod tests {
     }
 
     #[test]
-    fn control_frames_come_between_fragments() {
-        let frames = [masked(0x01, b"a"), masked(0x89, b"p"), masked(0x00, b"b"), masked(0x8A, b""), masked(0x80, b"c")];
-        let expected = [Incoming::Ping(Bytes::from("p")), Incoming::Pong(Bytes::new()), text("abc")];
-        assert_eq!(read(1000, &frames).0, expected);
-    }
-
-    #[test]
-    fn a_frame_without_mask_is_a_violation() {
-        assert_eq!(violation(&[b"\x81\x02hi".to_vec()]), Violation::Unmasked);
-        assert_eq!(violation(&[b"\x82\x00".to_vec()]), Violation::Unmasked);
-    }
-
-    #[test]
-    fn reserved_bits_and_opcodes_are_violations() {
-        for bit in [0x40, 0x20, 0x10] {
-            assert_eq!(violation(&[masked(0x81 | bit, b"x")]), Violation::ReservedBits);
-        }
-        for opcode in (3..8).chain(11..16) {
-            assert_eq!(violation(&[masked(0x80 | opcode, b"")]), Violation::ReservedOpcode);
-        }
-    }
-
-    #[test]
-    fn control_frames_are_whole_and_short() {
-        for opcode in [8, 9, 10] {
-            assert_eq!(violation(&[masked(opcode, b"\x03\xe8")]), Violation::FragmentedControl);
-            assert_eq!(violation(&[masked(0x80 | opcode, &[3; 126])]), Violation::LongControl);
-        }
-    }
-
-    #[test]
-    fn fragments_follow_their_order() {
-        assert_eq!(violation(&[masked(0x80, b"x")]), Violation::LoneContinuation);
-        assert_eq!(violation(&[masked(0x01, b"a"), masked(0x80, b"b"), masked(0x80, b"c")]), Violation::LoneContinuation);
-        for next in [0x81, 0x82, 0x01, 0x02] {
-            assert_eq!(violation(&[masked(0x01, b"a"), masked(next, b"b")]), Violation::Interleaved);
-        }
-    }
-
-    #[test]
-    fn a_close_carries_a_whole_code_that_may_stand_on_the_wire() {
-        assert_eq!(violation(&[masked(0x88, &[3])]), Violation::ClosePayload);
-        for code in [0_u16, 999, 1004, 1005, 1006, 1015, 2999, 5000, 65_535] {
-            assert_eq!(violation(&[masked(0x88, &code.to_be_bytes())]), Violation::CloseCode(code));
-        }
-    }
-
-    #[test]
-    fn text_and_reasons_are_utf8() {
-        let frames: [&[Vec<u8>]; 5] = [
-            &[masked(0x81, b"a\xff")],
-            &[masked(0x88, b"\x03\xe8\xff")],
-            &[masked(0x01, b"a\xe2"), masked(0x80, b"\x28")],
-            &[masked(0x01, b"a\xe2"), masked(0x80, b"\x82")],
-            // Fails with the fragment that holds it, not with the last.
-            &[masked(0x01, b"a\xff")],
-        ];
-        for frames in frames {
-            assert_eq!(read(1000, frames).1.close_code(), Some(1007), "{frames:x?}");
-        }
-    }
-
-    #[test]
-    fn the_limit_counts_the_whole_message() {
-        assert_eq!(read(8, &[masked(0x01, b"1234"), masked(0x80, b"5678")]).0, [text("12345678")]);
-        let frames: [&[Vec<u8>]; 3] =
-            [&[masked(0x82, &[0; 9])], &[masked(0x01, b"1234"), masked(0x80, b"56789")], &[masked(0x02, &[0; 200])]];
-        for frames in frames {
-            assert_eq!(read(8, frames).1.close_code(), Some(1009), "{frames:x?}");
-        }
-    }
-
-    #[test]
-    fn a_message_that_fills_the_limit_leaves_room_for_control_frames() {
-        let frames = [masked(0x01, b"12345678"), masked(0x89, &[7; 125]), masked(0x80, b"")];
-        assert_eq!(read(8, &frames).0, [Incoming::Ping(Bytes::from(vec![7; 125])), text("12345678")]);
-    }
-
-    #[test]
-    fn a_length_is_refused_from_the_header_alone() {
-        let header = [&[0x82, 0xFF][..], &u64::MAX.to_be_bytes(), &MASK].concat();
-        assert_eq!(read(usize::MAX, &[header]).1.close_code(), Some(1009));
-    }
-
-    #[test]
     fn an_end_within_a_frame_is_an_end() {
         assert!(matches!(read(1000, &[masked(0x81, b"hello")[..8].to_vec()]).1, WsError::Eof));
     }
 
+    #[test]
+    fn a_call_dropped_while_it_waits_loses_nothing() {
+        block_on(async {
+            let (mut peer, ours) = duplex(64);
+            let mut reader = Reader::new(ours, Bytes::new(), Limits::default());
+            let frames = [masked(0x01, b"hel"), masked(0x80, b"lo"), masked(0x81, b"next")].concat();
+            for byte in &frames[..frames.len() - 1] {
+                peer.write_all(&[*byte]).await.expect("there is room");
+                tokio::select! {
+                    biased;
+                    incoming = reader.next() => assert_eq!(incoming.ok(), Some(text("hello"))),
+                    () = std::future::ready(()) => {}
+                }
+            }
+            peer.write_all(&frames[frames.len() - 1..]).await.expect("there is room");
+            assert_eq!(reader.next().await.ok(), Some(text("next")));
+        });
+    }
+
+    #[test]
+    fn a_waiting_reader_holds_no_buffer() {
+        block_on(async {
+            let (mut peer, ours) = duplex(64);
+            let mut reader = Reader::new(ours, Bytes::new(), Limits::default());
+            peer.write_all(&masked(0x81, b"hello")).await.expect("there is room");
+            assert_eq!(reader.next().await.ok(), Some(text("hello")));
+            assert_eq!((reader.rest.capacity(), reader.decoder.heap_bytes()), (0, 0));
+        });
+    }
+
     proptest! {
         #[test]
-        fn a_message_is_the_same_however_it_is_cut(
-            message in ".{0,300}",
-            cuts in prop::collection::vec(0_usize..1200, 0..8),
-            pings in prop::collection::vec(any::<bool>(), 8),
-            pipe in 1_usize..64,
-        ) {
-            let bytes = message.as_bytes();
-            let mut cuts: Vec<_> = cuts.into_iter().filter(|&cut| cut <= bytes.len()).collect();
-            cuts.sort_unstable();
-            cuts.push(bytes.len());
-            let (mut sent, mut from) = (Vec::new(), 0);
-            for (index, &to) in cuts.iter().enumerate() {
-                let opcode = if index == 0 { 0x01 } else { 0x00 };
-                let fin = if index + 1 == cuts.len() { 0x80 } else { 0 };
-                sent.extend(masked(fin | opcode, &bytes[from..to]));
-                if fin == 0 && pings[index] {
-                    sent.extend(masked(0x89, b"ping"));
-                }
-                from = to;
-            }
-            let (mut all, _) = block_on(read_through(pipe, 2000, &sent));
-            all.retain(|incoming| !matches!(incoming, Incoming::Ping(_)));
-            prop_assert_eq!(all, [text(&message)]);
-        }
-
-        #[test]
-        fn no_bytes_of_a_peer_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            block_on(read_through(64, 1000, &bytes));
+        fn messages_are_the_same_however_the_stream_is_cut(messages in prop::collection::vec(".{0,300}", 0..8), pipe in 1_usize..64) {
+            let sent: Vec<u8> = messages.iter().flat_map(|message| masked(0x81, message.as_bytes())).collect();
+            let (all, end) = block_on(read_through(pipe, 2000, &sent));
+            prop_assert_eq!(all, messages.iter().map(|message| text(message)).collect::<Vec<_>>());
+            prop_assert!(matches!(end, WsError::Eof));
         }
     }
 }
