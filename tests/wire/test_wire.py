@@ -147,7 +147,9 @@ async def test_bad_input_is_an_error_and_the_connection_stays(server: Server, fr
     """[P-12] [P-13] [P-15] [P-23]"""
     async with server.client() as client:
         await client.send(frame)
-        assert (await client.until("error"))["p"]["code"] == code
+        error = (await client.until("error"))["p"]
+        assert error["code"] == code
+        assert len(error["message"].split()) >= 3, "a sentence says what is wrong"
         assert (await client.ask("echo", 1))["p"] == 1
 
 
@@ -164,6 +166,7 @@ async def test_bad_topics_are_refused_one_by_one(server: Server) -> None:
     async with server.client() as client:
         entries = await client.subscribe("good", "@user:1", "a b", "orders:*:x", "x" * 201)
     assert [entry.get("code") for entry in entries] == [None, "RESERVED_TOPIC", "INVALID_TOPIC", "INVALID_TOPIC", "INVALID_TOPIC"]
+    assert all(len(entry["message"].split()) >= 3 for entry in entries[1:])
 
 
 async def test_subscriptions_are_counted(server: Server) -> None:
@@ -173,11 +176,13 @@ async def test_subscriptions_are_counted(server: Server) -> None:
     assert [entry.get("code") for entry in entries[127:]] == [None, "TOO_MANY_SUBSCRIPTIONS", "TOO_MANY_SUBSCRIPTIONS"]
 
 
-async def test_an_oversize_message_is_closed_with_1009(server: Server) -> None:
+async def test_an_oversize_message_is_an_error_and_closed_with_1009(server: Server) -> None:
     """[P-12] [P-42]"""
     async with server.client() as client:
         await client.until("server_ready")
         await client.send(json.dumps({"v": 2, "t": "echo", "p": "x" * 1_100_000}))
+        error = (await client.until("error"))["p"]
+        assert (error["code"], "1048576 bytes" in error["message"]) == ("MESSAGE_TOO_LARGE", True)
         assert await client.closed() == 1009
 
 

@@ -13,21 +13,23 @@ _UVICORN = [
     for takeover, loop, http, ws in product(
         ("auto", "never"), ("uvloop", "asyncio"), ("httptools", "h11"), ("websockets-sansio", "websockets", "wsproto")
     )
-    if takeover == "auto" or http == "httptools"  # through ASGI the HTTP parser is gone after the request
 ]
-_OTHERS = [pytest.param("hypercorn", id="asgi-hypercorn"), pytest.param("granian", id="asgi-granian")]
+_OTHERS = [pytest.param(name, id=f"asgi-{name}") for name in ("hypercorn", "granian", "daphne")]
 
 
 @pytest.fixture(scope="session", params=_UVICORN + _OTHERS)
 def anywhere(request: pytest.FixtureRequest) -> Iterator[Server]:
     """The suite's application under every combination of server, loop, parser, WebSocket library and transport."""
+    settings = {"message_bytes": 1_000_000}  # daphne drops a connection without a word at 1 MiB
     match request.param:
         case "hypercorn":
-            server = servers.hypercorn()
+            server = servers.hypercorn(**settings)
         case "granian":
-            server = servers.granian()
+            server = servers.granian(**settings)
+        case "daphne":
+            server = servers.daphne(**settings)
         case (takeover, loop, http, ws):
-            server = servers.uvicorn("--loop", loop, "--http", http, "--ws", ws, takeover=takeover)
+            server = servers.uvicorn("--loop", loop, "--http", http, "--ws", ws, takeover=takeover, **settings)
     server.expected_transport = "native" if request.param[0] == "auto" else "asgi"  # type: ignore[attr-defined]
     with servers.running(server):
         yield server

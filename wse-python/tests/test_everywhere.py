@@ -149,9 +149,10 @@ async def test_server_topics_are_refused_and_others_live(anywhere: Server) -> No
     assert answers[0]["code"] == "RESERVED_TOPIC"
 
 
-async def test_a_message_that_is_too_large_closes_with_1009(anywhere: Server) -> None:
+async def test_a_message_that_is_too_large_is_an_error_and_closes_with_1009(anywhere: Server) -> None:
     async with Client(anywhere.ws()) as client:
-        await client.send({"v": 2, "t": "echo", "p": "x" * 1_100_000})
+        await client.send({"v": 2, "t": "echo", "p": "x" * 1_010_000})
+        assert (await client.kind("error"))["p"]["code"] == "MESSAGE_TOO_LARGE"
         assert await client.closed() == 1009
 
 

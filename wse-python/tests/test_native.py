@@ -62,29 +62,39 @@ async def test_a_blocked_event_loop_delays_no_delivery_published_from_a_thread()
         async with Client(server.ws(), topics=["ticks"]) as client:
             await client.send({"v": 2, "t": "block", "p": 2.0})
             await asyncio.sleep(0.3)  # the loop sleeps by now
+            blocked = asyncio.create_task(asyncio.to_thread(server.get, "/pid"))
             started = time.monotonic()
             delays = []
             while time.monotonic() < started + 1.2:
                 sent = (await client.kind("ticks"))["p"]
                 delays.append(time.time() - sent)
+            assert not blocked.done()  # while the loop answers nobody
+            await blocked
         assert len(delays) > 15 and max(delays[6:]) < 0.25, delays  # the first few waited for us, not for the server
 
 
 async def test_ten_thousand_deliveries_cost_no_python_call_per_recipient() -> None:
+    """`sys.setprofile` counts on every thread, from the request to publish until the last recipient has the last message."""
     with servers.running(servers.uvicorn(app="tests.apps.native:app")) as server:
-        calls = {}
-        for recipients in (1, 100):
-            clients = [Client(server.ws(), topics=["counted"]) for _ in range(recipients)]
-            for client in clients:
-                await client.__aenter__()
-            calls[recipients] = await asyncio.to_thread(server.post, "/counted?publishes=100")
-            for client in clients:
-                for _ in range(100):
-                    await client.kind("counted")
-            for client in clients:
-                await client.__aexit__(None, None, None)
+        calls = {recipients: await calls_for(server, recipients, publishes=100) for recipients in (1, 100)}
+        assert server.health()["deliveries"] == 100 + 10_000
     assert calls[1] > 100  # the counter counts: every publish is a few calls
     assert calls[100] - calls[1] < 1000, calls  # 9,900 deliveries more
+
+
+async def calls_for(server: Server, recipients: int, publishes: int) -> int:
+    """How many calls Python makes while so many messages reach so many recipients."""
+    clients = [Client(server.ws(), topics=["counted"]) for _ in range(recipients)]
+    for client in clients:
+        await client.__aenter__()
+    before = await asyncio.to_thread(server.get, "/calls")
+    await asyncio.to_thread(server.post, f"/publish-counted?publishes={publishes}")
+    for client in clients:
+        assert [(await client.kind("counted"))["p"] for _ in range(publishes)] == list(range(publishes))
+    after: int = await asyncio.to_thread(server.get, "/calls")
+    for client in clients:
+        await client.__aexit__(None, None, None)
+    return after - int(before)
 
 
 async def test_takeover_always_refuses_where_it_cannot_be() -> None:

@@ -2,10 +2,14 @@
 
 import asyncio
 import shutil
+import ssl
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from wse_server import Publisher, WSEConfig, WSEStartupError, WSEUsageError, create_wse_router
 
@@ -15,13 +19,22 @@ from .support.client import Client
 SENTENCE = "set WSEConfig(redis_url=...) or run one worker"
 
 
-def test_a_second_worker_without_redis_fails_with_one_sentence() -> None:
-    server = servers.uvicorn("--workers", "2")
+@pytest.mark.parametrize("start", [lambda: servers.uvicorn("--workers", "2"), lambda: servers.gunicorn(2)], ids=["uvicorn", "gunicorn"])
+def test_a_second_worker_without_redis_fails_with_one_sentence(start: Callable[[], servers.Server]) -> None:
+    server = start()
     try:
         server.wait_log(SENTENCE)
-        assert "WSEStartupError" in server.log
+        said = [line for line in server.log.splitlines() if SENTENCE in line]
+        assert len(said) == 1 and "WSEStartupError: a second worker of this server" in said[0]
+        assert "in _start" not in server.log  # nothing of our own inside buries the sentence
+        server.wait_exit()  # neither serves on with half of its workers
     finally:
         server.stop()
+
+
+def test_one_worker_under_gunicorn_serves_natively() -> None:
+    with servers.running(servers.gunicorn(1)) as server:
+        assert server.health()["transport"] == "native"
 
 
 def test_one_worker_under_a_supervisor_starts() -> None:
@@ -32,15 +45,17 @@ def test_one_worker_under_a_supervisor_starts() -> None:
 
 async def test_two_workers_with_redis_deliver_each_others_messages(redis_url: str) -> None:
     with servers.running(servers.uvicorn("--workers", "2", redis_url=redis_url, redis_prefix="two")) as server:
-        pids: set[int] = set()
+        published: Counter[int] = Counter()  # by the pid that stored it
         async with Client(server.ws(), topics=["across"]) as client:
+            own = (await client.request("pid", None))["p"]
             async with asyncio.timeout(20):
-                sent = 0
-                while len(pids) < 2 or sent < 10:
-                    pids.add(await asyncio.to_thread(server.get, "/pid"))
-                    await asyncio.to_thread(server.post, "/publish", topic="across", payload=sent)
-                    sent += 1
-            assert [(await client.kind("across"))["p"] for _ in range(sent)] == list(range(sent))
+                while len(published) < 2 or min(published.values()) < 3:
+                    receipt = await asyncio.to_thread(server.post, "/publish", topic="across", payload=published.total())
+                    published[receipt["pid"]] += 1
+            messages = [await client.kind("across") for _ in range(published.total())]
+    assert own in published  # the client's own worker, and the other one
+    assert [message["p"] for message in messages] == list(range(len(messages)))
+    assert [message["seq"] for message in messages] == list(range(1, len(messages) + 1))
 
 
 async def test_another_process_publishes_through_redis(redis_url: str) -> None:
@@ -133,14 +148,32 @@ async def test_a_server_that_stops_sends_1012(transport: str) -> None:
 
 
 def test_a_server_without_websocket_support_says_what_to_install() -> None:
-    import httpx
-
     headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13"}
     with servers.running(servers.uvicorn("--ws", "none")) as server:
         answer = httpx.get(server.url("/wse"), headers=headers, timeout=5)
         assert answer.status_code == 501
         assert 'pip install "uvicorn[standard]"' in answer.json()["detail"]
         assert "pip install" in server.log
+
+
+async def test_tls_in_the_server_is_served_through_asgi_and_health_says_why(tmp_path: Path) -> None:
+    """TLS is judged by the transport: the scheme says `wss` behind a proxy, too."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", certificate, *names]
+    subprocess.run(command, check=True, capture_output=True, timeout=20)
+    context = ssl.create_default_context(cafile=str(certificate))
+    server = servers.uvicorn("--ssl-keyfile", str(key), "--ssl-certfile", str(certificate), port=servers.free_port())
+    try:
+        server.wait_log("Application startup complete")
+        await asyncio.to_thread(server.wait_log, "running on https://")
+        async with Client(server.ws().replace("ws://", "wss://"), topics=["a"], ssl=context) as client:
+            assert (await client.request("echo", "sealed by TLS"))["p"]["payload"] == "sealed by TLS"
+            async with httpx.AsyncClient(verify=context) as http:
+                health = (await http.get(server.url("/wse/health").replace("http://", "https://"))).json()
+        assert (health["transport"], "TLS" in health["reason"]) == ("asgi", True)
+    finally:
+        server.stop()
 
 
 async def test_a_unix_socket_is_served_through_asgi(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """What the package promises to those who import it."""
 
 import ast
+import dataclasses
+import inspect
 import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import wse_server
@@ -22,6 +25,38 @@ def test_the_public_names() -> None:
     ]  # fmt: skip
     assert all(hasattr(wse_server, name) for name in wse_server.__all__)
     assert (PACKAGE / "py.typed").exists()
+
+
+PUBLISH = "(self, topic, payload, *, type=None, priority=<Priority.NORMAL: 5>, key=None, ttl=None, idempotency_key=None)"
+
+
+@pytest.mark.parametrize(
+    ("function", "signature"),
+    [
+        (wse_server.WSERouter.publish, PUBLISH),
+        (wse_server.WSERouter.publish_sync, PUBLISH),
+        (wse_server.Publisher.publish, PUBLISH),
+        (wse_server.create_wse_router, "(config=None)"),
+        (wse_server.WSERouter.on, "(self, type, idempotent=False)"),
+        (wse_server.WSERouter.on_connect, "(self, function)"),
+        (wse_server.WSERouter.on_disconnect, "(self, function)"),
+        (wse_server.Publisher.__init__, "(self, *, redis_url, redis_prefix='wse')"),
+        (wse_server.Connection.close, "(self, code=<CloseCode.NORMAL: 1000>, reason='')"),
+    ],
+    ids=lambda value: getattr(value, "__qualname__", ""),
+)
+def test_the_public_signatures(function: Any, signature: str) -> None:
+    whole = inspect.signature(function)
+    bare = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in whole.parameters.values()]
+    assert str(inspect.Signature(bare)) == signature
+
+
+def test_what_handlers_are_given() -> None:
+    names = [name for name in dir(wse_server.Connection) if not name.startswith("_")]
+    assert names == ["claims", "client", "close", "headers", "id", "token", "topics", "user"]
+    assert [field.name for field in dataclasses.fields(wse_server.Message)] == ["type", "id", "connection"]
+    assert [name for name in dir(wse_server.Receipt) if not name.startswith("_")] == ["epoch", "id", "seq", "topic"]
+    assert inspect.iscoroutinefunction(wse_server.WSERouter.publish) and not inspect.iscoroutinefunction(wse_server.WSERouter.publish_sync)
 
 
 def test_every_exception_is_in_the_tree_and_public() -> None:

@@ -152,6 +152,9 @@ impl Session {
     pub fn handle_lost(&mut self, now: Instant, code: Option<CloseCode>, reason: &str) {
         if let Some(code) = code {
             self.outbound.clear();
+            if code == CloseCode::TOO_LARGE {
+                self.push_error(&WireError::new(ErrorCode::MessageTooLarge, reason));
+            }
             self.outbound.close(Some(code), reason.into());
             self.end(now, code, reason);
         } else {

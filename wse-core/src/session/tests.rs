@@ -237,6 +237,14 @@ fn the_end_is_told_once_whoever_closes() {
 }
 
 #[test]
+fn a_message_that_is_too_large_is_an_error_and_then_the_close() {
+    let mut pair = Pair::ready();
+    pair.session.handle_lost(pair.now, Some(CloseCode::TOO_LARGE), "a message is larger than 10 bytes");
+    pair.pump();
+    assert_eq!((pair.error_codes(), pair.closed), (vec!["MESSAGE_TOO_LARGE"], Some(Some(CloseCode::TOO_LARGE))));
+}
+
+#[test]
 fn a_peer_that_asks_and_never_reads_is_read_no_further() {
     let mut pair = Pair::with(SessionConfig { outbound_bytes: 1000, ..SessionConfig::default() }, Offer::default());
     let now = pair.now;

@@ -148,7 +148,7 @@ def _arguments(
     """A publish's options as the engine takes them."""
     if priority not in Priority.__members__.values():
         raise WSEUsageError(f"priority must be one of {', '.join(f'{p.name} ({p})' for p in Priority)}, not {priority!r}")
-    if ttl is not None and not ttl > 0:
+    if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, int | float) or not ttl > 0):
         raise WSEUsageError(f"ttl must be a number of seconds above 0, not {ttl!r}")
     return _payload.encode(payload), type, int(priority), key, None if ttl is None else round(ttl * 1000), idempotency_key
 

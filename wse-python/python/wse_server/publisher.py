@@ -29,8 +29,9 @@ class Publishing:
         """Publishes to every subscriber of the topic; the receipt means that the bus has stored it.
 
         `payload` is anything a FastAPI endpoint may return, or bytes that are JSON already. `type` is the event's type (None: the
-        topic). `ttl` is in seconds. A retry with the same `idempotency_key` is the same message. Raises `WSEPayloadError`,
-        `WSETopicError`, or `WSEUnavailable` when the bus does not answer within `publish_timeout`.
+        topic). `ttl` must be None for now: a message that expires is reserved, and any other value raises `WSEUsageError`. A retry with
+        the same `idempotency_key` is the same message. Raises `WSEPayloadError`, `WSETopicError`, or `WSEUnavailable` when the bus does
+        not answer within `publish_timeout`.
         """
         return await self._host.publish(topic, payload, type, priority, key, ttl, idempotency_key)
 

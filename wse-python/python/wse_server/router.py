@@ -13,7 +13,7 @@ from starlette.types import Scope
 from ._endpoint import Endpoint
 from ._host import Host
 from .config import WSEConfig
-from .errors import WSEConfigError
+from .errors import WSEConfigError, WSEStartupError
 from .publisher import Publishing
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -76,7 +76,10 @@ class WSERouter(Publishing, APIRouter):
 
     @asynccontextmanager
     async def _lifespan(self, _: Any) -> AsyncIterator[None]:
-        await self._host.startup()
+        try:
+            await self._host.startup()
+        except WSEStartupError as error:
+            raise error.with_traceback(None) from None  # its sentence says what to do; the way to it would bury that
         try:
             yield
         finally:

@@ -60,6 +60,11 @@ async def who(_: Any, message: Message) -> Any:
     }
 
 
+@wse.on("pid")
+async def worker(_: Any) -> int:
+    return os.getpid()
+
+
 @wse.on("order")
 async def order(payload: Order) -> Any:
     return {"double": payload.id * 2}
@@ -116,7 +121,7 @@ def disconnected(connection: Connection, code: int, reason: str) -> None:
 @app.post("/publish")
 async def publish(body: dict[str, Any] = Body()) -> dict[str, Any]:
     receipt = await wse.publish(body.pop("topic"), body.pop("payload"), **body)
-    return {"id": receipt.id, "topic": receipt.topic, "epoch": receipt.epoch, "seq": receipt.seq}
+    return {"id": receipt.id, "topic": receipt.topic, "epoch": receipt.epoch, "seq": receipt.seq, "pid": os.getpid()}
 
 
 @app.post("/publish-sync")

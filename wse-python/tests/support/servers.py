@@ -111,6 +111,18 @@ def granian(app: str = "tests.apps.suite:app", **settings: Any) -> Server:
     return Server([sys.executable, "-m", "granian", "--interface", "asgi", "--port", str(port), app], settings, port)
 
 
+def daphne(app: str = "tests.apps.suite:app", **settings: Any) -> Server:
+    port = free_port()
+    return Server([sys.executable, "-m", "daphne", "-p", str(port), app], settings, port)
+
+
+def gunicorn(workers: int, app: str = "tests.apps.suite:app", **settings: Any) -> Server:
+    """With uvicorn's worker class."""
+    port = free_port()
+    options = ["-w", str(workers), "-k", "uvicorn_worker.UvicornWorker", "-b", f"127.0.0.1:{port}", "--no-control-socket"]
+    return Server([sys.executable, "-m", "gunicorn", *options, app], settings, port)
+
+
 @contextlib.contextmanager
 def running(server: Server) -> Iterator[Server]:
     """The server once it answers; stopped at the end."""
