@@ -153,7 +153,7 @@ async def test_a_message_that_is_too_large_is_an_error_and_closes_with_1009(anyw
     async with Client(anywhere.ws()) as client:
         await client.send({"v": 2, "t": "echo", "p": "x" * 1_010_000})
         assert (await client.kind("error"))["p"]["code"] == "MESSAGE_TOO_LARGE"
-        assert await client.closed() == 1009
+        assert await client.closed() == (1011 if "daphne" in anywhere.process.args else 1009)  # daphne sends 1000, 1011 and 3000 to 4999 only
 
 
 async def test_a_plain_get_says_that_this_is_a_websocket(anywhere: Server) -> None:
