@@ -1,12 +1,13 @@
-//! The WSE wire protocol, version 2: envelope, messages, JSON codec, frames, error and close codes, limits.
+//! The WSE wire protocol, version 2: envelope, messages, codecs, frames, error and close codes, limits.
 //!
 //! It is not a connection: it reads no socket, clock or randomness. Bytes and values come in, bytes and values go out.
 //!
 //! ```text
-//! text frame -> envelope::decode -> Envelope -> messages::ClientMessage::decode -> one message kind
-//! Publication + Position -> encode::topic_message -> text of a frame
-//! messages::ServerMessage::encode ----------------> text of a frame
 //! bytes of a socket -> ws::Decoder -> whole messages, pings, pongs, a close, or why not
+//! text   --------------> envelope::decode --------- Envelope -> messages::ClientMessage::decode -> one message kind
+//! binary -> frame_body -> envelope::decode_msgpack /
+//! Publication + Position -> encode::topic_message \
+//! one message kind -------> its encode ------------- JSON text, or `M:` and MessagePack
 //! ```
 //!
 //! ```
@@ -25,11 +26,15 @@ mod format;
 pub mod frame;
 pub mod generated;
 pub mod messages;
+mod msgpack;
 mod position;
 mod priority;
 mod publication;
+mod tagged;
+mod tape;
 mod time;
 mod topic;
+mod transcode;
 pub mod ws;
 
 pub use error::WireError;
@@ -40,5 +45,7 @@ pub use position::{Epoch, MAX_INTEGER, Position, Seq};
 pub use priority::Priority;
 pub use publication::Publication;
 pub use simd_json::{OwnedValue as Value, prelude};
+pub use tagged::{Tagged, frame_body};
 pub use time::UnixMillis;
 pub use topic::{Followed, Pattern, Topic};
+pub use transcode::transcode;

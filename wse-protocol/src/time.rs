@@ -5,6 +5,9 @@
 pub struct UnixMillis(pub u64);
 
 impl UnixMillis {
+    /// Bytes that [`write_iso`](Self::write_iso) appends, until the year 9999.
+    pub(crate) const ISO_BYTES: u32 = 24;
+
     /// Appends `YYYY-MM-DDTHH:MM:SS.mmmZ`.
     pub fn write_iso(self, out: &mut Vec<u8>) {
         let (days, ms) = (self.0 / 86_400_000, self.0 % 86_400_000);

@@ -173,7 +173,10 @@ impl Hub {
         if record.subscribers.is_empty() {
             return;
         }
-        let (frame, now) = (join::prepared(entry), Instant::now());
+        let Some(frame) = join::prepared(entry) else {
+            return record.subscribers.values_mut().for_each(|s| s.reset(&entry.topic, &entry.position, HistoryGap::Trimmed));
+        };
+        let now = Instant::now();
         let mut delivered = 0;
         for subscriber in record.subscribers.values_mut() {
             delivered += u64::from(subscriber.deliver(now, entry.position.seq, &frame));

@@ -27,11 +27,11 @@ use std::{
 };
 use subscriptions::{Subscriptions, Work};
 use wse_protocol::{
-    CloseCode, ErrorCode, Position, Topic, WireError,
+    CloseCode, ErrorCode, Format, Position, Topic, WireError,
     envelope::Envelope,
     messages::{
-        Action, ClientHello, ClientMessage, ErrorMessage, Ping, Reply, ServerHello, ServerReady, Subscription, SubscriptionUpdate,
-        TopicStatus,
+        Action, Agreed, Capabilities, ClientHello, ClientMessage, ErrorMessage, Ping, Reply, ServerHello, ServerReady, Subscription,
+        SubscriptionUpdate, TopicStatus,
     },
 };
 
@@ -173,7 +173,7 @@ impl Session {
         self.push_with(|out, session| session.server_hello().encode(out));
         let retry_ms = self.config.restart_retry.as_millis() as u64;
         let ready = ServerReady { connection: self.id.clone(), user, retry_ms };
-        self.push_with(|out, _| ready.encode(out));
+        self.push_with(|out, _| ready.encode(Format::Json, out));
         self.events.push_back(Event::Opened);
         let topics = self.handshake.take_topics();
         if !topics.is_empty() {
@@ -199,7 +199,7 @@ impl Session {
     /// The hub's answer to `Event::Subscribe`, and the messages that follow it at once: what was missed, then what came meanwhile.
     pub fn subscribed(&mut self, now: Instant, outcomes: Vec<Outcome>, frames: Vec<Prepared>) {
         if let Some((update, cid)) = self.subscriptions.finish(outcomes) {
-            self.push_with(|out, _| update.encode(out, cid.as_deref()));
+            self.push_with(|out, _| update.encode(Format::Json, out, cid.as_deref()));
         }
         frames.into_iter().for_each(|frame| self.deliver(now, frame));
         self.advance_subscriptions();
@@ -219,12 +219,16 @@ impl Session {
     /// A topic goes on from `position`: what was between is unknown, for this reason of [P-24].
     pub fn resync(&mut self, topic: &Topic, position: Position, reason: &str) {
         let update = SubscriptionUpdate { topics: vec![TopicStatus::resync(topic.as_str(), position, reason)] };
-        self.push_with(|out, _| update.encode(out, None));
+        self.push_with(|out, _| update.encode(Format::Json, out, None));
     }
 
     /// A handler's answer; `payload` is JSON.
     pub fn reply(&mut self, cid: &str, payload: &[u8]) {
-        self.push_with(|out, _| Reply { cid, payload }.encode(out));
+        let mut text = Vec::with_capacity(payload.len() + 64);
+        match (Reply { cid, format: Format::Json, payload }).encode(Format::Json, &mut text) {
+            Ok(()) => self.outbound.push_anyway(Prepared::text(&text)),
+            Err(error) => self.push_error(&error.answering(Some(cid.into()))),
+        }
     }
 
     /// A handler's failure, or any other error to tell the peer of.
@@ -253,7 +257,7 @@ impl Session {
             return;
         }
         match self.liveness.due(now) {
-            Some(Due::Ping) if self.opened => self.push_with(|out, _| Ping::encode(out)),
+            Some(Due::Ping) if self.opened => self.push_with(|out, _| Ping::encode(Format::Json, out)),
             Some(Due::IdleTimeout) => {
                 let text = format!("nothing came for {} ms", self.config.idle_timeout.as_millis());
                 self.fatal(now, &WireError::new(ErrorCode::IdleTimeout, text), CloseCode::IDLE_TIMEOUT);
@@ -324,7 +328,7 @@ impl Session {
             (_, ClientMessage::Hello(_)) => {
                 self.push_error(&WireError::new(ErrorCode::UnexpectedMessage, "client_hello is the first frame, once"))
             }
-            (_, ClientMessage::Ping(ping)) => self.push_with(|out, _| ping.pong().encode(out)),
+            (_, ClientMessage::Ping(ping)) => self.push_with(|out, _| ping.pong().encode(Format::Json, out)),
             (_, ClientMessage::Pong) => {}
             (Stage::Ready, ClientMessage::Subscription(request)) => {
                 self.subscriptions.request(request);
@@ -348,7 +352,7 @@ impl Session {
     }
 
     fn handle_hello(&mut self, now: Instant, hello: ClientHello) {
-        if let Err(error) = hello.negotiate() {
+        if let Err(error) = hello.negotiate(Capabilities::PLAIN) {
             return self.fatal(now, &error, CloseCode::NO_COMMON_VERSION);
         }
         let token = self.handshake.hello(hello);
@@ -381,7 +385,7 @@ impl Session {
             idle_timeout_ms: self.config.idle_timeout.as_millis() as u64,
             message_bytes: self.config.message_bytes as u64,
             subscriptions: self.config.subscriptions as u64,
-            ..ServerHello::new(self.id.clone())
+            ..ServerHello::new(self.id.clone(), Agreed::default())
         }
     }
 
@@ -393,7 +397,7 @@ impl Session {
                 Work::Subscribe(_) | Work::Unsubscribe(_) => {}
             }
             if let Some((update, cid)) = self.subscriptions.finish(Vec::new()) {
-                self.push_with(|out, _| update.encode(out, cid.as_deref()));
+                self.push_with(|out, _| update.encode(Format::Json, out, cid.as_deref()));
             }
         }
     }
@@ -415,7 +419,7 @@ impl Session {
     }
 
     fn push_error(&mut self, error: &WireError) {
-        self.push_with(|out, _| ErrorMessage::from(error).encode(out, error.cid.as_deref()));
+        self.push_with(|out, _| ErrorMessage::from(error).encode(Format::Json, out, error.cid.as_deref()));
     }
 
     fn fatal(&mut self, now: Instant, error: &WireError, code: CloseCode) {

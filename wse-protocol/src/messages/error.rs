@@ -1,5 +1,5 @@
 //! `error` ([P-27]): what went wrong, whose fault it is by its code, and what to do by its sentence.
-use crate::{WireError, encode};
+use crate::{Format, WireError, encode};
 use serde::{Deserialize, Serialize};
 
 /// An error as a client gets it.
@@ -18,9 +18,9 @@ impl ErrorMessage {
     /// `t` on the wire.
     pub const KIND: &'static str = "error";
 
-    /// Appends the text of the frame.
-    pub fn encode(&self, out: &mut Vec<u8>, cid: Option<&str>) {
-        encode::protocol_message(out, Self::KIND, cid, self);
+    /// Appends the frame's body.
+    pub fn encode(&self, format: Format, out: &mut Vec<u8>, cid: Option<&str>) {
+        encode::protocol_message(out, format, Self::KIND, cid, self);
     }
 }
 

@@ -1,17 +1,23 @@
 //! The messages of category `WSE`: one file for each pair, each kind with its fields, `KIND` and decoding or encoding.
+mod beacon;
 mod client_hello;
 mod error;
 mod ping;
 mod reply;
+mod server;
 mod server_hello;
+mod skip;
 mod subscription;
 mod subscription_update;
 
-pub use client_hello::ClientHello;
+pub use beacon::Beacon;
+pub use client_hello::{Agreed, Capabilities, ClientHello, Compression};
 pub use error::ErrorMessage;
 pub use ping::{Ping, Pong};
 pub use reply::Reply;
+pub use server::ServerMessage;
 pub use server_hello::{ServerHello, ServerReady};
+pub use skip::{Skip, SkipReason};
 pub use subscription::{Action, Subscription};
 pub use subscription_update::{Status, SubscriptionUpdate, TopicStatus};
 

@@ -1,5 +1,6 @@
 //! `server_hello` and `server_ready` ([P-21], [P-22]): what was negotiated, and leave to begin.
-use crate::{defaults, encode};
+use super::{Agreed, Compression};
+use crate::{Format, defaults, encode};
 use serde::{Deserialize, Serialize};
 
 /// What was negotiated, and the limits that hold for the client.
@@ -7,8 +8,12 @@ use serde::{Deserialize, Serialize};
 pub struct ServerHello {
     /// The protocol version.
     pub version: u64,
-    /// The payload format.
-    pub format: String,
+    /// The format of what the server sends from here on.
+    pub format: Format,
+    /// The method of compression; none where it is not used.
+    pub compression: Option<Compression>,
+    /// Whether the server may send batches.
+    pub batch: bool,
     /// The connection's id.
     pub connection: String,
     /// Name and version of the server.
@@ -21,6 +26,8 @@ pub struct ServerHello {
     pub message_bytes: u64,
     /// Subscriptions that the connection may hold.
     pub subscriptions: u64,
+    /// Patterns among them.
+    pub patterns: u64,
 }
 
 impl ServerHello {
@@ -29,22 +36,25 @@ impl ServerHello {
 
     /// The hello of this version of WSE for one connection, with the default limits.
     #[must_use]
-    pub fn new(connection: String) -> Self {
+    pub fn new(connection: String, agreed: Agreed) -> Self {
         Self {
             version: defaults::PROTOCOL_VERSION,
-            format: "json".into(),
+            format: agreed.format,
+            compression: agreed.compression.then_some(Compression::Zlib),
+            batch: agreed.batch,
             connection,
             server: concat!("wse-server/", env!("CARGO_PKG_VERSION")).into(),
             heartbeat_ms: defaults::HEARTBEAT_MS,
             idle_timeout_ms: defaults::IDLE_TIMEOUT_MS,
             message_bytes: defaults::MESSAGE_BYTES,
             subscriptions: defaults::SUBSCRIPTIONS,
+            patterns: defaults::PATTERNS,
         }
     }
 
-    /// Appends the text of the frame.
+    /// Appends the frame's body, which is JSON always ([P-9]).
     pub fn encode(&self, out: &mut Vec<u8>) {
-        encode::protocol_message(out, Self::KIND, None, self);
+        encode::protocol_message(out, Format::Json, Self::KIND, None, self);
     }
 }
 
@@ -63,8 +73,8 @@ impl ServerReady {
     /// `t` on the wire.
     pub const KIND: &'static str = "server_ready";
 
-    /// Appends the text of the frame.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        encode::protocol_message(out, Self::KIND, None, self);
+    /// Appends the frame's body.
+    pub fn encode(&self, format: Format, out: &mut Vec<u8>) {
+        encode::protocol_message(out, format, Self::KIND, None, self);
     }
 }

@@ -1,5 +1,5 @@
 //! `subscription_update` ([P-24]): what became of each topic asked for.
-use crate::{Position, WireError, encode};
+use crate::{Format, Position, WireError, encode};
 use serde::{Deserialize, Serialize};
 
 /// What became of one topic.
@@ -21,7 +21,7 @@ pub enum Status {
 /// One entry of the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopicStatus {
-    /// The topic as the client named it.
+    /// The topic or pattern as the client named it.
     #[serde(rename = "tp")]
     pub topic: String,
     /// What became of it.
@@ -32,7 +32,7 @@ pub struct TopicStatus {
     /// How many missed messages follow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovered: Option<u64>,
-    /// Why what was missed is unknown: `epoch`, `history`, `fork`.
+    /// Why what was missed is unknown: `epoch`, `history`, `fork`; of a pattern also `births`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The error code of a refusal.
@@ -41,13 +41,16 @@ pub struct TopicStatus {
     /// The sentence of a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Of a pattern: the topics that it stands for, or that were born ([P-39]). Absent where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<TopicStatus>,
 }
 
 impl TopicStatus {
     /// An entry with nothing but its status.
     #[must_use]
     pub fn new(topic: impl Into<String>, status: Status) -> Self {
-        Self { topic: topic.into(), status, position: None, recovered: None, reason: None, code: None, message: None }
+        Self { topic: topic.into(), status, position: None, recovered: None, reason: None, code: None, message: None, topics: Vec::new() }
     }
 
     /// Subscribed from `position` on, nothing missed.
@@ -68,6 +71,12 @@ impl TopicStatus {
         Self { position: Some(position), reason: Some(reason.into()), ..Self::new(topic, Status::Resync) }
     }
 
+    /// The entry of a pattern, with those of its topics.
+    #[must_use]
+    pub fn with_topics(self, topics: Vec<Self>) -> Self {
+        Self { topics, ..self }
+    }
+
     /// Not subscribed.
     #[must_use]
     pub fn refused(topic: impl Into<String>, error: &WireError) -> Self {
@@ -86,8 +95,8 @@ impl SubscriptionUpdate {
     /// `t` on the wire.
     pub const KIND: &'static str = "subscription_update";
 
-    /// Appends the text of the frame.
-    pub fn encode(&self, out: &mut Vec<u8>, cid: Option<&str>) {
-        encode::protocol_message(out, Self::KIND, cid, self);
+    /// Appends the frame's body.
+    pub fn encode(&self, format: Format, out: &mut Vec<u8>, cid: Option<&str>) {
+        encode::protocol_message(out, format, Self::KIND, cid, self);
     }
 }

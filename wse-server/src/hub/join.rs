@@ -2,7 +2,7 @@
 use crate::connection::Connection;
 use std::{rc::Rc, time::Instant};
 use wse_core::{Prepared, session::Outcome};
-use wse_protocol::{ErrorCode, Position, Seq, Topic, WireError, encode};
+use wse_protocol::{ErrorCode, Format, Position, Seq, Topic, WireError, encode};
 use wse_pubsub::{Bus, Entry, History, HistoryGap};
 
 /// The fewest bytes of a message in a log; bounds how many are read for a budget of bytes.
@@ -56,7 +56,7 @@ fn replay(entries: Vec<Entry>, theirs: &Position, start: &Position, budget: &mut
         return Missed::Nothing(theirs.clone());
     }
     let wanted = entries.into_iter().take_while(|entry| entry.position.seq <= start.seq);
-    let frames: Vec<_> = wanted.map(|entry| prepared(&entry)).collect();
+    let frames: Vec<_> = wanted.filter_map(|entry| prepared(&entry)).collect();
     let bytes: usize = frames.iter().map(|frame| frame.framed().len()).sum();
     let whole = frames.len() as u64 == start.seq.number() - theirs.seq.number();
     if !whole || bytes > *budget {
@@ -66,11 +66,16 @@ fn replay(entries: Vec<Entry>, theirs: &Position, start: &Position, budget: &mut
     Missed::Frames(frames)
 }
 
-/// The frame of one entry.
-pub(super) fn prepared(entry: &Entry) -> Prepared {
+/// The frame of one entry; none when its payload is not what its publisher said it is.
+pub(super) fn prepared(entry: &Entry) -> Option<Prepared> {
     let mut text = Vec::new();
-    encode::topic_message(&mut text, &entry.topic, &entry.position, &entry.publication);
-    Prepared::text(&text)
+    match encode::topic_message(&mut text, Format::Json, &entry.topic, &entry.position, None, &entry.publication) {
+        Ok(()) => Some(Prepared::text(&text)),
+        Err(error) => {
+            tracing::error!(%error, topic = %entry.topic, id = %entry.publication.id, "a payload cannot be sent");
+            None
+        }
+    }
 }
 
 /// A connection in a topic.

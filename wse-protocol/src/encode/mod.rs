@@ -1,0 +1,79 @@
+//! Writing frame bodies: an envelope around an opaque payload, as JSON text or as `M:` and one MessagePack map.
+//!
+//! Every function appends one whole body to `out`. Whether it goes into a text or a binary frame follows from its format.
+mod writer;
+
+use crate::{Format, Position, Priority, Publication, Seq, Topic, WireError, messages::ServerMessage};
+use serde::Serialize;
+pub(crate) use writer::Writer;
+
+/// Appends a topic message: the same bytes for every subscriber of the same wire variant. `previous` is `ps`, for a filter class.
+/// A payload in `format` goes in as it is ([P-35]); one in the other format is rewritten, so keep the result for all who want it.
+///
+/// # Errors
+/// Those of [`transcode`](crate::transcode), when the payload is not what `publication.format` says; nothing is appended then.
+pub fn topic_message(
+    out: &mut Vec<u8>,
+    format: Format,
+    topic: &Topic,
+    position: &Position,
+    previous: Option<Seq>,
+    publication: &Publication,
+) -> Result<(), WireError> {
+    out.reserve(publication.cost() + topic.as_str().len() + 128);
+    let mut writer = Writer::begin(out, format);
+    writer.text("t", &publication.event_type);
+    writer.text("id", &publication.id);
+    writer.time("ts", publication.ts);
+    writer.text("tp", topic.as_str());
+    writer.position(position, previous);
+    writer.optional_text("k", publication.key.as_deref());
+    if publication.priority != Priority::Normal {
+        writer.integer("pri", publication.priority.number().into());
+    }
+    writer.payload_bytes(publication.format, &publication.payload)
+}
+
+/// Appends a message of category `WSE`. The payload must be representable in JSON, which every message here is.
+pub fn protocol_message(out: &mut Vec<u8>, format: Format, kind: &str, cid: Option<&str>, payload: &(impl Serialize + ?Sized)) {
+    protocol_start(out, format, kind, cid).payload(payload);
+}
+
+/// The same around a payload that is written already, in the format `from`.
+///
+/// # Errors
+/// Those of [`transcode`](crate::transcode); nothing is appended then.
+pub fn protocol_message_bytes(
+    out: &mut Vec<u8>,
+    format: Format,
+    kind: &str,
+    cid: Option<&str>,
+    from: Format,
+    payload: &[u8],
+) -> Result<(), WireError> {
+    protocol_start(out, format, kind, cid).payload_bytes(from, payload)
+}
+
+/// Appends an application message, as a client sends it.
+pub fn client_message(out: &mut Vec<u8>, format: Format, event_type: &str, id: &str, cid: Option<&str>, payload: &impl Serialize) {
+    let mut writer = Writer::begin(out, format);
+    writer.text("t", event_type);
+    writer.text("id", id);
+    writer.optional_text("cid", cid);
+    writer.payload(payload);
+}
+
+/// Appends a `batch` ([P-37]) of envelopes that are encoded already, each a whole body of the same `format`.
+pub fn batch(out: &mut Vec<u8>, format: Format, envelopes: &[impl AsRef<[u8]>]) {
+    out.reserve(envelopes.iter().map(|envelope| envelope.as_ref().len() + 1).sum::<usize>() + 48);
+    protocol_start(out, format, ServerMessage::BATCH, None).items(envelopes);
+}
+
+/// A message of category `WSE` up to its payload.
+pub(crate) fn protocol_start<'a>(out: &'a mut Vec<u8>, format: Format, kind: &str, cid: Option<&str>) -> Writer<'a> {
+    let mut writer = Writer::begin(out, format);
+    writer.text("c", "WSE");
+    writer.text("t", kind);
+    writer.optional_text("cid", cid);
+    writer
+}

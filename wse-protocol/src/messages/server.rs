@@ -1,0 +1,76 @@
+//! What a server sends, as a client in Rust reads it.
+use super::{Beacon, ErrorMessage, Ping, Pong, Reply, ServerHello, ServerReady, Skip, SubscriptionUpdate, fields};
+use crate::{ErrorCode, Value, WireError, envelope::Category, envelope::Envelope};
+
+/// One message of a server, with its `cid` where its kind has one.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ServerMessage {
+    /// What was negotiated.
+    Hello(ServerHello),
+    /// Leave to begin.
+    Ready(ServerReady),
+    /// What became of topics.
+    SubscriptionUpdate(SubscriptionUpdate, Option<Box<str>>),
+    /// Asks for a `Pong`.
+    Ping(Ping),
+    /// Answers a `Ping`: its payload.
+    Pong(Value),
+    /// What went wrong.
+    Error(ErrorMessage, Option<Box<str>>),
+    /// What a handler returned.
+    Reply(Value, Option<Box<str>>),
+    /// Messages of one topic, as if each had come alone ([P-37]).
+    Batch(Vec<Envelope>),
+    /// Where a log stands.
+    Beacon(Beacon),
+    /// Messages that will not come.
+    Skip(Skip),
+    /// A message of a topic.
+    Event(Box<Envelope>),
+}
+
+impl ServerMessage {
+    /// `t` of a batch on the wire.
+    pub const BATCH: &'static str = "batch";
+
+    /// Sorts a decoded envelope into its kind.
+    ///
+    /// # Errors
+    /// `INVALID_MESSAGE`, or `UNKNOWN_TYPE` for a kind that this version does not know.
+    pub fn decode(mut envelope: Envelope) -> Result<Self, WireError> {
+        if envelope.category != Category::Protocol {
+            return Ok(Self::Event(Box::new(envelope)));
+        }
+        let payload = std::mem::take(&mut envelope.payload);
+        let cid = envelope.cid.take();
+        Ok(match &*envelope.event_type {
+            ServerHello::KIND => Self::Hello(fields(ServerHello::KIND, payload)?),
+            ServerReady::KIND => Self::Ready(fields(ServerReady::KIND, payload)?),
+            SubscriptionUpdate::KIND => Self::SubscriptionUpdate(fields(SubscriptionUpdate::KIND, payload)?, cid),
+            Ping::KIND => Self::Ping(Ping::decode(payload)?),
+            Pong::KIND => Self::Pong(payload),
+            ErrorMessage::KIND => Self::Error(fields(ErrorMessage::KIND, payload)?, cid),
+            Reply::KIND => Self::Reply(payload, cid),
+            Self::BATCH => Self::Batch(batch(payload)?),
+            Beacon::KIND => Self::Beacon(Beacon::decode(&mut envelope)?),
+            Skip::KIND => Self::Skip(Skip::decode(&mut envelope, payload)?),
+            kind => return Err(WireError::new(ErrorCode::UnknownType, format!("there is no server message {kind:?}"))),
+        })
+    }
+}
+
+/// Two or more envelopes of one topic, ascending.
+fn batch(payload: Value) -> Result<Vec<Envelope>, WireError> {
+    let invalid = |what: &str| WireError::new(ErrorCode::InvalidMessage, format!("batch: {what}"));
+    let Value::Array(items) = payload else {
+        return Err(invalid("p is an array of envelopes"));
+    };
+    let envelopes: Vec<_> = items.into_iter().map(Envelope::from_value).collect::<Result<_, _>>()?;
+    let ordered = |pair: &[Envelope]| matches!(pair, [a, b] if a.topic.is_some() && a.topic == b.topic && a.seq.is_some() && a.seq < b.seq);
+    match envelopes.len() {
+        0 | 1 => Err(invalid("p has two envelopes or more")),
+        _ if envelopes.windows(2).all(ordered) => Ok(envelopes),
+        _ => Err(invalid("the envelopes are of one topic, in ascending seq")),
+    }
+}
