@@ -29,6 +29,7 @@ test-tools:
 	@tools/setup.sh apt redis-server chromium
 	python3 tools/gen.py --check
 	python3 tools/shape.py
+	$(VENV)/python -m unittest discover -s tests/tools
 
 test-rust: test-tools ## lints, unit, property, conformance-of-buses and documentation tests
 	cargo fmt --check

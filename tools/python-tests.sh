@@ -3,5 +3,5 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/test-venv.sh"
 cd "$root/wse-python"
-"$venv/bin/ruff" check -q ../tests/wire
+"$venv/bin/ruff" check -q ../tests/wire ../tests/tools
 exec "$venv/bin/python" -m pytest -q -rs "$@"

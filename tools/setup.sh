@@ -39,10 +39,20 @@ setup_rust() {
   need cargo "install Rust (https://rustup.rs); it must be on the PATH."
 }
 
+# Any Chromium will do, also one that CHROMIUM= names.
+is_there() {
+  local name names=("$1")
+  [ "$1" != chromium ] || names+=(chromium-browser google-chrome ${CHROMIUM:-})
+  for name in "${names[@]}"; do
+    ! command -v "$name" >/dev/null 2>&1 || return 0
+  done
+  return 1
+}
+
 setup_apt() {
   local package missing=()
   for package in "$@"; do
-    command -v "$package" >/dev/null 2>&1 || missing+=("$package")
+    is_there "$package" || missing+=("$package")
   done
   [ ${#missing[@]} -gt 0 ] || return 0
   local line="apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"

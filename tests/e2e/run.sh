@@ -4,8 +4,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../tools/steps.sh"
 here="$root/tests/e2e"
 
-command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || [ -n "${CHROMIUM:-}" ] || "$root/tools/setup.sh" apt chromium
-"$root/tools/setup.sh" apt redis-server
+"$root/tools/setup.sh" apt redis-server chromium
 "$root/tools/demo.sh" --build
 cd "$here"
 npm ls >/dev/null 2>&1 || step e2e "Playwright" npm ci --no-audit --no-fund
