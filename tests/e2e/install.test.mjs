@@ -6,7 +6,7 @@ import { basename, dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { launch, openPage } from './lib/browser.mjs';
 import { WHEEL, cleanVenv, freshApp, quickstartFolder } from './lib/fresh.mjs';
-import { QUICKSTART, ROOT, distFile } from './lib/paths.mjs';
+import { FIXTURES, QUICKSTART, ROOT, distFile } from './lib/paths.mjs';
 import { freePort, isTaken, run, start, until } from './lib/process.mjs';
 import { uvicorn } from './lib/server.mjs';
 
@@ -79,6 +79,41 @@ describe('the quick start, installed', { concurrency: false }, () => {
       await heard({ redis: true });
     } finally {
       await own?.stop();
+    }
+  });
+
+  test('the token of useWSE(token, topics, config) arrives at auth_handler, and a refused one is closed with 4401 and does not come back', async () => {
+    const [port, pagePort] = [await freePort(), await freePort()];
+    const server = await uvicorn({ name: 'token', folder: join(FIXTURES, 'token'), port, python });
+    const vite = start('fresh-vite', process.execPath, ['node_modules/vite/bin/vite.js', '--port', String(pagePort), '--strictPort'], { cwd: app });
+    const seen = async () => (await fetch(`http://localhost:${port}/tokens`)).json();
+    try {
+      await until('the Vite server', async () => (await fetch(`http://localhost:${pagePort}/token.html`)).ok);
+      const { context, page, sockets, faults } = await openPage(browser, `http://localhost:${pagePort}/token.html?port=${port}&token=of-ada`);
+      await until('the user', async () => (await page.locator('#user').innerText()) === 'ada');
+      assert.equal(await page.locator('#status').innerText(), 'ready');
+      await until('what is published', async () => (await page.locator('#notice').innerText()) === 'hello ada');
+      assert.deepEqual([await seen(), sockets.length, faults], [['of-ada'], 1, []]);
+
+      await page.addInitScript(() => {
+        const Native = WebSocket;
+        window.closes = [];
+        window.WebSocket = class extends Native {
+          constructor(...parameters) {
+            super(...parameters);
+            this.addEventListener('close', ({ code }) => window.closes.push(code));
+          }
+        };
+      });
+      await page.goto(`http://localhost:${pagePort}/token.html?port=${port}&token=of-mallory`);
+      await until('the refusal', async () => (await page.locator('#status').innerText()) === 'closed AUTH_FAILED');
+      await page.waitForTimeout(4_000); // the first wait of the backoff is a second at most
+      assert.deepEqual(await page.evaluate(() => window.closes.filter((code) => code !== 1006)), [4401]);
+      assert.deepEqual([await seen(), sockets.length, faults], [['of-ada', 'of-mallory'], 2, []]);
+      await context.close();
+    } finally {
+      await vite.stop();
+      await server.stop();
     }
   });
 

@@ -1,6 +1,6 @@
-// Installs the packed package into a fresh project, type-checks the Quick Start there under --strict, and imports it in Node.
+// Installs the packed package into a fresh project, type-checks the READMEs and the API there under --strict, and imports it in Node.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -8,22 +8,19 @@ const home = join(import.meta.dirname, '..');
 const project = mkdtempSync(join(tmpdir(), 'wse-consumer-'));
 const modules = join(project, 'node_modules');
 
-const QUICK_START = `import { useEffect } from 'react';
-import { useWSE } from 'wse-client';
-function Dashboard() {
-  const { isConnected, connectionHealth } = useWSE({
-    topics: ['notifications', 'live_data'],
-    endpoints: ['ws://localhost:8000/wse'],
-  });
-  useEffect(() => {
-    const handler = (e: CustomEvent) => { console.log('New notification:', e.detail); };   // e.detail is the payload
-    window.addEventListener('notifications', handler);
-    return () => window.removeEventListener('notifications', handler);
-  }, []);
-  return <div>Status: {connectionHealth}</div>;
+/** Every block of the READMEs in a file of its own, as it stands; one that imports nothing is given what it speaks of. */
+function documented() {
+  const files = {};
+  for (const [name, path] of [['client', join(home, 'README.md')], ['project', join(home, '..', 'README.md')]]) {
+    const blocks = [...readFileSync(path, 'utf8').matchAll(/^```(tsx?)\n([\s\S]*?)^```$/gm)];
+    if (blocks.length === 0) throw new Error(`${path} has no TypeScript`);
+    for (const [at, [, kind, text]] of blocks.entries()) {
+      const given = /^import /m.test(text) ? '' : "declare const sendMessage: import('wse-client').UseWSEResult['sendMessage'];\nexport {};\n";
+      files[`${name}-${at}.${kind}`] = given + text;
+    }
+  }
+  return files;
 }
-export default Dashboard;
-`;
 
 const TYPES = `import { useTopic, useWSE, useWSEEvent, type ConnectionHealth, type TopicStatus, type WSEError } from 'wse-client';
 import { createClient } from 'wse-client/core';
@@ -84,14 +81,15 @@ try {
   mkdirSync(join(modules, '@types'));
   for (const name of ['react', 'react-dom', 'zustand', 'csstype', '@types/react']) symlinkSync(join(home, 'node_modules', name), join(modules, name));
   writeFileSync(join(project, 'package.json'), '{"type":"module"}');
-  writeFileSync(join(project, 'Dashboard.tsx'), QUICK_START);
+  const blocks = documented();
+  for (const [name, text] of Object.entries(blocks)) writeFileSync(join(project, name), text);
   writeFileSync(join(project, 'types.tsx'), TYPES);
   writeFileSync(join(project, 'run.js'), RUN);
   for (const resolution of ['bundler', 'nodenext']) {
     const module = resolution === 'bundler' ? 'esnext' : 'nodenext';
     const flags = ['--strict', '--noEmit', '--jsx', 'react-jsx', '--target', 'es2022', '--module', module, '--moduleResolution', resolution, '--types', 'react'];
-    run(join(home, 'node_modules/.bin/tsc'), [...flags, 'Dashboard.tsx', 'types.tsx'], project);
-    console.log(`types: the Quick Start and the API type-check under --strict, ${resolution} resolution`);
+    run(join(home, 'node_modules/.bin/tsc'), [...flags, ...Object.keys(blocks), 'types.tsx'], project);
+    console.log(`types: ${Object.keys(blocks).length} blocks of the READMEs and the API type-check under --strict, ${resolution} resolution`);
   }
   run(process.execPath, ['run.js'], project);
   console.log('node: imports, renders on a server, and exits by itself');

@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DASHBOARD, PYTHON, QUICKSTART, distFile } from './paths.mjs';
+import { DASHBOARD, FIXTURES, PYTHON, QUICKSTART, distFile } from './paths.mjs';
 import { run } from './process.mjs';
 
 export const WHEEL = /^wse_server-.*\.whl$/;
@@ -49,6 +49,8 @@ import { createRoot } from 'react-dom/client';
 createRoot(document.getElementById('root') as HTMLElement).render(<StrictMode><Dashboard /></StrictMode>);
 `,
     'src/Dashboard.tsx': readFileSync(join(QUICKSTART, 'Dashboard.tsx'), 'utf8'),
+    'token.html': '<!doctype html><html lang="en"><body><div id="root"></div><script type="module" src="/src/token.tsx"></script></body></html>\n',
+    'src/token.tsx': readFileSync(join(FIXTURES, 'token.tsx'), 'utf8'),
   };
   mkdirSync(join(folder, 'src'));
   for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);

@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = resolve(fileURLToPath(new URL('../../..', import.meta.url)));
 export const DASHBOARD = join(ROOT, 'examples/dashboard');
 export const QUICKSTART = join(ROOT, 'examples/quickstart');
+/** Files of tests: applications and pages that the examples do not have. */
+export const FIXTURES = join(ROOT, 'tests/e2e/fixtures');
 export const PYTHON = join(ROOT, '.venv/bin/python');
 /** What tests leave behind: logs and pictures. */
 export const OUT = join(ROOT, '.work/e2e');

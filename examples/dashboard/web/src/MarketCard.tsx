@@ -95,9 +95,8 @@ function Sparkline({ values }: { values: readonly number[] }) {
   const low = Math.min(...values);
   const span = Math.max(...values) - low || 1;
   const points = values.map((v, i) => `${((i / (values.length - 1)) * 100).toFixed(1)},${(27 - ((v - low) / span) * 24).toFixed(1)}`);
-  const rises = (values.at(-1) as number) >= (values[0] as number);
   return (
-    <svg className={`spark ${rises ? 'up' : 'down'}`} viewBox="0 0 100 30" preserveAspectRatio="none" aria-hidden="true">
+    <svg className="spark" viewBox="0 0 100 30" preserveAspectRatio="none" aria-hidden="true">
       <polyline points={points.join(' ')} />
     </svg>
   );
