@@ -14,6 +14,8 @@ mod compressor;
 pub mod log;
 mod prepared;
 mod priority_queue;
+mod reorder;
+mod sequencer;
 pub mod session;
 mod token_bucket;
 
@@ -21,4 +23,6 @@ pub use batcher::{BatchCounts, BatchLimits, Batcher, Batches};
 pub use compressor::{CompressionCounts, Compressor, CompressorConfig, InflateError, InflateLimits, Inflater};
 pub use prepared::Prepared;
 pub use priority_queue::{Dropped, PriorityQueue, QueueLimits};
+pub use reorder::{Pushed, ReorderBuffer, ReorderCounts, ReorderLimits};
+pub use sequencer::Sequencer;
 pub use token_bucket::TokenBucket;

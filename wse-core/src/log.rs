@@ -1,6 +1,7 @@
 //! One topic's log: a ring of publications bounded by count, bytes and age, which numbers them.
 //!
 //! Pure: `now` is the time since any fixed instant, the same one in every call.
+use crate::Sequencer;
 use std::{collections::VecDeque, time::Duration};
 use wse_protocol::{Epoch, Position, Publication, Seq, defaults};
 
@@ -49,11 +50,10 @@ pub enum LogGap {
 /// ```
 #[derive(Debug)]
 pub struct TopicLog {
-    epoch: Epoch,
+    sequencer: Sequencer,
     limits: LogLimits,
-    /// The newest is numbered `top`, each one before it one less.
+    /// The newest has the sequencer's top, each one before it one less.
     held: VecDeque<Held>,
-    top: Seq,
     bytes: usize,
 }
 
@@ -67,19 +67,19 @@ impl TopicLog {
     /// An empty log of a new epoch.
     #[must_use]
     pub fn new(epoch: Epoch, limits: LogLimits) -> Self {
-        Self { epoch, limits, held: VecDeque::new(), top: Seq::ZERO, bytes: 0 }
+        Self { sequencer: Sequencer::new(epoch), limits, held: VecDeque::new(), bytes: 0 }
     }
 
     /// Stores a publication and numbers it; trims what is past the limits.
     pub fn push(&mut self, now: Duration, publication: Publication) -> Seq {
-        self.top = self.top.next();
+        let seq = self.sequencer.number();
         self.bytes += publication.cost();
         self.held.push_back(Held { at: now, publication });
         while self.held.len() > self.limits.messages || self.bytes > self.limits.bytes {
             self.trim_oldest();
         }
         self.trim_aged(now);
-        self.top
+        seq
     }
 
     /// At most `limit` entries after `position`, oldest first, none missing between.
@@ -87,14 +87,8 @@ impl TopicLog {
     /// # Errors
     /// The [`LogGap`] that says why there is no such run.
     pub fn since(&self, now: Duration, position: &Position, limit: usize) -> Result<Vec<(Seq, Publication)>, LogGap> {
-        if position.epoch != self.epoch {
-            return Err(LogGap::Epoch);
-        }
-        if position.seq > self.top {
-            return Err(LogGap::Fork);
-        }
+        let wanted = usize::try_from(self.sequencer.after(position)?).unwrap_or(usize::MAX);
         let fresh = self.held.len() - self.aged(now);
-        let wanted = usize::try_from(self.top.number() - position.seq.number()).unwrap_or(usize::MAX);
         if wanted > fresh {
             return Err(LogGap::Trimmed);
         }
@@ -134,7 +128,7 @@ impl TopicLog {
     /// The position of the newest entry ever stored.
     #[must_use]
     pub fn position(&self) -> Position {
-        Position { epoch: self.epoch.clone(), seq: self.top }
+        self.sequencer.position()
     }
 
     /// Bytes held, as [`Publication::cost`] counts them.

@@ -56,11 +56,17 @@ fn read(frame: &str, expected: &Value) -> Value {
     Value::Object(read)
 }
 
+/// As many cases as the file says that it holds, and no fewer than it once held.
+fn assert_count(file: &Value, cases: usize, least: usize) {
+    assert_eq!(Some(cases as u64), file["count"].as_u64());
+    assert!(cases >= least, "{cases} cases, where there were {least}");
+}
+
 #[test]
 fn envelopes_are_read_and_refused_as_listed() {
     let file = vectors("envelopes.json");
     let (accept, reject) = (cases(&file, "accept"), cases(&file, "reject"));
-    assert_eq!((accept.len(), reject.len()), (31, 52));
+    assert_count(&file, accept.len() + reject.len(), 83);
     for case in accept {
         assert_eq!(read(text(case, "text"), &case["envelope"]), case["envelope"], "{}", text(case, "name"));
     }
@@ -74,7 +80,7 @@ fn envelopes_are_read_and_refused_as_listed() {
 fn topic_names_are_judged_as_listed() {
     let file = vectors("topics.json");
     let (valid, invalid) = (cases(&file, "valid"), cases(&file, "invalid"));
-    assert_eq!((valid.len(), invalid.len()), (12, 19));
+    assert_count(&file, valid.len() + invalid.len() + cases(&file, "patterns").len(), 33);
     for name in valid {
         let name = name.as_str().expect("a name");
         assert_eq!(Topic::parse(name).as_ref().map(Topic::as_str), Ok(name));
@@ -90,7 +96,7 @@ fn topic_names_are_judged_as_listed() {
 fn patterns_stand_for_the_topics_of_their_namespace() {
     let file = vectors("topics.json");
     let patterns = cases(&file, "patterns");
-    assert_eq!(patterns.len(), 2);
+    assert!(patterns.len() >= 2);
     for case in patterns {
         let pattern = Pattern::parse(text(case, "name")).expect("a pattern");
         assert_eq!(pattern.namespace(), text(case, "namespace"));
@@ -122,7 +128,7 @@ fn rewritten(kind: &str, frame: &str) -> Vec<u8> {
 fn messages_are_written_read_and_refused_as_listed() {
     let file = vectors("messages.json");
     let (server, client, refused) = (cases(&file, "server"), cases(&file, "client"), cases(&file, "refused"));
-    assert_eq!((server.len(), client.len(), refused.len()), (10, 7, 20));
+    assert_count(&file, server.len() + client.len() + refused.len(), 37);
     for case in server {
         let written: Value = serde_json::from_slice(&rewritten(text(case, "kind"), text(case, "text"))).expect("JSON");
         assert_eq!(written, serde_json::from_str::<Value>(text(case, "text")).expect("JSON"), "{}", text(case, "name"));
@@ -156,7 +162,7 @@ fn codes_and_defaults_are_those_of_the_tables() {
         assert_eq!((case["code"].as_u64(), case["fatal"].as_bool()), (Some(code.number().into()), Some(code.is_fatal())));
     }
     let defaults = &vectors("defaults.json")["defaults"];
-    assert_eq!(defaults.as_object().map(serde_json::Map::len), Some(40));
+    assert!(defaults.as_object().is_some_and(|all| all.len() >= 40));
     assert_eq!(defaults["heartbeat_ms"], defaults::HEARTBEAT_MS);
 }
 
