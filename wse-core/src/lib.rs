@@ -9,8 +9,12 @@
 //!
 //! The stages are plain structs: `new(config)`, one main verb, `poll_timeout` where time matters, a bound, counters. Those of one
 //! connection take an `Instant` as `now`, those of a bus the time since any fixed instant.
+mod backoff;
 mod batcher;
+mod circuit_breaker;
 mod compressor;
+mod dedup;
+mod health_score;
 pub mod log;
 mod prepared;
 mod priority_queue;
@@ -19,8 +23,12 @@ mod sequencer;
 pub mod session;
 mod token_bucket;
 
+pub use backoff::{Backoff, BackoffConfig};
 pub use batcher::{BatchCounts, BatchLimits, Batcher, Batches};
+pub use circuit_breaker::{BreakerConfig, BreakerCounts, CircuitBreaker};
 pub use compressor::{CompressionCounts, Compressor, CompressorConfig, InflateError, InflateLimits, Inflater};
+pub use dedup::{DedupCounts, DedupLimits, DedupWindow};
+pub use health_score::{Health, HealthScore};
 pub use prepared::Prepared;
 pub use priority_queue::{Dropped, PriorityQueue, QueueLimits};
 pub use reorder::{Pushed, ReorderBuffer, ReorderCounts, ReorderLimits};

@@ -1,7 +1,7 @@
 //! The shared vectors of the stages: scripts of steps that every implementation walks through alike.
 use serde_json::{Value, json};
 use std::time::Duration;
-use wse_core::{Pushed, ReorderBuffer, ReorderLimits};
+use wse_core::{Backoff, BackoffConfig, DedupLimits, DedupWindow, HealthScore, Pushed, ReorderBuffer, ReorderLimits};
 use wse_protocol::Seq;
 
 fn vectors(name: &str) -> Value {
@@ -73,4 +73,66 @@ fn the_reorder_buffer_walks_its_scripts() {
         ReorderBuffer::new(ReorderLimits { items, bytes, wait: millis(&limits["wait_ms"]) })
     };
     assert_eq!(walk("reorder.json", new, reorder_step), (20, 121));
+}
+
+fn dedup_step(window: &mut DedupWindow<String, u64>, step: &Value) -> Value {
+    let (now, key) = (millis(&step["at"]), step["key"].as_str().expect("key"));
+    let value = match step["op"].as_str().expect("op") {
+        "insert" => {
+            window.insert(now, key.into(), number(&step["value"]));
+            step["value"].clone()
+        }
+        _ => json!(window.find(now, key)),
+    };
+    json!({"value": value, "held": window.len(), "due": in_millis(window.poll_timeout())})
+}
+
+#[test]
+fn the_dedup_window_walks_its_scripts() {
+    let new = |script: &Value| {
+        let limits = &script["limits"];
+        DedupWindow::new(DedupLimits { keys: number(&limits["keys"]) as usize, age: millis(&limits["age_ms"]) })
+    };
+    assert_eq!(walk("dedup.json", new, dedup_step), (8, 36));
+}
+
+fn backoff_step(backoff: &mut Backoff, step: &Value) -> Value {
+    let mut got = json!({});
+    match step["op"].as_str().expect("op") {
+        "restart" => backoff.handle_restart(millis(&step["window_ms"])),
+        "ready" => backoff.handle_ready(),
+        "reset" => backoff.reset(),
+        _ => {
+            let wait = backoff.next(step["random"].as_f64().expect("random"));
+            let exact = Duration::from_secs_f64(step["wait_ms"].as_f64().expect("wait_ms") / 1e3);
+            got["wait_ms"] = if wait == exact { step["wait_ms"].clone() } else { json!(wait.as_secs_f64() * 1e3) };
+        }
+    }
+    got["failures"] = json!(backoff.failures());
+    got
+}
+
+#[test]
+fn the_backoff_walks_its_scripts() {
+    let new = |script: &Value| {
+        let config = &script["config"];
+        let count = |key: &str| number(&config[key]) as u32;
+        let (base, cap) = (millis(&config["base_ms"]), millis(&config["cap_ms"]));
+        Backoff::new(BackoffConfig { base, cap, full_after: count("full_after"), restart_tries: count("restart_tries") })
+    };
+    assert_eq!(walk("backoff.json", new, backoff_step), (9, 43));
+}
+
+fn health_step(score: &mut HealthScore, step: &Value) -> Value {
+    match step["op"].as_str().expect("op") {
+        "new" => *score = HealthScore::new(),
+        "lost" => score.handle_lost(),
+        _ => score.handle_pong(millis(&step["rtt_ms"])),
+    }
+    json!({"health": score.judge().as_str()})
+}
+
+#[test]
+fn the_health_score_walks_its_scripts() {
+    assert_eq!(walk("health.json", |_| HealthScore::new(), health_step), (9, 118));
 }

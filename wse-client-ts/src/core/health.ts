@@ -1,4 +1,5 @@
 // How good the connection is, from round-trip times, their jitter and lost pongs; pure.
+import { DEFAULTS } from './defaults.gen';
 
 /** The connection in one word; `offline` whenever `server_ready` has not come or the connection is gone. */
 export type ConnectionHealth = 'excellent' | 'good' | 'fair' | 'poor' | 'offline';
@@ -8,13 +9,13 @@ export type ConnectionHealth = 'excellent' | 'good' | 'fair' | 'poor' | 'offline
  * holds names the health; none is `poor`. RTT rows follow ITU-T G.114: 150 ms one way is not noticed, 400 ms is the limit.
  */
 export const HEALTH_THRESHOLDS = [
-  { health: 'excellent', rttMs: 150, jitterMs: 50, lost: 0 },
-  { health: 'good', rttMs: 300, jitterMs: 100, lost: 0 },
-  { health: 'fair', rttMs: 800, jitterMs: 300, lost: 1 },
+  { health: 'excellent', rttMs: DEFAULTS.healthExcellentRttMs, jitterMs: DEFAULTS.healthExcellentJitterMs, lost: DEFAULTS.healthExcellentLost },
+  { health: 'good', rttMs: DEFAULTS.healthGoodRttMs, jitterMs: DEFAULTS.healthGoodJitterMs, lost: DEFAULTS.healthGoodLost },
+  { health: 'fair', rttMs: DEFAULTS.healthFairRttMs, jitterMs: DEFAULTS.healthFairJitterMs, lost: DEFAULTS.healthFairLost },
 ] as const;
 
 /** Pings that the judgement looks back on. */
-export const HEALTH_WINDOW = 8;
+export const HEALTH_WINDOW = DEFAULTS.healthWindow;
 
 /** Weight of a new sample in the smoothed values, as in RFC 6298 (RTT 1/8, variation 1/4). */
 const RTT_WEIGHT = 1 / 8;

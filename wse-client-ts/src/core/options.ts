@@ -46,9 +46,6 @@ export interface ResolvedOptions {
   readonly onError: ((error: WSEError) => void) | undefined;
 }
 
-/** Failures in a row after which each wait is the full cap: with the default times the wait's width is at the cap since the sixth. */
-export const BREAKER_FAILURES = 10;
-
 /** Long enough for a route change to unmount one page and mount the next. */
 export const LINGER_MS = 1_000;
 
@@ -64,7 +61,7 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     connectTimeoutMs: options.connectTimeoutMs ?? DEFAULTS.connectTimeoutMs,
     backoffBaseMs: options.backoffBaseMs ?? DEFAULTS.backoffBaseMs,
     backoffCapMs: options.backoffCapMs ?? DEFAULTS.backoffCapMs,
-    breakerFailures: options.breakerFailures ?? BREAKER_FAILURES,
+    breakerFailures: options.breakerFailures ?? DEFAULTS.backoffFullAfter,
     lingerMs: options.lingerMs ?? LINGER_MS,
     onError: options.onError,
   };

@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { CLIENT_CODES, CLOSE_CODES, decodeEnvelope, DEFAULTS, encodeEnvelope, ERROR_CODES, type Envelope } from '../../src/core';
+import { Backoff } from '../../src/core/backoff';
+import { Health } from '../../src/core/health';
 import { isFatalClose } from '../../src/core/machine';
 import { encodeBeat, encodeClientHello, encodeSubscription, parseServerMessage } from '../../src/core/messages';
 
@@ -28,6 +30,63 @@ interface Messages {
   client: { name: string; rule: string; kind: string; text: string }[];
   refused: { name: string; rule: string; text: string; code: string }[];
 }
+
+interface Scripts<Script, Step> {
+  count: number;
+  steps: number;
+  scripts: (Script & { name: string; steps: Step[] })[];
+}
+
+/** The scripts of a file, after their number is checked. */
+function scriptsOf<Script, Step>(name: string, count: number, steps: number): Scripts<Script, Step>['scripts'] {
+  const file = read<Scripts<Script, Step>>(name);
+  const found = { count: file.scripts.length, steps: file.scripts.flatMap((script) => script.steps).length };
+  expect(found).toEqual({ count, steps });
+  expect({ count: file.count, steps: file.steps }).toEqual(found);
+  return file.scripts;
+}
+
+interface BackoffStep {
+  op: 'next' | 'restart' | 'ready' | 'reset';
+  random: number;
+  wait_ms: number;
+  window_ms: number;
+  failures: number;
+}
+
+describe('backoff.json', () => {
+  type Config = { config: { base_ms: number; cap_ms: number; full_after: number; restart_tries: number } };
+
+  it.each(scriptsOf<Config, BackoffStep>('backoff.json', 9, 43))('$name', ({ config, steps }) => {
+    const backoff = new Backoff({
+      baseMs: config.base_ms,
+      capMs: config.cap_ms,
+      breakerFailures: config.full_after,
+      restartTries: config.restart_tries,
+    });
+    for (const step of steps) {
+      if (step.op === 'next') expect([step, backoff.next(step.random)]).toEqual([step, step.wait_ms]);
+      else if (step.op === 'restart') backoff.handleRestart(step.window_ms);
+      else if (step.op === 'ready') backoff.handleReady();
+      else backoff.reset();
+      expect([step, backoff.failures]).toEqual([step, step.failures]);
+    }
+  });
+});
+
+describe('health.json', () => {
+  type Step = { op: 'new' | 'lost' | 'pong'; rtt_ms: number; health: string };
+
+  it.each(scriptsOf<object, Step>('health.json', 9, 118))('$name', ({ steps }) => {
+    const health = new Health();
+    for (const [at, step] of steps.entries()) {
+      if (step.op === 'pong') health.handlePong(step.rtt_ms);
+      else if (step.op === 'lost') health.handleLost();
+      else health.reset();
+      expect([at, step, health.judge(true)]).toEqual([at, step, step.health]);
+    }
+  });
+});
 
 describe('codes.json', () => {
   const { errors, close } = read<Codes>('codes.json');

@@ -7,6 +7,26 @@ pub const PROTOCOL_VERSION: u64 = 2;
 pub const HEARTBEAT_MS: u64 = 15000;
 /// Default of `idle_timeout_ms`.
 pub const IDLE_TIMEOUT_MS: u64 = 90000;
+/// Default of `health_window`.
+pub const HEALTH_WINDOW: u64 = 8;
+/// Default of `health_excellent_rtt_ms`.
+pub const HEALTH_EXCELLENT_RTT_MS: u64 = 150;
+/// Default of `health_excellent_jitter_ms`.
+pub const HEALTH_EXCELLENT_JITTER_MS: u64 = 50;
+/// Default of `health_excellent_lost`.
+pub const HEALTH_EXCELLENT_LOST: u64 = 0;
+/// Default of `health_good_rtt_ms`.
+pub const HEALTH_GOOD_RTT_MS: u64 = 300;
+/// Default of `health_good_jitter_ms`.
+pub const HEALTH_GOOD_JITTER_MS: u64 = 100;
+/// Default of `health_good_lost`.
+pub const HEALTH_GOOD_LOST: u64 = 0;
+/// Default of `health_fair_rtt_ms`.
+pub const HEALTH_FAIR_RTT_MS: u64 = 800;
+/// Default of `health_fair_jitter_ms`.
+pub const HEALTH_FAIR_JITTER_MS: u64 = 300;
+/// Default of `health_fair_lost`.
+pub const HEALTH_FAIR_LOST: u64 = 1;
 /// Default of `handshake_timeout_ms`.
 pub const HANDSHAKE_TIMEOUT_MS: u64 = 10000;
 /// Default of `auth_timeout_ms`.
@@ -65,14 +85,24 @@ pub const HISTORY_MESSAGES: u64 = 16384;
 pub const HISTORY_BYTES: u64 = 16_777_216;
 /// Default of `history_budget_bytes`.
 pub const HISTORY_BUDGET_BYTES: u64 = 268_435_456;
+/// Default of `history_compress_after_ms`.
+pub const HISTORY_COMPRESS_AFTER_MS: u64 = 30000;
+/// Default of `history_compress_from_bytes`.
+pub const HISTORY_COMPRESS_FROM_BYTES: u64 = 512;
 /// Default of `meta_age_ms`.
 pub const META_AGE_MS: u64 = 86_400_000;
+/// Default of `bus_breaker_failures`.
+pub const BUS_BREAKER_FAILURES: u64 = 5;
+/// Default of `bus_breaker_cooldown_ms`.
+pub const BUS_BREAKER_COOLDOWN_MS: u64 = 1000;
 /// Default of `publish_timeout_ms`.
 pub const PUBLISH_TIMEOUT_MS: u64 = 5000;
 /// Default of `backoff_base_ms`.
 pub const BACKOFF_BASE_MS: u64 = 1000;
 /// Default of `backoff_cap_ms`.
 pub const BACKOFF_CAP_MS: u64 = 30000;
+/// Default of `backoff_full_after`.
+pub const BACKOFF_FULL_AFTER: u64 = 10;
 /// Default of `restart_tries`.
 pub const RESTART_TRIES: u64 = 10;
 /// Default of `connect_timeout_ms`.
