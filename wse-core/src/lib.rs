@@ -14,6 +14,7 @@ mod batcher;
 mod circuit_breaker;
 mod compressor;
 mod dedup;
+pub mod filter;
 mod health_score;
 pub mod log;
 mod prepared;
