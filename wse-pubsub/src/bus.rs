@@ -1,12 +1,22 @@
 //! The `Bus` trait: what a hub and a publisher need of a message bus, and nothing of how it is done.
-use std::time::Duration;
-use wse_protocol::{Position, Publication, Seq, Topic};
+use crate::{Births, Consumer, Following, History};
+use std::{sync::Arc, time::Duration};
+use wse_protocol::{Pattern, Position, Publication, Topic};
 
 /// A bus of topic logs. Every implementation passes `conformance`.
 ///
-/// Ordering contract: for each topic with interest, entries reach the events channel in ascending `seq`, each once and
-/// without holes, beginning right after the position that `subscribe` returned. Where the bus cannot keep that (the log
-/// began anew, or was trimmed past what was delivered), it sends one [`BusEvent::Reset`] first.
+/// A bus is made for a fixed number of *consumers*, one per shard of the hub; each has a queue of its own, bounded by bytes,
+/// whose end is an [`EventReceiver`](crate::EventReceiver).
+///
+/// Ordering contract, for each consumer by itself:
+/// - Of each topic with its interest, entries reach its queue in ascending `seq`, each once and without holes, beginning right
+///   after the position that `subscribe` returned. Where the bus cannot keep that (the log began anew, or was trimmed past what
+///   was delivered), one [`BusEvent::Reset`](crate::BusEvent::Reset) comes first.
+/// - Of each pattern that it follows, births come in the same way, after the position that `follow` returned;
+///   [`BusEvent::BirthsReset`](crate::BusEvent::BirthsReset) tells what cannot be had: follow again.
+/// - Between topics, and between births and messages, there is no order.
+///
+/// Entries of an interest that was given back and shown again may still be under way: they are at or below the new position.
 #[async_trait::async_trait]
 pub trait Bus: Send + Sync + std::fmt::Debug {
     /// Stores a message and gives it its position. The receipt means: stored (clause G4 of the contract).
@@ -21,21 +31,48 @@ pub trait Bus: Send + Sync + std::fmt::Debug {
     /// `publish` where it needs no waiting; `None` where it would, with nothing done.
     fn try_publish(&self, topic: &Topic, publication: &Publication, retry_key: Option<&str>) -> Option<Result<Receipt, BusError>>;
 
-    /// Shows interest in a topic and returns its position; entries after it reach the events channel. Counted: call
-    /// `unsubscribe` once for each `subscribe`.
+    /// Publishes a batch; the outcomes stand in its order. Messages of one topic are stored in their order; one that fails does
+    /// not stop the others.
+    async fn publish_many(&self, batch: Vec<NewEntry>) -> Vec<Result<Receipt, BusError>>;
+
+    /// `publish_many` as far as it needs no waiting: takes that many from the front of `batch` and returns their outcomes. What
+    /// is left needs `publish_many`.
+    fn try_publish_many(&self, batch: &mut Vec<NewEntry>) -> Vec<Result<Receipt, BusError>>;
+
+    /// Shows a consumer's interest in a topic and returns the topic's position; entries after it reach the consumer's queue.
+    /// Counted: call `unsubscribe` once for each `subscribe`.
+    ///
+    /// Where this is the topic's birth, it may wait for room in a follower's queue, the caller's own too: whoever takes from a
+    /// queue must not wait for this.
     ///
     /// # Errors
-    /// [`BusError::Unavailable`] when the bus did not answer in time.
-    async fn subscribe(&self, topic: &Topic) -> Result<Position, BusError>;
+    /// [`BusError::Unavailable`] when the bus did not answer in time; [`BusError::NoConsumer`].
+    async fn subscribe(&self, topic: &Topic, consumer: Consumer) -> Result<Position, BusError>;
 
     /// Gives back one interest.
-    fn unsubscribe(&self, topic: &Topic);
+    fn unsubscribe(&self, topic: &Topic, consumer: Consumer);
 
     /// Entries after `since`, oldest first, at most `limit`.
     ///
     /// # Errors
     /// [`BusError::Unavailable`] when the bus did not answer in time.
     async fn history(&self, topic: &Topic, since: &Position, limit: usize) -> Result<History, BusError>;
+
+    /// Follows a pattern: returns every topic that it stands for now, and births after that reach the consumer's queue. Shows
+    /// no interest in the topics. Counted: call `unfollow` once for each `follow`.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`] when the bus did not answer in time; [`BusError::NoConsumer`].
+    async fn follow(&self, pattern: &Pattern, consumer: Consumer) -> Result<Following, BusError>;
+
+    /// Gives back one `follow`.
+    fn unfollow(&self, pattern: &Pattern, consumer: Consumer);
+
+    /// Topics born after `since`, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`] when the bus did not answer in time.
+    async fn births(&self, pattern: &Pattern, since: &Position, limit: usize) -> Result<Births, BusError>;
 
     /// What the bus knows of its own state.
     fn health(&self) -> BusHealth;
@@ -44,92 +81,24 @@ pub trait Bus: Send + Sync + std::fmt::Debug {
     async fn close(&self);
 }
 
+/// One message of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEntry {
+    /// Where it goes.
+    pub topic: Topic,
+    /// Its content.
+    pub publication: Publication,
+    /// What makes a retry the same message.
+    pub retry_key: Option<Arc<str>>,
+}
+
 /// A publish that the bus has stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The message id: of the first publish, where `retry_key` found one.
-    pub id: std::sync::Arc<str>,
+    pub id: Arc<str>,
     /// Where it stands.
     pub position: Position,
-}
-
-/// One message of a topic's log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// The topic.
-    pub topic: Topic,
-    /// Its place in the log.
-    pub position: Position,
-    /// Its content.
-    pub publication: Publication,
-}
-
-/// What reaches the hub.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BusEvent {
-    /// The next message of a topic with interest.
-    Entry(Entry),
-    /// What was between the last entry and `position` cannot be delivered; entries after `position` follow.
-    Reset {
-        /// The topic.
-        topic: Topic,
-        /// Where the topic goes on.
-        position: Position,
-        /// Why.
-        reason: HistoryGap,
-    },
-}
-
-/// The answer to `history`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum History {
-    /// Every entry after `since` up to `limit`, and the top of the log at that moment.
-    Entries {
-        /// Oldest first, contiguous from `since.seq + 1`.
-        entries: Vec<Entry>,
-        /// The highest sequence number of the log.
-        top: Seq,
-    },
-    /// Some of them cannot be had.
-    Gap {
-        /// Where the log stands now.
-        top: Position,
-        /// Why.
-        reason: HistoryGap,
-    },
-}
-
-/// Why messages cannot be had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HistoryGap {
-    /// The log began anew: another epoch.
-    Epoch,
-    /// They are no longer held: count, bytes or age.
-    Trimmed,
-    /// The asked position is above the top.
-    Fork,
-}
-
-impl HistoryGap {
-    /// The reason on the wire (`subscription_update`, [P-24]).
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Epoch => "epoch",
-            Self::Trimmed => "history",
-            Self::Fork => "fork",
-        }
-    }
-}
-
-impl From<wse_core::log::LogGap> for HistoryGap {
-    fn from(gap: wse_core::log::LogGap) -> Self {
-        match gap {
-            wse_core::log::LogGap::Epoch => Self::Epoch,
-            wse_core::log::LogGap::Trimmed => Self::Trimmed,
-            wse_core::log::LogGap::Fork => Self::Fork,
-        }
-    }
 }
 
 /// The state of a bus, for `health`.
@@ -143,6 +112,8 @@ pub struct BusHealth {
     pub proved: Duration,
     /// Topics with interest.
     pub topics: usize,
+    /// Patterns that are followed.
+    pub patterns: usize,
     /// What is wrong, in one sentence.
     pub fault: Option<String>,
 }
@@ -170,11 +141,14 @@ pub enum BusError {
     /// The caller's fault: the bus was closed.
     #[error("the bus is closed")]
     Closed,
+    /// The caller's fault: the bus was made for fewer consumers.
+    #[error("the bus has no consumer {}", .0.0)]
+    NoConsumer(Consumer),
     /// The server's data is not what this version wrote.
     #[error("topic {topic}: the stored log cannot be read: {why}")]
     Corrupt {
-        /// The topic.
-        topic: Topic,
+        /// The topic, or the pattern of a births log.
+        topic: Arc<str>,
         /// What is wrong with it.
         why: String,
     },

@@ -1,75 +1,114 @@
-//! The hand-over from a bus to the hub: one queue, bounded by bytes.
-use crate::BusEvent;
+//! The hand-over from a bus to one consumer: a queue bounded by bytes, in which what waits of a topic is one run.
+use crate::{BusEvent, Run};
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    future::poll_fn,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Context, Poll, Waker},
 };
 use tokio::sync::Notify;
+use wse_protocol::{Position, Publication, Topic};
 
 /// The bus's end. Dropping it, or `close`, ends the receiver once it has taken what is left.
 #[derive(Debug)]
 pub(crate) struct HandOver(Arc<Shared>);
 
-/// The hub's end of a bus: what happened in the topics of interest, in order.
+/// A consumer's end of a bus: what happened in the topics and patterns of its interest.
 ///
-/// What waits here is bounded by the bus's `handover_bytes` (default 4 MiB, plus at most one message). Dropping it says that
-/// nobody wants events: they are discarded from then on.
+/// What waits here is bounded by the bus's `handover_bytes` (default 4 MiB, plus at most one message). A look costs one lock,
+/// however much is taken. Dropping it says that nobody wants events: they are discarded from then on.
 #[derive(Debug)]
 pub struct EventReceiver(Arc<Shared>);
+
+/// Where in the queue the last run of a topic stands, if it has not been taken yet. One per topic and consumer.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Place(Option<u64>);
 
 #[derive(Debug)]
 struct Shared {
     queue: Mutex<Queue>,
     limit: usize,
-    filled: Notify,
+    /// Bytes that wait, as `queue` counted them last; 0 once nobody takes or gives any more.
+    backlog: AtomicUsize,
+    ended: AtomicBool,
+    /// Publishers that wait for room.
+    waiting: AtomicUsize,
     drained: Notify,
+    /// Notified whenever something was taken from any queue of the bus.
+    taken: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     events: VecDeque<BusEvent>,
+    /// The place of the first event: how many were taken before it.
+    taken: u64,
+    messages: usize,
     bytes: usize,
     closed: bool,
     deserted: bool,
+    waker: Option<Waker>,
 }
 
-/// Both ends of a hand-over that admits an event as long as less than `limit` bytes wait.
-pub(crate) fn handover(limit: usize) -> (HandOver, EventReceiver) {
-    let shared = Arc::new(Shared { queue: Mutex::default(), limit, filled: Notify::new(), drained: Notify::new() });
-    (HandOver(shared.clone()), EventReceiver(shared))
+/// Both ends of a hand-over for each of `consumers` (1 to 64), each of which admits an event as long as less than `limit` bytes
+/// wait in it; `taken` is notified whenever something was taken from any of them.
+pub(crate) fn handovers(consumers: usize, limit: usize, taken: &Arc<Notify>) -> (Vec<HandOver>, Vec<EventReceiver>) {
+    let handover = |_| {
+        let (queue, backlog, waiting) = (Mutex::default(), AtomicUsize::new(0), AtomicUsize::new(0));
+        let (ended, drained, taken) = (AtomicBool::new(false), Notify::new(), taken.clone());
+        let shared = Arc::new(Shared { queue, limit, backlog, ended, waiting, drained, taken });
+        (HandOver(shared.clone()), EventReceiver(shared))
+    };
+    (0..consumers.clamp(1, MOST_CONSUMERS)).map(handover).unzip()
 }
+
+/// Consumers of one bus: as many as a word has bits.
+const MOST_CONSUMERS: usize = 64;
 
 impl HandOver {
     /// Whether an event would be admitted now. Only the receiver makes room, so with one sender it stays true.
     pub(crate) fn has_room(&self) -> bool {
-        let queue = self.0.lock();
-        queue.deserted || queue.closed || queue.bytes < self.0.limit
+        self.0.backlog.load(SeqCst) < self.0.limit || self.0.ended.load(SeqCst)
     }
 
-    /// Appends an event, room or not: ask `has_room` first.
-    pub(crate) fn push(&self, event: BusEvent) {
+    /// Appends an event, room or not: ask `has_room` first. True if the receiver must be woken, by `wake`.
+    #[must_use]
+    pub(crate) fn push(&self, event: BusEvent) -> bool {
         let mut queue = self.0.lock();
-        if queue.deserted || queue.closed {
-            return;
-        }
-        queue.bytes += cost(&event);
-        queue.events.push_back(event);
-        if queue.events.len() == 1 {
-            self.0.filled.notify_one();
-        }
+        let bytes = cost(&event);
+        queue.admits() && self.0.count(&mut queue, bytes, |queue| queue.events.push_back(event))
+    }
+
+    /// Appends a message to its topic's run, or begins one; otherwise as `push`.
+    #[must_use]
+    pub(crate) fn push_entry(&self, place: &mut Place, topic: &Topic, position: &Position, publication: Publication) -> bool {
+        let mut queue = self.0.lock();
+        let bytes = publication.cost();
+        queue.admits() && self.0.count(&mut queue, bytes, |queue| queue.append(place, topic, position, publication))
+    }
+
+    /// Wakes the receiver.
+    pub(crate) fn wake(&self) {
+        let waker = self.0.lock().waker.take();
+        waker.into_iter().for_each(Waker::wake);
     }
 
     /// Waits until there may be room; ask `has_room` again. Whoever used the room passes the turn on with `next_waiter`.
     /// Cancel safe.
     pub(crate) async fn wait_for_room(&self) {
+        let waiting = Waiting::new(&self.0);
         while !self.has_room() {
             self.0.drained.notified().await;
         }
+        drop(waiting);
     }
 
     /// Wakes the next that waits, if there still is room.
     pub(crate) fn next_waiter(&self) {
-        if self.has_room() {
+        if self.0.waiting.load(SeqCst) > 0 && self.has_room() {
             self.0.drained.notify_one();
         }
     }
@@ -77,8 +116,8 @@ impl HandOver {
     /// Ends the receiver after what it has not taken yet, and every wait for room.
     pub(crate) fn close(&self) {
         self.0.lock().closed = true;
-        self.0.filled.notify_one();
-        self.0.drained.notify_one();
+        self.0.end();
+        self.wake();
     }
 }
 
@@ -89,30 +128,44 @@ impl Drop for HandOver {
 }
 
 impl EventReceiver {
-    /// Waits for events and moves at most `max` of them to the end of `out`, oldest first; returns how many. 0 means that
-    /// the bus is closed and nothing is left. Cancel safe: a dropped call has taken nothing.
+    /// Waits for events and moves them to the end of `out`: as many as hold `max` messages, and at least one. Returns how many
+    /// events; 0 means that the bus is closed and nothing is left. Cancel safe: a dropped call has taken nothing.
     pub async fn recv_many(&mut self, out: &mut Vec<BusEvent>, max: usize) -> usize {
-        loop {
-            if let Some(taken) = self.0.take(out, max.max(1)) {
-                return taken;
-            }
-            self.0.filled.notified().await;
+        poll_fn(|context| self.poll_recv_many(context, out, max)).await
+    }
+
+    /// `recv_many` for a loop of one's own: where nothing waits, the context's waker is woken once when something comes.
+    pub fn poll_recv_many(&mut self, context: &mut Context<'_>, out: &mut Vec<BusEvent>, max: usize) -> Poll<usize> {
+        let mut queue = self.0.lock();
+        if queue.events.is_empty() && !queue.closed {
+            queue.waker = Some(context.waker().clone());
+            return Poll::Pending;
         }
+        Poll::Ready(self.0.take(queue, out, max))
+    }
+
+    /// `recv_many` of what waits now: `Some(0)` where nothing does, `None` where nothing ever will. Registers no waker.
+    pub fn try_recv_many(&mut self, out: &mut Vec<BusEvent>, max: usize) -> Option<usize> {
+        let queue = self.0.lock();
+        let over = queue.events.is_empty() && queue.closed;
+        (!over).then(|| self.0.take(queue, out, max))
     }
 
     /// Bytes that wait, about.
     #[must_use]
     pub fn backlog(&self) -> usize {
-        self.0.lock().bytes
+        self.0.backlog.load(SeqCst)
     }
 }
 
 impl Drop for EventReceiver {
     fn drop(&mut self) {
         let mut queue = self.0.lock();
-        *queue = Queue { deserted: true, closed: queue.closed, ..Queue::default() };
+        let dropped = Queue { deserted: true, closed: queue.closed, ..Queue::default() };
+        let events = std::mem::replace(&mut *queue, dropped);
         drop(queue);
-        self.0.drained.notify_one();
+        drop(events);
+        self.0.end();
     }
 }
 
@@ -121,28 +174,99 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `None` while there is nothing but more may come.
-    fn take(&self, out: &mut Vec<BusEvent>, max: usize) -> Option<usize> {
-        let mut queue = self.lock();
-        let count = queue.events.len().min(max);
-        if count == 0 {
-            return queue.closed.then_some(0);
+    /// Counts what `append` adds; true if the queue was empty before.
+    fn count(&self, queue: &mut Queue, bytes: usize, append: impl FnOnce(&mut Queue)) -> bool {
+        let first = queue.events.is_empty();
+        append(queue);
+        queue.messages += 1;
+        queue.bytes += bytes;
+        self.backlog.store(queue.bytes, SeqCst);
+        first
+    }
+
+    fn take(&self, mut queue: MutexGuard<'_, Queue>, out: &mut Vec<BusEvent>, max: usize) -> usize {
+        let before = out.len();
+        if queue.messages <= max {
+            queue.take_all(out);
+        } else {
+            queue.take_some(out, max);
         }
-        let freed: usize = queue.events.iter().take(count).map(cost).sum();
-        out.extend(queue.events.drain(..count));
-        queue.bytes -= freed;
-        if !queue.events.is_empty() {
-            self.filled.notify_one();
-        }
+        self.backlog.store(queue.bytes, SeqCst);
         drop(queue);
+        if self.waiting.load(SeqCst) > 0 {
+            self.drained.notify_one();
+        }
+        self.taken.notify_one();
+        out.len() - before
+    }
+
+    /// Nobody needs to wait any more.
+    fn end(&self) {
+        self.ended.store(true, SeqCst);
+        self.drained.notify_waiters();
         self.drained.notify_one();
-        Some(count)
+        self.taken.notify_one();
+    }
+}
+
+impl Queue {
+    fn admits(&self) -> bool {
+        !self.closed && !self.deserted
+    }
+
+    fn append(&mut self, place: &mut Place, topic: &Topic, position: &Position, publication: Publication) {
+        let waiting = place.0.and_then(|at| self.events.get_mut(usize::try_from(at.checked_sub(self.taken)?).ok()?));
+        if let Some(BusEvent::Run(run)) = waiting {
+            run.publications.push(publication);
+            return;
+        }
+        place.0 = Some(self.taken + self.events.len() as u64);
+        let (topic, epoch, first) = (topic.clone(), position.epoch.clone(), position.seq);
+        self.events.push_back(BusEvent::Run(Run { topic, epoch, first, publications: vec![publication] }));
+    }
+
+    fn take_all(&mut self, out: &mut Vec<BusEvent>) {
+        self.taken += self.events.len() as u64;
+        out.extend(self.events.drain(..));
+        (self.messages, self.bytes) = (0, 0);
+    }
+
+    fn take_some(&mut self, out: &mut Vec<BusEvent>, max: usize) {
+        let (mut count, mut messages) = (0, 0);
+        for event in &self.events {
+            messages += event.messages();
+            if count > 0 && messages > max {
+                messages -= event.messages();
+                break;
+            }
+            count += 1;
+            self.bytes -= cost(event);
+        }
+        self.taken += count as u64;
+        self.messages -= messages;
+        out.extend(self.events.drain(..count));
+    }
+}
+
+/// One publisher that waits.
+struct Waiting<'a>(&'a Shared);
+
+impl<'a> Waiting<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        shared.waiting.fetch_add(1, SeqCst);
+        Self(shared)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, SeqCst);
     }
 }
 
 fn cost(event: &BusEvent) -> usize {
     match event {
-        BusEvent::Entry(entry) => entry.publication.cost(),
-        BusEvent::Reset { .. } => 128,
+        BusEvent::Run(run) => run.publications.iter().map(Publication::cost).sum(),
+        BusEvent::Reset { .. } | BusEvent::Born { .. } | BusEvent::BirthsReset { .. } => 256,
     }
 }

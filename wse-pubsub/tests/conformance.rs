@@ -13,9 +13,9 @@ struct Memory;
 
 #[async_trait::async_trait]
 impl Factory for Memory {
-    async fn make(&self, setup: Setup) -> (Arc<dyn Bus>, EventReceiver) {
-        let config = MemoryConfig::default().history(setup.history).handover_bytes(setup.handover_bytes);
-        let (bus, events) = MemoryBus::new(config);
+    async fn make(&self, setup: Setup) -> (Arc<dyn Bus>, Vec<EventReceiver>) {
+        let config = MemoryConfig::default().history(setup.history).handover_bytes(setup.handover_bytes).births(setup.births);
+        let (bus, events) = MemoryBus::new(config, setup.consumers);
         (Arc::new(bus), events)
     }
 
@@ -26,9 +26,9 @@ impl Factory for Memory {
 
 #[async_trait::async_trait]
 impl Factory for RedisServer {
-    async fn make(&self, setup: Setup) -> (Arc<dyn Bus>, EventReceiver) {
+    async fn make(&self, setup: Setup) -> (Arc<dyn Bus>, Vec<EventReceiver>) {
         let config = self.config().history(setup.history).handover_bytes(setup.handover_bytes);
-        let (bus, events) = RedisBus::connect(config).await.expect("connected");
+        let (bus, events) = RedisBus::connect(config, setup.consumers).await.expect("connected");
         (Arc::new(bus), events)
     }
 
@@ -39,3 +39,4 @@ impl Factory for RedisServer {
 
 conformance_suite!(memory, Memory);
 conformance_suite!(redis, RedisServer::start());
+conformance_suite!(patterns memory_patterns, Memory);

@@ -6,13 +6,15 @@ use support::RedisServer;
 use tokio::time::{Instant, sleep};
 use wse_protocol::Position;
 use wse_pubsub::{
-    Bus, BusError, BusEvent, EventReceiver, HistoryGap, RedisBus, RedisConfig,
+    Bus, BusError, BusEvent, Consumer, EventReceiver, HistoryGap, RedisBus, RedisConfig,
     conformance::{entries, events, publication, topic, within_a_minute},
 };
 
+const ONE: Consumer = Consumer(0);
+
 async fn connect(server: &RedisServer) -> (Arc<RedisBus>, EventReceiver) {
-    let (bus, events) = RedisBus::connect(server.config()).await.expect("connected");
-    (Arc::new(bus), events)
+    let (bus, mut receivers) = RedisBus::connect(server.config(), 1).await.expect("connected");
+    (Arc::new(bus), receivers.pop().expect("one consumer"))
 }
 
 async fn publish(bus: &RedisBus, id: &str) -> Position {
@@ -45,8 +47,8 @@ async fn two_buses_on_one_server_deliver_each_others_messages_in_one_order() {
     within_a_minute(async {
         let server = RedisServer::start();
         let ((one, mut one_events), (two, mut two_events)) = (connect(&server).await, connect(&server).await);
-        one.subscribe(&topic("t")).await.expect("subscribed");
-        two.subscribe(&topic("t")).await.expect("subscribed");
+        one.subscribe(&topic("t"), ONE).await.expect("subscribed");
+        two.subscribe(&topic("t"), ONE).await.expect("subscribed");
         let publishers = [(one, "one"), (two, "two")].map(|(bus, name)| {
             tokio::spawn(async move {
                 for number in 0..200 {
@@ -71,7 +73,7 @@ async fn killed_subscription_connections_lose_nothing_of_ten_thousand_messages()
         const EACH: usize = 1250;
         let server = Arc::new(RedisServer::start());
         let (bus, mut receiver) = connect(&server).await;
-        let start = bus.subscribe(&topic("t")).await.expect("subscribed");
+        let start = bus.subscribe(&topic("t"), ONE).await.expect("subscribed");
         let publishers: Vec<_> = (0..8)
             .map(|_| {
                 let bus = bus.clone();
@@ -109,7 +111,7 @@ async fn a_message_during_an_outage_needs_no_later_one_to_be_delivered() {
     within_a_minute(async {
         let server = RedisServer::start();
         let (bus, mut receiver) = connect(&server).await;
-        bus.subscribe(&topic("t")).await.expect("subscribed");
+        bus.subscribe(&topic("t"), ONE).await.expect("subscribed");
         for round in ["1", "2", "3", "4", "5"] {
             server.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
             publish(&bus, round).await;
@@ -124,7 +126,7 @@ async fn a_server_that_lost_everything_is_told_as_an_epoch_and_deliveries_go_on(
     within_a_minute(async {
         let mut server = RedisServer::start();
         let (bus, mut receiver) = connect(&server).await;
-        let start = bus.subscribe(&topic("t")).await.expect("subscribed");
+        let start = bus.subscribe(&topic("t"), ONE).await.expect("subscribed");
         publish(&bus, "before").await;
         entries(&mut receiver, 1).await;
         server.kill();
@@ -154,7 +156,7 @@ async fn a_server_back_with_an_older_copy_begins_a_new_epoch_by_the_fence() {
     within_a_minute(async {
         let mut server = RedisServer::start();
         let (bus, mut receiver) = connect(&server).await;
-        let start = bus.subscribe(&topic("t")).await.expect("subscribed");
+        let start = bus.subscribe(&topic("t"), ONE).await.expect("subscribed");
         publish(&bus, "saved").await;
         server.command(&["SAVE"]);
         publish(&bus, "lost 1").await;
@@ -182,7 +184,7 @@ async fn a_message_whose_bell_was_lost_is_delivered_before_the_next() {
     within_a_minute(async {
         let server = RedisServer::start();
         let (bus, mut receiver) = connect(&server).await;
-        bus.subscribe(&topic("t")).await.expect("subscribed");
+        bus.subscribe(&topic("t"), ONE).await.expect("subscribed");
         publish(&bus, "first").await;
         entries(&mut receiver, 1).await;
         // Stored as the script stores it, with no PUBLISH.
@@ -208,13 +210,13 @@ async fn a_process_receives_only_what_it_has_interest_in() {
     within_a_minute(async {
         let server = RedisServer::start();
         let (bus, _receiver) = connect(&server).await;
-        bus.subscribe(&topic("t")).await.expect("subscribed");
+        bus.subscribe(&topic("t"), ONE).await.expect("subscribed");
         let heard = |channel| server.command(&["PUBSUB", "NUMSUB", channel]);
         let count = |channel: &str, number| redis::Value::Array(vec![redis::Value::BulkString(channel.into()), redis::Value::Int(number)]);
         assert_eq!(heard("wse:{t}:bell"), count("wse:{t}:bell", 1));
         assert_eq!(heard("wse:{u}:bell"), count("wse:{u}:bell", 0));
-        bus.unsubscribe(&topic("t"));
-        bus.subscribe(&topic("u")).await.expect("subscribed");
+        bus.unsubscribe(&topic("t"), ONE);
+        bus.subscribe(&topic("u"), ONE).await.expect("subscribed");
         assert_eq!(heard("wse:{t}:bell"), count("wse:{t}:bell", 0));
         assert_eq!(server.command(&["PUBSUB", "NUMPAT"]), redis::Value::Int(0));
     })
@@ -226,7 +228,7 @@ async fn a_deaf_subscription_is_noticed_and_replaced() {
     within_a_minute(async {
         let server = RedisServer::start();
         let (bus, mut receiver) = connect(&server).await;
-        bus.subscribe(&topic("t")).await.expect("subscribed");
+        bus.subscribe(&topic("t"), ONE).await.expect("subscribed");
         until_up(&bus, true).await;
         // The server holds back all pub/sub for longer than a proof may take; the connections stay open.
         server.command(&["CLIENT", "PAUSE", "4000", "ALL"]);
@@ -246,7 +248,7 @@ async fn a_publish_whose_answer_was_lost_is_stored_once() {
     within_a_minute(async {
         let server = Arc::new(RedisServer::start());
         let (bus, mut receiver) = connect(&server).await;
-        let start = bus.subscribe(&topic("t")).await.expect("subscribed");
+        let start = bus.subscribe(&topic("t"), ONE).await.expect("subscribed");
         let publishers: Vec<_> = (0..8)
             .map(|name| {
                 let bus = bus.clone();
@@ -285,13 +287,13 @@ async fn a_server_that_stays_away_ends_a_publish_after_its_timeout() {
     within_a_minute(async {
         let mut server = RedisServer::start();
         let config = server.config().publish_timeout(Duration::from_millis(700));
-        let (bus, _receiver) = RedisBus::connect(config).await.expect("connected");
+        let (bus, _receiver) = RedisBus::connect(config, 1).await.expect("connected");
         server.kill();
         let began = Instant::now();
         let error = bus.publish(&topic("t"), publication("x"), Some("k")).await.expect_err("no server");
         assert!(matches!(error, BusError::Unavailable { .. }), "{error}");
         assert!(began.elapsed() < Duration::from_millis(1500), "{:?}", began.elapsed());
-        assert!(bus.subscribe(&topic("t")).await.is_err());
+        assert!(bus.subscribe(&topic("t"), ONE).await.is_err());
         assert_eq!(bus.health().topics, 0, "a failed subscribe leaves no interest");
     })
     .await;
@@ -303,14 +305,14 @@ async fn an_address_that_does_not_answer_fails_soon_and_shows_no_password() {
         // 192.0.2.1 is reserved for documentation: nothing answers, or there is no route.
         for url in ["redis://user:s3cret@127.0.0.1:1", "redis://:s3cret@192.0.2.1:6379", "http://:s3cret@127.0.0.1:1"] {
             let began = Instant::now();
-            let error = RedisBus::connect(RedisConfig::new(url)).await.expect_err("nothing there");
+            let error = RedisBus::connect(RedisConfig::new(url), 1).await.expect_err("nothing there");
             assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
             assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
         }
         let server = RedisServer::start();
         server.command(&["CONFIG", "SET", "requirepass", "right"]);
         let url = server.url().replace("redis://", "redis://:s3cret@");
-        let error = RedisBus::connect(RedisConfig::new(url)).await.expect_err("a wrong password");
+        let error = RedisBus::connect(RedisConfig::new(url), 1).await.expect_err("a wrong password");
         assert!(matches!(&error, BusError::Address { .. }) && !error.to_string().contains("s3cret"), "{error}");
     })
     .await;
@@ -323,7 +325,7 @@ async fn a_key_that_is_not_ours_is_corrupt_and_says_which_topic() {
         let (bus, _receiver) = connect(&server).await;
         server.command(&["SET", "wse:{t}:meta", "foreign"]);
         let error = bus.publish(&topic("t"), publication("x"), None).await.expect_err("not a hash");
-        assert!(matches!(&error, BusError::Corrupt { topic: at, .. } if *at == topic("t")), "{error}");
+        assert!(matches!(&error, BusError::Corrupt { topic: at, .. } if **at == *"t"), "{error}");
     })
     .await;
 }

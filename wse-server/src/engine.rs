@@ -303,14 +303,15 @@ fn run_shard(
 }
 
 async fn open_bus(choice: BusChoice) -> Result<(Arc<dyn Bus>, EventReceiver), BusError> {
-    Ok(match choice {
+    let (bus, mut receivers): (Arc<dyn Bus>, _) = match choice {
         BusChoice::Memory(config) => {
-            let (bus, events) = MemoryBus::new(config);
-            (Arc::new(bus), events)
+            let (bus, receivers) = MemoryBus::new(config, 1);
+            (Arc::new(bus), receivers)
         }
         BusChoice::Redis(config) => {
-            let (bus, events) = RedisBus::connect(config).await?;
-            (Arc::new(bus), events)
+            let (bus, receivers) = RedisBus::connect(config, 1).await?;
+            (Arc::new(bus), receivers)
         }
-    })
+    };
+    Ok((bus, receivers.pop().expect("a bus has a queue for each consumer")))
 }

@@ -13,7 +13,10 @@ use std::{
 use tokio::sync::OnceCell;
 use wse_core::session::{Outcome, Wanted};
 use wse_protocol::{ErrorCode, Position, Topic, WireError};
-use wse_pubsub::{Bus, BusError, BusEvent, HistoryGap};
+use wse_pubsub::{Bus, BusError, BusEvent, Consumer, HistoryGap};
+
+/// The only shard's queue.
+const SHARD: Consumer = Consumer(0);
 
 /// The hub of one shard; lives on the shard's thread.
 #[derive(Debug)]
@@ -90,8 +93,9 @@ impl Hub {
     /// Passes on what the bus handed over.
     pub(crate) fn handle(&self, event: BusEvent) {
         match event {
-            BusEvent::Entry(entry) => self.deliver(&entry),
+            BusEvent::Run(run) => run.into_entries().for_each(|entry| self.deliver(&entry)),
             BusEvent::Reset { topic, position, reason } => self.reset(&topic, position, reason),
+            BusEvent::Born { .. } | BusEvent::BirthsReset { .. } => {}
         }
     }
 
@@ -108,7 +112,7 @@ impl Hub {
     }
 
     async fn ask_bus(&self, topic: &Topic) -> Result<(), BusError> {
-        let position = self.bus.subscribe(topic).await?;
+        let position = self.bus.subscribe(topic, SHARD).await?;
         if let Some(record) = self.topics.borrow_mut().get_mut(topic)
             && !record.has_passed(&position)
         {
@@ -160,7 +164,7 @@ impl Hub {
             self.counters.topics.store(records.len(), Relaxed);
             drop(records);
             if known {
-                self.bus.unsubscribe(topic);
+                self.bus.unsubscribe(topic, SHARD);
             }
         }
     }

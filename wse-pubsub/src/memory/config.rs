@@ -12,6 +12,7 @@ pub struct MemoryConfig {
     pub(crate) topics: usize,
     pub(crate) retry_age: Duration,
     pub(crate) retry_keys: usize,
+    pub(crate) births: usize,
     pub(crate) handover_bytes: usize,
 }
 
@@ -24,6 +25,7 @@ impl Default for MemoryConfig {
             topics: 100_000,
             retry_age: Duration::from_millis(defaults::HISTORY_AGE_MS),
             retry_keys: 65_536,
+            births: 16_384,
             handover_bytes: defaults::HANDOVER_BYTES as usize,
         }
     }
@@ -72,7 +74,15 @@ impl MemoryConfig {
         self
     }
 
-    /// Bytes that wait for the hub before `publish` waits; default 4 MiB.
+    /// Births that each namespace remembers; default 16,384. All namespaces together remember as many as `topics`: above it the
+    /// one with most gives up its oldest first. Namespaces are bounded by `topics` too.
+    #[must_use]
+    pub fn births(mut self, count: usize) -> Self {
+        self.births = count;
+        self
+    }
+
+    /// Bytes that wait for each consumer before `publish` waits; default 4 MiB.
     #[must_use]
     pub fn handover_bytes(mut self, bytes: usize) -> Self {
         self.handover_bytes = bytes;

@@ -1,36 +1,41 @@
 //! The bus of one process: every topic's log in memory.
+mod births;
 mod config;
 mod retry;
 mod store;
+mod turn;
 
 pub use config::MemoryConfig;
 
 use crate::{
-    Bus, BusError, BusEvent, BusHealth, Entry, EventReceiver, History, HistoryGap, Receipt,
-    handover::{HandOver, handover},
+    Births, Bus, BusError, BusHealth, Consumer, Entry, EventReceiver, Following, History, NewEntry, Receipt,
+    handover::{HandOver, handovers},
 };
 use retry::RetryWindow;
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 use store::{Store, StoreLimits};
-use wse_protocol::{Position, Publication, Topic};
+use turn::{Admission, Full, Turn};
+use wse_protocol::{Pattern, Position, Publication, Topic};
 
 /// A bus within this process: no server, no network, nothing left after it.
 ///
-/// Storing a message and handing it to the hub is one step under one short lock, so the order of positions is the order of
-/// delivery, from whatever thread messages come. `publish` and `try_publish` need no runtime.
+/// Storing a message and handing it over is one step under one short lock, so the order of positions is the order of delivery,
+/// from whatever thread messages come. `publish` waits while the queue of any consumer with interest is full. No call needs a
+/// runtime unless it waits.
 ///
 /// ```
 /// use wse_pubsub::{MemoryBus, MemoryConfig};
-/// let (bus, events) = MemoryBus::new(MemoryConfig::default());
-/// # let _ = (bus, events);
+/// let (bus, receivers) = MemoryBus::new(MemoryConfig::default(), 2);
+/// assert_eq!(receivers.len(), 2);
+/// # let _ = bus;
 /// ```
 #[derive(Debug)]
 pub struct MemoryBus {
     state: Mutex<State>,
-    events: HandOver,
+    queues: Vec<HandOver>,
     started: Instant,
 }
 
@@ -42,15 +47,21 @@ struct State {
 }
 
 impl MemoryBus {
-    /// A bus without topics, and where its events come out.
+    /// A bus without topics, and where each consumer's events come out: 1 to 64 consumers, of which the first is
+    /// `Consumer(0)`.
     #[must_use]
-    pub fn new(config: MemoryConfig) -> (Self, EventReceiver) {
-        let limits =
-            StoreLimits { log: config.history, budget_bytes: config.budget_bytes, meta_age: config.meta_age, topics: config.topics };
+    pub fn new(config: MemoryConfig, consumers: usize) -> (Self, Vec<EventReceiver>) {
+        let limits = StoreLimits {
+            log: config.history,
+            budget_bytes: config.budget_bytes,
+            meta_age: config.meta_age,
+            topics: config.topics,
+            births: config.births,
+        };
         let retries = RetryWindow::new(config.retry_age, config.retry_keys);
-        let (events, receiver) = handover(config.handover_bytes);
+        let (queues, receivers) = handovers(consumers, config.handover_bytes, &Arc::default());
         let state = Mutex::new(State { store: Store::new(limits), retries, closed: false });
-        (Self { state, events, started: Instant::now() }, receiver)
+        (Self { state, queues, started: Instant::now() }, receivers)
     }
 
     fn now(&self) -> Duration {
@@ -61,86 +72,124 @@ impl MemoryBus {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open(&self) -> Result<MutexGuard<'_, State>, BusError> {
-        let state = self.lock();
-        if state.closed { Err(BusError::Closed) } else { Ok(state) }
+    /// Does something under the lock, then wakes the consumers whose queues it began.
+    fn turn<T>(&self, act: impl FnOnce(&mut Turn<'_>) -> T) -> Result<T, BusError> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(BusError::Closed);
+        }
+        let mut turn = Turn::new(&mut state, &self.queues, self.now());
+        let outcome = act(&mut turn);
+        let begun = turn.begun();
+        drop(state);
+        begun.for_each(|queue| self.queues[queue].wake());
+        Ok(outcome)
+    }
+
+    /// `turn` again and again until no queue that it needs is full.
+    async fn turn_with_room<T>(&self, mut act: impl FnMut(&mut Turn<'_>) -> Result<T, Full>) -> Result<T, BusError> {
+        let mut waited = None;
+        loop {
+            let outcome = self.turn(&mut act);
+            if let Some(queue) = waited {
+                self.queue(queue).next_waiter();
+            }
+            match outcome? {
+                Ok(done) => return Ok(done),
+                Err(full) => {
+                    self.queue(full).wait_for_room().await;
+                    waited = Some(full);
+                }
+            }
+        }
+    }
+
+    fn queue(&self, full: Full) -> &HandOver {
+        &self.queues[full.0]
+    }
+
+    fn known(&self, consumer: Consumer) -> Result<(), BusError> {
+        if usize::from(consumer.0) < self.queues.len() { Ok(()) } else { Err(BusError::NoConsumer(consumer)) }
     }
 }
 
 #[async_trait::async_trait]
 impl Bus for MemoryBus {
     async fn publish(&self, topic: &Topic, publication: Publication, retry_key: Option<&str>) -> Result<Receipt, BusError> {
-        loop {
-            if let Some(outcome) = self.try_publish(topic, &publication, retry_key) {
-                self.events.next_waiter();
-                return outcome;
-            }
-            self.events.wait_for_room().await;
-        }
+        let mut publication = Some(publication);
+        let publish = |turn: &mut Turn<'_>| match turn.admit(topic, retry_key)? {
+            Admission::Again(receipt) => Ok(receipt),
+            Admission::New(id) => Ok(turn.store(id, topic, publication.take().expect("it is stored once"), retry_key)),
+        };
+        self.turn_with_room(publish).await
     }
 
     fn try_publish(&self, topic: &Topic, publication: &Publication, retry_key: Option<&str>) -> Option<Result<Receipt, BusError>> {
-        let mut state = match self.open() {
-            Ok(state) => state,
-            Err(error) => return Some(Err(error)),
-        };
-        let now = self.now();
-        if let Some(receipt) = retry_key.and_then(|key| state.retries.find(now, topic, key)) {
-            return Some(Ok(receipt));
+        let outcome = self.turn(|turn| match turn.admit(topic, retry_key)? {
+            Admission::Again(receipt) => Ok(receipt),
+            Admission::New(id) => Ok(turn.store(id, topic, publication.clone(), retry_key)),
+        });
+        match outcome {
+            Ok(Err(Full(_))) => None,
+            Ok(Ok(receipt)) => Some(Ok(receipt)),
+            Err(error) => Some(Err(error)),
         }
-        let heard = state.store.has_interest(topic);
-        if heard && !self.events.has_room() {
-            return None;
-        }
-        let receipt = state.store_one(now, topic, publication, retry_key);
-        if heard {
-            let (position, publication) = (receipt.position.clone(), publication.clone());
-            self.events.push(BusEvent::Entry(Entry { topic: topic.clone(), position, publication }));
-        }
-        Some(Ok(receipt))
     }
 
-    async fn subscribe(&self, topic: &Topic) -> Result<Position, BusError> {
-        let (mut state, now) = (self.open()?, self.now());
-        state.store.add_interest(now, topic);
-        Ok(state.store.log(now, topic).position())
+    async fn publish_many(&self, mut batch: Vec<NewEntry>) -> Vec<Result<Receipt, BusError>> {
+        let mut outcomes = Vec::with_capacity(batch.len());
+        let all = self.turn_with_room(|turn| turn.store_many(&mut batch, &mut outcomes)).await;
+        if let Err(error) = all {
+            outcomes.extend(batch.iter().map(|_| Err(error.clone())));
+        }
+        outcomes
     }
 
-    fn unsubscribe(&self, topic: &Topic) {
+    fn try_publish_many(&self, batch: &mut Vec<NewEntry>) -> Vec<Result<Receipt, BusError>> {
+        let mut outcomes = Vec::with_capacity(batch.len());
+        if let Err(error) = self.turn(|turn| turn.store_many(batch, &mut outcomes).is_ok()) {
+            outcomes.extend(batch.drain(..).map(|_| Err(error.clone())));
+        }
+        outcomes
+    }
+
+    async fn subscribe(&self, topic: &Topic, consumer: Consumer) -> Result<Position, BusError> {
+        self.known(consumer)?;
+        self.turn_with_room(|turn| turn.subscribe(topic, consumer)).await
+    }
+
+    fn unsubscribe(&self, topic: &Topic, consumer: Consumer) {
         let now = self.now();
-        self.lock().store.remove_interest(now, topic);
+        self.lock().store.remove_interest(now, topic, consumer);
     }
 
     async fn history(&self, topic: &Topic, since: &Position, limit: usize) -> Result<History, BusError> {
-        let (mut state, now) = (self.open()?, self.now());
-        let log = state.store.log(now, topic);
-        let top = log.position();
-        Ok(match log.since(now, since, limit) {
-            Ok(run) => History::Entries { entries: entries(topic, &top, run), top: top.seq },
-            Err(gap) => History::Gap { top, reason: HistoryGap::from(gap) },
-        })
+        self.turn_with_room(|turn| turn.history(topic, since, limit)).await
+    }
+
+    async fn follow(&self, pattern: &Pattern, consumer: Consumer) -> Result<Following, BusError> {
+        self.known(consumer)?;
+        self.turn(|turn| turn.follow(pattern, consumer))
+    }
+
+    fn unfollow(&self, pattern: &Pattern, consumer: Consumer) {
+        let now = self.now();
+        self.lock().store.namespaces_mut().unfollow(now, pattern, consumer);
+    }
+
+    async fn births(&self, pattern: &Pattern, since: &Position, limit: usize) -> Result<Births, BusError> {
+        self.turn(|turn| turn.births(pattern, since, limit))
     }
 
     fn health(&self) -> BusHealth {
         let state = self.lock();
-        let (up, topics) = (!state.closed, state.store.interests());
-        BusHealth { kind: "memory", up, proved: Duration::ZERO, topics, fault: state.closed.then(|| "closed".into()) }
+        let (up, topics, patterns) = (!state.closed, state.store.interested(), state.store.namespaces().followed());
+        BusHealth { kind: "memory", up, proved: Duration::ZERO, topics, patterns, fault: state.closed.then(|| "closed".into()) }
     }
 
     async fn close(&self) {
         self.lock().closed = true;
-        self.events.close();
-    }
-}
-
-impl State {
-    fn store_one(&mut self, now: Duration, topic: &Topic, publication: &Publication, retry_key: Option<&str>) -> Receipt {
-        let position = self.store.push(now, topic, publication.clone());
-        let receipt = Receipt { id: publication.id.clone(), position };
-        if let Some(key) = retry_key {
-            self.retries.insert(now, topic, key, receipt.clone());
-        }
-        receipt
+        self.queues.iter().for_each(HandOver::close);
     }
 }
 
@@ -153,15 +202,14 @@ fn entries(topic: &Topic, top: &Position, run: Vec<(wse_protocol::Seq, Publicati
 mod tests {
     use super::*;
     use crate::conformance::{entries, publication, topic};
-    use std::sync::Arc;
 
     #[test]
     fn plain_threads_publish_and_events_come_in_the_order_of_positions() {
         const EACH: usize = 2000;
-        let (bus, mut receiver) = MemoryBus::new(MemoryConfig::default());
+        let (bus, mut receivers) = MemoryBus::new(MemoryConfig::default(), 1);
         let bus = Arc::new(bus);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        runtime.block_on(bus.subscribe(&topic("t"))).expect("subscribed");
+        runtime.block_on(bus.subscribe(&topic("t"), Consumer(0))).expect("subscribed");
         let publishers = (0..4).map(|_| bus.clone()).map(|bus| {
             std::thread::spawn(move || {
                 for number in 0..EACH {
@@ -171,19 +219,19 @@ mod tests {
             })
         });
         let publishers: Vec<_> = publishers.collect();
-        let got = runtime.block_on(entries(&mut receiver, 4 * EACH));
+        let got = runtime.block_on(entries(&mut receivers[0], 4 * EACH));
         assert!(got.iter().zip(1..).all(|(entry, seq)| entry.position.seq.number() == seq));
         publishers.into_iter().for_each(|publisher| publisher.join().expect("no panic"));
     }
 
     #[test]
     fn a_hub_that_went_away_stops_nobody() {
-        let (bus, receiver) = MemoryBus::new(MemoryConfig::default().handover_bytes(1));
+        let (bus, receivers) = MemoryBus::new(MemoryConfig::default().handover_bytes(1), 1);
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(bus.subscribe(&topic("t"))).expect("subscribed");
+        runtime.block_on(bus.subscribe(&topic("t"), Consumer(0))).expect("subscribed");
         assert!(bus.try_publish(&topic("t"), &publication("a"), None).is_some());
         assert!(bus.try_publish(&topic("t"), &publication("b"), None).is_none());
-        drop(receiver);
+        drop(receivers);
         assert!(bus.try_publish(&topic("t"), &publication("c"), None).is_some());
     }
 }

@@ -1,6 +1,13 @@
 //! All topics' logs under one budget: who gives up entries when it is spent, and when an unused topic is forgotten.
 //!
+//! The indexes are lazy, so that a publish seldom moves anything in them: a topic stands under the size, due time or last use
+//! that it had when it was indexed, and is put right when it is looked at. So "the largest log" is the largest to within an
+//! eighth, or 4 KiB; age and last use are exact, since their keys are never later than the truth.
+//!
 //! `now` is the time since any fixed instant, the same one in every call.
+use super::births::{Birth, BirthLimits, Namespaces};
+use crate::{Consumer, handover::Place};
+use slab::Slab;
 use std::{
     collections::{BTreeSet, HashMap},
     time::Duration,
@@ -8,17 +15,22 @@ use std::{
 use wse_core::log::{LogLimits, TopicLog};
 use wse_protocol::{Position, Publication, Topic};
 
+/// Names a topic that is remembered, until it is forgotten.
+pub(crate) type TopicId = usize;
+
 /// Every topic that is remembered.
 #[derive(Debug)]
 pub(crate) struct Store {
     limits: StoreLimits,
-    topics: HashMap<Topic, Slot>,
-    /// By bytes held: the last gives up entries first.
-    by_size: BTreeSet<(usize, Topic)>,
-    /// By the time at which something ages: entries, or the memory of an empty topic.
-    by_due: BTreeSet<(Duration, Topic)>,
-    /// Topics without interest by last use: the first is forgotten first.
-    idle: BTreeSet<(Duration, Topic)>,
+    ids: HashMap<Topic, TopicId>,
+    slots: Slab<Slot>,
+    namespaces: Namespaces,
+    /// By bytes held, about: the last gives up entries first.
+    by_size: BTreeSet<(usize, TopicId)>,
+    /// By the time at or before which something ages: entries, or the memory of an empty topic.
+    by_due: BTreeSet<(Duration, TopicId)>,
+    /// Topics without interest by a time of use, the last one or an earlier: the first is looked at first.
+    idle: BTreeSet<(Duration, TopicId)>,
     bytes: usize,
     interests: usize,
 }
@@ -30,14 +42,28 @@ pub(crate) struct StoreLimits {
     pub(crate) budget_bytes: usize,
     pub(crate) meta_age: Duration,
     pub(crate) topics: usize,
+    pub(crate) births: usize,
 }
 
 #[derive(Debug)]
 struct Slot {
+    topic: Topic,
+    namespace: Option<usize>,
     log: TopicLog,
-    interest: usize,
+    interests: Vec<Interest>,
     used: Duration,
+    /// The log's bytes as they are counted in the total.
+    bytes: usize,
     keys: Keys,
+}
+
+/// A consumer that wants a topic.
+#[derive(Debug)]
+pub(crate) struct Interest {
+    pub(crate) consumer: Consumer,
+    /// Where the topic's last run stands in the consumer's queue.
+    pub(crate) place: Place,
+    count: usize,
 }
 
 /// Under which keys a slot stands in the indexes.
@@ -50,135 +76,208 @@ struct Keys {
 
 /// Topics looked at per call for what has aged: more than one, so that ageing keeps ahead of births.
 const AGED_PER_CALL: usize = 4;
+/// A log's size may differ from its key by so much.
+const SLACK_BYTES: usize = 4096;
 
 impl Store {
     pub(crate) fn new(limits: StoreLimits) -> Self {
-        Self {
-            limits,
-            topics: HashMap::new(),
-            by_size: BTreeSet::new(),
-            by_due: BTreeSet::new(),
-            idle: BTreeSet::new(),
-            bytes: 0,
-            interests: 0,
-        }
+        let births = BirthLimits { entries: limits.births, total: limits.topics, meta_age: limits.meta_age, namespaces: limits.topics };
+        let [by_due, idle] = [BTreeSet::new(), BTreeSet::new()];
+        let (ids, slots, namespaces, by_size) = (HashMap::new(), Slab::new(), Namespaces::new(births), BTreeSet::new());
+        Self { limits, ids, slots, namespaces, by_size, by_due, idle, bytes: 0, interests: 0 }
     }
 
-    /// Stores a publication; returns where it stands.
-    pub(crate) fn push(&mut self, now: Duration, topic: &Topic, publication: Publication) -> Position {
-        let slot = self.slot(now, topic);
+    /// The topic, if it is remembered.
+    pub(crate) fn find(&self, topic: &Topic) -> Option<TopicId> {
+        self.ids.get(topic).copied()
+    }
+
+    /// Begins a topic that is not remembered; the birth, if it has a namespace.
+    pub(crate) fn begin(&mut self, now: Duration, topic: &Topic) -> (TopicId, Option<Birth>) {
+        let log = TopicLog::new(crate::random::new_epoch(), self.limits.log);
+        let start = log.position();
+        let keys = Keys::default();
+        let slot = Slot { topic: topic.clone(), namespace: None, log, interests: Vec::new(), used: now, bytes: 0, keys };
+        let id = self.slots.insert(slot);
+        self.ids.insert(topic.clone(), id);
+        let born = self.namespaces.add(now, topic, start, id);
+        self.slots[id].namespace = born.as_ref().map(|(namespace, _)| *namespace);
+        self.reindex(id);
+        self.keep_bounds(now, id);
+        (id, born.map(|(_, birth)| birth))
+    }
+
+    /// Where the next publication will stand.
+    pub(crate) fn next_position(&self, id: TopicId) -> Position {
+        let Position { epoch, seq } = self.slots[id].log.position();
+        Position { epoch, seq: seq.next() }
+    }
+
+    /// Stores a publication.
+    pub(crate) fn push(&mut self, now: Duration, id: TopicId, publication: Publication) {
+        let slot = &mut self.slots[id];
         slot.log.push(now, publication);
         slot.used = now;
-        let position = slot.log.position();
-        self.reindex(topic);
-        self.keep_bounds(now);
-        position
+        self.reindex(id);
+        self.keep_bounds(now, id);
     }
 
-    /// The topic's log; begins it where there is none.
-    pub(crate) fn log(&mut self, now: Duration, topic: &Topic) -> &TopicLog {
-        self.slot(now, topic).used = now;
-        self.reindex(topic);
-        self.keep_bounds(now);
-        &self.slot(now, topic).log
+    /// The topic's log.
+    pub(crate) fn log(&mut self, now: Duration, id: TopicId) -> &TopicLog {
+        self.slots[id].used = now;
+        self.keep_bounds(now, id);
+        &self.slots[id].log
     }
 
-    pub(crate) fn add_interest(&mut self, now: Duration, topic: &Topic) {
-        let slot = self.slot(now, topic);
-        slot.interest += 1;
+    /// Who wants the topic.
+    pub(crate) fn interests(&self, id: TopicId) -> &[Interest] {
+        &self.slots[id].interests
+    }
+
+    pub(crate) fn interests_mut(&mut self, id: TopicId) -> &mut [Interest] {
+        &mut self.slots[id].interests
+    }
+
+    pub(crate) fn add_interest(&mut self, now: Duration, id: TopicId, consumer: Consumer) {
+        let slot = &mut self.slots[id];
         slot.used = now;
-        let first = slot.interest == 1;
-        self.interests += usize::from(first);
-        self.reindex(topic);
-        self.keep_bounds(now);
+        if let Some(interest) = slot.interests.iter_mut().find(|interest| interest.consumer == consumer) {
+            interest.count += 1;
+            return;
+        }
+        self.interests += usize::from(slot.interests.is_empty());
+        slot.interests.push(Interest { consumer, place: Place::default(), count: 1 });
+        self.reindex(id);
     }
 
-    pub(crate) fn remove_interest(&mut self, now: Duration, topic: &Topic) {
-        let Some(slot) = self.topics.get_mut(topic).filter(|slot| slot.interest > 0) else { return };
-        slot.interest -= 1;
+    pub(crate) fn remove_interest(&mut self, now: Duration, topic: &Topic, consumer: Consumer) {
+        let Some(id) = self.find(topic) else { return };
+        let slot = &mut self.slots[id];
+        let Some(at) = slot.interests.iter().position(|interest| interest.consumer == consumer) else { return };
         slot.used = now;
-        self.interests -= usize::from(slot.interest == 0);
-        self.reindex(topic);
-    }
-
-    pub(crate) fn has_interest(&self, topic: &Topic) -> bool {
-        self.topics.get(topic).is_some_and(|slot| slot.interest > 0)
+        slot.interests[at].count -= 1;
+        if slot.interests[at].count == 0 {
+            slot.interests.swap_remove(at);
+            self.interests -= usize::from(slot.interests.is_empty());
+            self.reindex(id);
+        }
     }
 
     /// Topics with interest.
-    pub(crate) fn interests(&self) -> usize {
+    pub(crate) fn interested(&self) -> usize {
         self.interests
     }
 
-    fn slot(&mut self, now: Duration, topic: &Topic) -> &mut Slot {
-        let log = self.limits.log;
-        self.topics.entry(topic.clone()).or_insert_with(|| Slot {
-            log: TopicLog::new(crate::random::new_epoch(), log),
-            interest: 0,
-            used: now,
-            keys: Keys::default(),
-        })
+    /// The births logs.
+    pub(crate) fn namespaces(&self) -> &Namespaces {
+        &self.namespaces
     }
 
-    /// Brings the indexes up to date with a slot.
-    fn reindex(&mut self, topic: &Topic) {
-        let Some(slot) = self.topics.get_mut(topic) else { return };
-        let forgotten_at = (slot.interest == 0).then(|| slot.used + self.limits.meta_age);
-        let keys =
-            Keys { size: slot.log.bytes(), due: slot.log.poll_timeout().or(forgotten_at), idle: (slot.interest == 0).then_some(slot.used) };
-        let old = std::mem::replace(&mut slot.keys, keys);
-        self.bytes = self.bytes - old.size + keys.size;
-        move_key(&mut self.by_size, topic, Some(old.size).filter(|&s| s > 0), Some(keys.size).filter(|&s| s > 0));
-        move_key(&mut self.by_due, topic, old.due, keys.due);
-        move_key(&mut self.idle, topic, old.idle, keys.idle);
+    pub(crate) fn namespaces_mut(&mut self) -> &mut Namespaces {
+        &mut self.namespaces
     }
 
-    fn keep_bounds(&mut self, now: Duration) {
+    /// Every remembered topic of a namespace, and where it stands.
+    pub(crate) fn members(&self, namespace: usize) -> Vec<(Topic, Position)> {
+        let slots = self.namespaces.members(namespace).map(|id| &self.slots[id]);
+        slots.map(|slot| (slot.topic.clone(), slot.log.position())).collect()
+    }
+
+    /// Brings the total and the indexes up to date with a slot.
+    fn reindex(&mut self, id: TopicId) {
+        let slot = &mut self.slots[id];
+        let size = slot.log.bytes();
+        self.bytes = self.bytes - slot.bytes + size;
+        slot.bytes = size;
+        let off = slot.keys.size.abs_diff(size);
+        if (size == 0) != (slot.keys.size == 0) || off > SLACK_BYTES.max(slot.keys.size / 8) {
+            move_key(&mut self.by_size, id, Some(slot.keys.size).filter(|&s| s > 0), Some(size).filter(|&s| s > 0));
+            slot.keys.size = size;
+        }
+        let due = slot.due(self.limits.meta_age);
+        if due.is_some_and(|due| slot.keys.due.is_none_or(|key| due < key)) {
+            move_key(&mut self.by_due, id, slot.keys.due, due);
+            slot.keys.due = due;
+        }
+        let unused = slot.interests.is_empty();
+        if unused != slot.keys.idle.is_some() {
+            let idle = unused.then_some(slot.used);
+            move_key(&mut self.idle, id, slot.keys.idle, idle);
+            slot.keys.idle = idle;
+        }
+    }
+
+    /// `current` is in use and is not forgotten.
+    fn keep_bounds(&mut self, now: Duration, current: TopicId) {
         for _ in 0..AGED_PER_CALL {
-            self.age_one(now);
+            if !self.age_one(now, current) {
+                break;
+            }
         }
         while self.bytes > self.limits.budget_bytes {
-            let Some((_, topic)) = self.by_size.last().cloned() else { return };
-            if let Some(slot) = self.topics.get_mut(&topic) {
-                slot.log.trim_oldest();
-            }
-            self.reindex(&topic);
+            let Some(&(_, id)) = self.by_size.last() else { return };
+            self.slots[id].log.trim_oldest();
+            self.reindex(id);
         }
-        while self.topics.len() > self.limits.topics {
-            let newest = self.idle.last().cloned();
-            let Some((_, topic)) = self.idle.first().cloned().filter(|first| Some(first) != newest.as_ref()) else { return };
-            self.forget(&topic);
+        while self.slots.len() > self.limits.topics {
+            let Some(&(key, id)) = self.idle.iter().find(|(_, id)| *id != current) else { return };
+            self.forget_unless_used_since(key, id);
         }
+        self.namespaces.keep_bounds(now);
     }
 
-    fn age_one(&mut self, now: Duration) {
-        let Some((_, topic)) = self.by_due.first().filter(|(due, _)| *due <= now).cloned() else { return };
-        let Some(slot) = self.topics.get_mut(&topic) else { return };
+    /// Looks at the topic whose key is due, if there is one.
+    fn age_one(&mut self, now: Duration, current: TopicId) -> bool {
+        let Some(&(key, id)) = self.by_due.first().filter(|(due, _)| *due <= now) else { return false };
+        let slot = &mut self.slots[id];
         slot.log.trim_aged(now);
-        if slot.log.is_empty() && slot.interest == 0 && slot.used + self.limits.meta_age <= now {
-            return self.forget(&topic);
+        let due = slot.due(self.limits.meta_age);
+        if id != current && slot.log.is_empty() && due.is_some_and(|due| due <= now) {
+            self.forget(id);
+            return true;
         }
-        self.reindex(&topic);
+        slot.keys.due = due;
+        move_key(&mut self.by_due, id, Some(key), due);
+        self.reindex(id);
+        true
     }
 
-    fn forget(&mut self, topic: &Topic) {
-        let Some(slot) = self.topics.remove(topic) else { return };
-        self.bytes -= slot.keys.size;
-        move_key(&mut self.by_size, topic, Some(slot.keys.size), None);
-        move_key(&mut self.by_due, topic, slot.keys.due, None);
-        move_key(&mut self.idle, topic, slot.keys.idle, None);
+    fn forget_unless_used_since(&mut self, key: Duration, id: TopicId) {
+        let slot = &mut self.slots[id];
+        if slot.used <= key {
+            return self.forget(id);
+        }
+        slot.keys.idle = Some(slot.used);
+        move_key(&mut self.idle, id, Some(key), Some(slot.used));
+    }
+
+    fn forget(&mut self, id: TopicId) {
+        let slot = self.slots.remove(id);
+        self.ids.remove(&slot.topic);
+        self.bytes -= slot.bytes;
+        move_key(&mut self.by_size, id, Some(slot.keys.size), None);
+        move_key(&mut self.by_due, id, slot.keys.due, None);
+        move_key(&mut self.idle, id, slot.keys.idle, None);
+        if let Some(namespace) = slot.namespace {
+            self.namespaces.remove(namespace, id);
+        }
     }
 }
 
-fn move_key<K: Ord>(index: &mut BTreeSet<(K, Topic)>, topic: &Topic, old: Option<K>, new: Option<K>) {
-    if old == new {
-        return;
+impl Slot {
+    /// When its oldest entry ages, or its memory ends; never while it is empty and wanted.
+    fn due(&self, meta_age: Duration) -> Option<Duration> {
+        let forgotten = self.interests.is_empty().then(|| self.used + meta_age);
+        self.log.poll_timeout().or(forgotten)
     }
+}
+
+fn move_key<K: Ord>(index: &mut BTreeSet<(K, TopicId)>, id: TopicId, old: Option<K>, new: Option<K>) {
     if let Some(old) = old {
-        index.remove(&(old, topic.clone()));
+        index.remove(&(old, id));
     }
     if let Some(new) = new {
-        index.insert((new, topic.clone()));
+        index.insert((new, id));
     }
 }
 
@@ -191,7 +290,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     fn store(budget_bytes: usize, topics: usize) -> Store {
-        Store::new(StoreLimits { log: LogLimits::default(), budget_bytes, meta_age: HOUR, topics })
+        Store::new(StoreLimits { log: LogLimits::default(), budget_bytes, meta_age: HOUR, topics, births: 100 })
     }
 
     fn topic(name: &str) -> Topic {
@@ -210,46 +309,62 @@ mod tests {
         }
     }
 
+    fn open(store: &mut Store, now: Duration, name: &str) -> TopicId {
+        let topic = topic(name);
+        store.find(&topic).unwrap_or_else(|| store.begin(now, &topic).0)
+    }
+
+    fn push(store: &mut Store, now: Duration, name: &str, size: usize) {
+        let id = open(store, now, name);
+        store.push(now, id, publication(size));
+    }
+
+    fn log<'a>(store: &'a mut Store, now: Duration, name: &str) -> &'a TopicLog {
+        let id = open(store, now, name);
+        store.log(now, id)
+    }
+
     fn held(store: &mut Store, now: Duration, name: &str) -> usize {
-        store.log(now, &topic(name)).len()
+        log(store, now, name).len()
     }
 
     #[test]
     fn above_the_budget_the_largest_log_gives_up_its_oldest() {
         let mut store = store(10_000, 100);
-        store.push(Duration::ZERO, &topic("small"), publication(100));
+        push(&mut store, Duration::ZERO, "small", 100);
         for _ in 0..100 {
-            store.push(Duration::ZERO, &topic("large"), publication(1000));
+            push(&mut store, Duration::ZERO, "large", 1000);
             assert!(store.bytes <= 10_000);
         }
         assert_eq!(held(&mut store, Duration::ZERO, "small"), 1);
         assert_eq!(held(&mut store, Duration::ZERO, "large"), 8);
-        assert_eq!(store.log(Duration::ZERO, &topic("large")).position().seq.number(), 100);
+        assert_eq!(log(&mut store, Duration::ZERO, "large").position().seq.number(), 100);
     }
 
     #[test]
     fn an_aged_topic_is_emptied_by_other_topics_calls_and_its_position_remembered_until_meta_age() {
         let mut store = store(1 << 20, 100);
-        store.push(Duration::ZERO, &topic("a"), publication(1000));
-        let before = store.log(Duration::ZERO, &topic("a")).position();
-        store.push(Duration::from_secs(301), &topic("b"), publication(1));
+        push(&mut store, Duration::ZERO, "a", 1000);
+        let before = log(&mut store, Duration::ZERO, "a").position();
+        push(&mut store, Duration::from_secs(301), "b", 1);
         assert!(store.bytes < 1000, "a's entry is gone");
-        assert_eq!(store.log(Duration::from_secs(302), &topic("a")).position(), before);
-        store.push(HOUR * 2, &topic("b"), publication(1));
-        assert!(!store.topics.contains_key("a"));
-        let after: Position = store.log(HOUR * 2, &topic("a")).position();
+        assert_eq!(log(&mut store, Duration::from_secs(302), "a").position(), before);
+        push(&mut store, HOUR * 2, "b", 1);
+        assert!(!store.ids.contains_key("a"));
+        let after: Position = log(&mut store, HOUR * 2, "a").position();
         assert!(after.epoch != before.epoch && after.seq == Seq::ZERO);
     }
 
     #[test]
     fn above_the_topic_bound_the_longest_unused_is_forgotten_but_never_one_with_interest() {
         let mut store = store(1 << 20, 3);
-        store.add_interest(Duration::ZERO, &topic("kept"));
+        let kept = open(&mut store, Duration::ZERO, "kept");
+        store.add_interest(Duration::ZERO, kept, Consumer(0));
         for number in 0..10u64 {
-            store.push(Duration::from_secs(number), &topic(&format!("t{number}")), publication(1));
-            assert!(store.topics.len() <= 3);
+            push(&mut store, Duration::from_secs(number), &format!("t{number}"), 1);
+            assert!(store.slots.len() <= 3);
         }
-        assert!(store.topics.contains_key("kept") && store.topics.contains_key("t9") && store.topics.contains_key("t8"));
-        assert_eq!((store.by_size.len(), store.by_due.len(), store.idle.len()), (2, 2, 2));
+        assert!(store.ids.contains_key("kept") && store.ids.contains_key("t9") && store.ids.contains_key("t8"));
+        assert_eq!((store.by_size.len(), store.by_due.len(), store.idle.len()), (2, 3, 2));
     }
 }

@@ -1,12 +1,15 @@
 //! The topics with interest, shared by subscribers, the listener and the fillers; hands entries over under its one lock.
 use super::{
     reader::Read,
-    track::{Step, Track},
+    track::{Interest, Rung, Step, Told, Track},
 };
-use crate::{BusEvent, Entry, handover::HandOver};
+use crate::{
+    BusEvent, Consumer,
+    handover::{HandOver, Place},
+};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::Notify;
 use wse_protocol::{Position, Publication, Topic};
@@ -15,11 +18,11 @@ use wse_protocol::{Position, Publication, Topic};
 #[derive(Debug)]
 pub(crate) struct Interests {
     state: Mutex<State>,
-    events: HandOver,
+    queues: Vec<HandOver>,
     /// `changed` is not empty.
     wanted: Notify,
-    /// `suspects` is not empty.
-    suspected: Notify,
+    /// `suspects` may have one that all who want it have room for.
+    suspected: Arc<Notify>,
     /// A topic has come to listen.
     confirmed: Notify,
 }
@@ -44,17 +47,22 @@ pub(crate) struct Changes {
 const CHANGES_PER_TURN: usize = 500;
 
 impl Interests {
-    pub(crate) fn new(events: HandOver) -> Self {
-        let [wanted, suspected, confirmed] = [(); 3].map(|()| Notify::new());
-        Self { state: Mutex::default(), events, wanted, suspected, confirmed }
+    /// `suspected` is notified by the queues, too, when they have room.
+    pub(crate) fn new(queues: Vec<HandOver>, suspected: Arc<Notify>) -> Self {
+        let [wanted, confirmed] = [(); 2].map(|()| Notify::new());
+        Self { state: Mutex::default(), queues, wanted, suspected, confirmed }
+    }
+
+    /// Whether there is a queue of this name.
+    pub(crate) fn knows(&self, consumer: Consumer) -> bool {
+        usize::from(consumer.0) < self.queues.len()
     }
 
     /// Counts one interest; returns the position if the topic is followed already.
-    pub(crate) fn add(&self, topic: &Topic) -> Option<Position> {
+    pub(crate) fn add(&self, topic: &Topic, consumer: Consumer) -> Option<Position> {
         let mut state = self.lock();
         let track = state.tracks.entry(topic.clone()).or_default();
-        track.interest += 1;
-        if track.interest > 1 {
+        if !track.add_interest(consumer) {
             return track.position().cloned();
         }
         state.changed.insert(topic.clone());
@@ -63,11 +71,10 @@ impl Interests {
     }
 
     /// Gives back one interest; the last ends the topic's events.
-    pub(crate) fn remove(&self, topic: &Topic) {
+    pub(crate) fn remove(&self, topic: &Topic, consumer: Consumer) {
         let mut state = self.lock();
         let Some(track) = state.tracks.get_mut(topic) else { return };
-        track.interest -= 1;
-        if track.interest == 0 {
+        if track.remove_interest(consumer) {
             state.tracks.remove(topic);
             state.changed.insert(topic.clone());
             self.wanted.notify_one();
@@ -103,9 +110,9 @@ impl Interests {
         let mut state = self.lock();
         let Some((topic, _)) = state.tracks.get_key_value(topic) else { return };
         let topic = topic.clone();
-        let (entry, mut out) = (Entry { topic: topic.clone(), position, publication }, Vec::new());
-        let room = self.events.has_room();
+        let (entry, mut out) = (Rung { position, publication }, Vec::new());
         let Some(track) = state.tracks.get_mut(&topic) else { return };
+        let room = self.have_room(track);
         let step = track.handle_bell(entry, room, &mut out);
         self.carry_out(&mut state, &topic, step, out);
     }
@@ -113,8 +120,6 @@ impl Interests {
     /// Waits for a topic whose log must be read and for room to hand over what is found. Cancel safe while it waits.
     pub(crate) async fn next_suspect(&self) -> (Topic, Position) {
         loop {
-            self.events.wait_for_room().await;
-            self.events.next_waiter();
             if let Some(found) = self.take_suspect() {
                 return found;
             }
@@ -124,15 +129,24 @@ impl Interests {
 
     fn take_suspect(&self) -> Option<(Topic, Position)> {
         let mut state = self.lock();
-        while let Some(topic) = state.suspects.pop_front() {
-            if !state.suspects.is_empty() {
-                self.suspected.notify_one();
-            }
-            if let Some(since) = state.tracks.get_mut(&topic).and_then(Track::begin_read) {
+        let State { tracks, suspects, .. } = &mut *state;
+        for _ in 0..suspects.len() {
+            let topic = suspects.pop_front()?;
+            let Some(track) = tracks.get_mut(&topic) else { continue };
+            if !self.have_room(track) {
+                suspects.push_back(topic);
+            } else if let Some(since) = track.begin_read() {
+                if !suspects.is_empty() {
+                    self.suspected.notify_one();
+                }
                 return Some((topic, since));
             }
         }
         None
+    }
+
+    fn have_room(&self, track: &Track) -> bool {
+        track.interests.iter().all(|interest| self.queues[usize::from(interest.consumer.0)].has_room())
     }
 
     /// What the log holds after `since`.
@@ -140,7 +154,7 @@ impl Interests {
         let mut state = self.lock();
         let Some(track) = state.tracks.get_mut(topic) else { return };
         let mut out = Vec::new();
-        let step = track.handle_read(topic, since, read, &mut out);
+        let step = track.handle_read(since, read, &mut out);
         self.carry_out(&mut state, topic, step, out);
     }
 
@@ -229,14 +243,32 @@ impl Interests {
 
     /// Ends the events.
     pub(crate) fn close(&self) {
-        self.events.close();
+        self.queues.iter().for_each(HandOver::close);
     }
 
-    fn carry_out(&self, state: &mut State, topic: &Topic, step: Step, out: Vec<BusEvent>) {
-        out.into_iter().for_each(|event| self.events.push(event));
+    fn carry_out(&self, state: &mut State, topic: &Topic, step: Step, out: Vec<Told>) {
+        if let Some(track) = state.tracks.get_mut(topic) {
+            out.iter().for_each(|told| self.hand_over(topic, track, told));
+        }
         if step == Step::Read {
             state.suspects.push_back(topic.clone());
             self.suspected.notify_one();
+        }
+    }
+
+    fn hand_over(&self, topic: &Topic, track: &mut Track, told: &Told) {
+        for Interest { consumer, place, .. } in &mut track.interests {
+            let queue = &self.queues[usize::from(consumer.0)];
+            let first = match told.clone() {
+                Told::Entry(Rung { position, publication }) => queue.push_entry(place, topic, &position, publication),
+                Told::Reset(position, reason) => {
+                    *place = Place::default();
+                    queue.push(BusEvent::Reset { topic: topic.clone(), position, reason })
+                }
+            };
+            if first {
+                queue.wake();
+            }
         }
     }
 

@@ -13,7 +13,10 @@ mod track;
 
 pub use config::RedisConfig;
 
-use crate::{Bus, BusError, BusHealth, Entry, EventReceiver, History, Receipt, handover::handover, random::random_u64};
+use crate::{
+    Births, Bus, BusError, BusHealth, Consumer, Entry, EventReceiver, Following, History, NewEntry, Receipt, handover::handovers,
+    random::random_u64,
+};
 use interest::Interests;
 use link::Link;
 use pulse::Pulse;
@@ -28,7 +31,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout, timeout_at},
 };
-use wse_protocol::{Position, Publication, Topic};
+use wse_protocol::{Pattern, Position, Publication, Topic};
 
 /// Tasks that read logs at the same time.
 const FILLERS: usize = 4;
@@ -61,19 +64,21 @@ pub(crate) struct Core {
 }
 
 impl RedisBus {
-    /// Connects; call it within a tokio runtime, which then runs the bus's tasks.
+    /// Connects, for 1 to 64 consumers, of which the first is `Consumer(0)`; call it within a tokio runtime, which then runs the
+    /// bus's tasks.
     ///
     /// # Errors
     /// [`BusError::Address`] for an address that cannot be used or credentials that are refused, [`BusError::Unavailable`]
     /// when nothing answers within the connect timeout (2 s).
-    pub async fn connect(config: RedisConfig) -> Result<(Self, EventReceiver), BusError> {
+    pub async fn connect(config: RedisConfig, consumers: usize) -> Result<(Self, Vec<EventReceiver>), BusError> {
         let client = address::client(&config.url)?;
         let scripts = Arc::new(Scripts::new(&config));
-        let (events, receiver) = handover(config.handover_bytes);
+        let suspected = Arc::default();
+        let (queues, receivers) = handovers(consumers, config.handover_bytes, &suspected);
         let core = Arc::new(Core {
             link: Link::new(client.clone(), config.connect_timeout),
             reader: Reader::new(&client, scripts.clone(), &config)?,
-            interests: Interests::new(events),
+            interests: Interests::new(queues, suspected),
             pulse: Pulse::new(),
             canary: scripts.keys().canary(random_u64()),
             closed: AtomicBool::new(false),
@@ -87,7 +92,7 @@ impl RedisBus {
         for _ in 0..FILLERS {
             tasks.spawn(listener::fill(core.clone()));
         }
-        Ok((Self { core, tasks: Mutex::new(tasks) }, receiver))
+        Ok((Self { core, tasks: Mutex::new(tasks) }, receivers))
     }
 }
 
@@ -102,10 +107,28 @@ impl Bus for RedisBus {
         self.core.open().err().map(Err)
     }
 
-    async fn subscribe(&self, topic: &Topic) -> Result<Position, BusError> {
+    async fn publish_many(&self, batch: Vec<NewEntry>) -> Vec<Result<Receipt, BusError>> {
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for NewEntry { topic, publication, retry_key } in batch {
+            outcomes.push(self.publish(&topic, publication, retry_key.as_deref()).await);
+        }
+        outcomes
+    }
+
+    fn try_publish_many(&self, batch: &mut Vec<NewEntry>) -> Vec<Result<Receipt, BusError>> {
+        match self.core.open() {
+            Ok(()) => Vec::new(),
+            Err(error) => batch.drain(..).map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    async fn subscribe(&self, topic: &Topic, consumer: Consumer) -> Result<Position, BusError> {
         self.core.open()?;
-        let claim = Claim { core: &self.core, topic };
-        let position = match self.core.interests.add(topic) {
+        if !self.core.interests.knows(consumer) {
+            return Err(BusError::NoConsumer(consumer));
+        }
+        let claim = Claim { core: &self.core, topic, consumer };
+        let position = match self.core.interests.add(topic, consumer) {
             Some(position) => position,
             None => self.core.begin(topic).await?,
         };
@@ -113,8 +136,8 @@ impl Bus for RedisBus {
         Ok(position)
     }
 
-    fn unsubscribe(&self, topic: &Topic) {
-        self.core.interests.remove(topic);
+    fn unsubscribe(&self, topic: &Topic, consumer: Consumer) {
+        self.core.interests.remove(topic, consumer);
     }
 
     async fn history(&self, topic: &Topic, since: &Position, limit: usize) -> Result<History, BusError> {
@@ -122,9 +145,19 @@ impl Bus for RedisBus {
         self.core.history(topic, since, limit).await
     }
 
+    async fn follow(&self, pattern: &Pattern, _: Consumer) -> Result<Following, BusError> {
+        Err(self.core.unavailable(&format!("{} cannot be followed yet", pattern.as_str())))
+    }
+
+    fn unfollow(&self, _: &Pattern, _: Consumer) {}
+
+    async fn births(&self, pattern: &Pattern, _: &Position, _: usize) -> Result<Births, BusError> {
+        Err(self.core.unavailable(&format!("{} cannot be followed yet", pattern.as_str())))
+    }
+
     fn health(&self) -> BusHealth {
         let (up, proved, fault) = self.core.pulse.read();
-        BusHealth { kind: "redis", up, proved, topics: self.core.interests.len(), fault }
+        BusHealth { kind: "redis", up, proved, topics: self.core.interests.len(), patterns: 0, fault }
     }
 
     async fn close(&self) {
@@ -142,11 +175,12 @@ impl Bus for RedisBus {
 struct Claim<'a> {
     core: &'a Core,
     topic: &'a Topic,
+    consumer: Consumer,
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        self.core.interests.remove(self.topic);
+        self.core.interests.remove(self.topic, self.consumer);
     }
 }
 
@@ -249,7 +283,7 @@ impl Core {
 }
 
 fn receipt(topic: &Topic, text: &str) -> Result<Receipt, BusError> {
-    let corrupt = || BusError::Corrupt { topic: topic.clone(), why: "it answers what this version does not know".into() };
+    let corrupt = || BusError::Corrupt { topic: topic.as_str().into(), why: "it answers what this version does not know".into() };
     record::decode_receipt(text).ok_or_else(corrupt)
 }
 

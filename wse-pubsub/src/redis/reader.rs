@@ -54,7 +54,7 @@ impl Reader {
     pub(crate) async fn read(&self, topic: &Topic, since: Option<&Position>, limit: usize) -> Result<Read, BusError> {
         let answer = timeout(self.timeout, self.ask(topic, since, limit)).await;
         let raw = answer.unwrap_or_else(|_| Err(PoolError::Backend(link::late()))).map_err(|error| self.failed(topic, error))?;
-        let why = || BusError::Corrupt { topic: topic.clone(), why: "it is not what this version writes".into() };
+        let why = || BusError::Corrupt { topic: topic.as_str().into(), why: "it is not what this version writes".into() };
         parse(raw).ok_or_else(why)
     }
 
@@ -81,7 +81,7 @@ impl Reader {
 pub(crate) fn failure(url: &str, topic: &Topic, error: &RedisError) -> BusError {
     let foreign = error.code() == Some("WRONGTYPE") || error.to_string().contains("WRONGTYPE");
     if foreign || matches!(error.kind(), redis::ErrorKind::UnexpectedReturnType) {
-        return BusError::Corrupt { topic: topic.clone(), why: error.to_string() };
+        return BusError::Corrupt { topic: topic.as_str().into(), why: error.to_string() };
     }
     address::unavailable(url, error)
 }

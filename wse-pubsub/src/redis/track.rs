@@ -1,8 +1,8 @@
 //! One topic with interest: which entry comes next, and whether the log must be read for it. Pure.
 use super::reader::Read;
-use crate::{BusEvent, Entry, HistoryGap};
+use crate::{Consumer, HistoryGap, handover::Place};
 use std::collections::VecDeque;
-use wse_protocol::{Position, Seq, Topic};
+use wse_protocol::{Position, Publication, Seq};
 
 /// Bytes of messages per topic that are kept while the log is read; what is above is read again.
 const AHEAD_BYTES: usize = 256 * 1024;
@@ -10,8 +10,8 @@ const AHEAD_BYTES: usize = 256 * 1024;
 /// What has been handed over of a topic, and what was rung while the log is being read.
 #[derive(Debug, Default)]
 pub(crate) struct Track {
-    /// Subscribes without their unsubscribe.
-    pub(crate) interest: usize,
+    /// Who wants it.
+    pub(crate) interests: Vec<Interest>,
     /// Whether the server has confirmed the subscription on the present connection.
     pub(crate) listening: bool,
     /// The last entry handed over; `None` until the first subscribe has read it.
@@ -19,10 +19,36 @@ pub(crate) struct Track {
     /// Whether somebody reads the log, or is about to.
     filling: bool,
     /// Rung meanwhile, in order.
-    ahead: VecDeque<Entry>,
+    ahead: VecDeque<Rung>,
     ahead_bytes: usize,
     /// Something may have been missed since the read began.
     missed: bool,
+}
+
+/// A consumer that wants a log's entries.
+#[derive(Debug)]
+pub(crate) struct Interest {
+    pub(crate) consumer: Consumer,
+    /// Where the log's last run stands in the consumer's queue.
+    pub(crate) place: Place,
+    /// Subscribes without their unsubscribe.
+    count: usize,
+}
+
+/// An entry of the log.
+#[derive(Debug, Clone)]
+pub(crate) struct Rung {
+    pub(crate) position: Position,
+    pub(crate) publication: Publication,
+}
+
+/// What to hand over.
+#[derive(Debug, Clone)]
+pub(crate) enum Told {
+    /// The next entry.
+    Entry(Rung),
+    /// The log goes on after this position.
+    Reset(Position, HistoryGap),
 }
 
 /// What to do next.
@@ -35,19 +61,38 @@ pub(crate) enum Step {
 }
 
 impl Track {
+    /// Counts one interest; true if it is the first of all.
+    pub(crate) fn add_interest(&mut self, consumer: Consumer) -> bool {
+        let first = self.interests.is_empty();
+        match self.interests.iter_mut().find(|interest| interest.consumer == consumer) {
+            Some(interest) => interest.count += 1,
+            None => self.interests.push(Interest { consumer, place: Place::default(), count: 1 }),
+        }
+        first
+    }
+
+    /// Gives back one interest; true if none is left.
+    pub(crate) fn remove_interest(&mut self, consumer: Consumer) -> bool {
+        if let Some(interest) = self.interests.iter_mut().find(|interest| interest.consumer == consumer) {
+            interest.count -= 1;
+            self.interests.retain(|interest| interest.count > 0);
+        }
+        self.interests.is_empty()
+    }
+
     /// The last entry handed over.
     pub(crate) fn position(&self) -> Option<&Position> {
         self.position.as_ref()
     }
 
     /// The first subscribe has read where the topic stands: entries after it are wanted.
-    pub(crate) fn establish(&mut self, position: Position, out: &mut Vec<BusEvent>) -> Step {
+    pub(crate) fn establish(&mut self, position: Position, out: &mut Vec<Told>) -> Step {
         self.position = Some(position);
         self.settle(out)
     }
 
     /// The topic was rung. Without `room` the message is left in the log.
-    pub(crate) fn handle_bell(&mut self, entry: Entry, room: bool, out: &mut Vec<BusEvent>) -> Step {
+    pub(crate) fn handle_bell(&mut self, entry: Rung, room: bool, out: &mut Vec<Told>) -> Step {
         let Some(position) = self.position.as_mut().filter(|_| !self.filling) else {
             self.keep(entry);
             return Step::Rest;
@@ -58,7 +103,7 @@ impl Track {
         }
         if same && room && entry.position.seq == position.seq.next() {
             position.seq = entry.position.seq;
-            out.push(BusEvent::Entry(entry));
+            out.push(Told::Entry(entry));
             return Step::Rest;
         }
         self.keep(entry);
@@ -82,7 +127,7 @@ impl Track {
     }
 
     /// The log was read after `since`.
-    pub(crate) fn handle_read(&mut self, topic: &Topic, since: &Position, read: Read, out: &mut Vec<BusEvent>) -> Step {
+    pub(crate) fn handle_read(&mut self, since: &Position, read: Read, out: &mut Vec<Told>) -> Step {
         self.filling = false;
         let Some(position) = self.position.as_mut() else { return Step::Rest };
         if position != since {
@@ -90,12 +135,12 @@ impl Track {
         }
         if let Some(reason) = read.gap(since) {
             *position = read.resume_at();
-            out.push(BusEvent::Reset { topic: topic.clone(), position: position.clone(), reason });
+            out.push(Told::Reset(position.clone(), reason));
         }
         for (seq, publication) in read.entries {
             if seq == position.seq.next() {
                 position.seq = seq;
-                out.push(BusEvent::Entry(Entry { topic: topic.clone(), position: position.clone(), publication }));
+                out.push(Told::Entry(Rung { position: position.clone(), publication }));
             }
         }
         if position.seq < read.top.seq {
@@ -105,14 +150,14 @@ impl Track {
     }
 
     /// Hands over what was rung and follows; the rest needs a read.
-    fn settle(&mut self, out: &mut Vec<BusEvent>) -> Step {
+    fn settle(&mut self, out: &mut Vec<Told>) -> Step {
         let Some(position) = self.position.as_mut() else { return Step::Rest };
         self.ahead_bytes = 0;
         for entry in self.ahead.drain(..) {
             let same = entry.position.epoch == position.epoch;
             if same && entry.position.seq == position.seq.next() {
                 position.seq = entry.position.seq;
-                out.push(BusEvent::Entry(entry));
+                out.push(Told::Entry(entry));
             } else if !same || entry.position.seq > position.seq {
                 self.missed = true;
             }
@@ -120,7 +165,7 @@ impl Track {
         if self.missed { self.suspect() } else { Step::Rest }
     }
 
-    fn keep(&mut self, entry: Entry) {
+    fn keep(&mut self, entry: Rung) {
         let cost = entry.publication.cost();
         if self.ahead_bytes + cost > AHEAD_BYTES {
             self.missed = true;
@@ -166,12 +211,8 @@ mod tests {
         Publication { id, event_type, ts: UnixMillis(0), key, priority, format: Format::Json, payload }
     }
 
-    fn entry(epoch: &str, seq: u64) -> Entry {
-        Entry { topic: topic(), position: at(epoch, seq), publication: publication() }
-    }
-
-    fn topic() -> Topic {
-        Topic::parse("t").expect("valid")
+    fn entry(epoch: &str, seq: u64) -> Rung {
+        Rung { position: at(epoch, seq), publication: publication() }
     }
 
     /// What the server would answer: the log holds `first..=top`.
@@ -183,12 +224,10 @@ mod tests {
         Read { top: at(epoch, top), first: at(epoch, first).seq, entries }
     }
 
-    fn shown(events: &[BusEvent]) -> Vec<String> {
-        let show = |event: &BusEvent| match event {
-            BusEvent::Entry(entry) => format!("{}{}", entry.position.epoch.as_str(), entry.position.seq.number()),
-            BusEvent::Reset { position, reason, .. } => {
-                format!("{}>{}{}", reason.as_str(), position.epoch.as_str(), position.seq.number())
-            }
+    fn shown(events: &[Told]) -> Vec<String> {
+        let show = |event: &Told| match event {
+            Told::Entry(entry) => format!("{}{}", entry.position.epoch.as_str(), entry.position.seq.number()),
+            Told::Reset(position, reason) => format!("{}>{}{}", reason.as_str(), position.epoch.as_str(), position.seq.number()),
         };
         events.iter().map(show).collect()
     }
@@ -214,7 +253,7 @@ mod tests {
         assert_eq!(track.handle_bell(entry("a", 6), true, &mut out), Step::Read);
         let since = track.begin_read().expect("established");
         assert_eq!(track.handle_bell(entry("a", 7), true, &mut out), Step::Rest);
-        assert_eq!(track.handle_read(&topic(), &since, read("a", 1, 6, &since), &mut out), Step::Rest);
+        assert_eq!(track.handle_read(&since, read("a", 1, 6, &since), &mut out), Step::Rest);
         assert_eq!(shown(&out), ["a4", "a5", "a6", "a7"]);
     }
 
@@ -233,7 +272,7 @@ mod tests {
         let (mut track, mut out) = (established(3), Vec::new());
         assert_eq!(track.handle_bell(entry("a", 4), false, &mut out), Step::Read);
         let since = track.begin_read().expect("established");
-        assert_eq!(track.handle_read(&topic(), &since, read("a", 1, 4, &since), &mut out), Step::Rest);
+        assert_eq!(track.handle_read(&since, read("a", 1, 4, &since), &mut out), Step::Rest);
         assert_eq!(shown(&out), ["a4"]);
     }
 
@@ -244,7 +283,7 @@ mod tests {
             let mut step = track.suspect();
             while step == Step::Read {
                 let since = track.begin_read().expect("established");
-                step = track.handle_read(&topic(), &since, read(epoch, first, top, &since), &mut out);
+                step = track.handle_read(&since, read(epoch, first, top, &since), &mut out);
             }
             let mut wanted = vec![told.to_owned()];
             wanted.extend((first..=top).map(|seq| format!("{epoch}{seq}")));
@@ -258,6 +297,6 @@ mod tests {
         track.suspect();
         let since = track.begin_read().expect("established");
         track.suspect();
-        assert_eq!(track.handle_read(&topic(), &since, read("a", 1, 3, &since), &mut out), Step::Read);
+        assert_eq!(track.handle_read(&since, read("a", 1, 3, &since), &mut out), Step::Read);
     }
 }

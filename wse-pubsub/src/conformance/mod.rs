@@ -1,5 +1,11 @@
 //! What every bus must do, as a suite that each one runs: [`conformance_suite!`](crate::conformance_suite) makes the tests.
-use crate::{Bus, BusError, BusEvent, Entry, EventReceiver, History, HistoryGap};
+mod consumers;
+mod patterns;
+
+pub use consumers::*;
+pub use patterns::*;
+
+use crate::{Bus, BusError, BusEvent, Consumer, Entry, EventReceiver, History, HistoryGap};
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
@@ -11,15 +17,19 @@ use wse_protocol::{Format, Position, Priority, Publication, Seq, Topic, UnixMill
 pub struct Setup {
     /// What each log holds.
     pub history: LogLimits,
-    /// What may wait for the hub.
+    /// What may wait for each consumer.
     pub handover_bytes: usize,
+    /// How many consumers.
+    pub consumers: usize,
+    /// Births that a namespace remembers.
+    pub births: usize,
 }
 
 /// Makes the bus under test. The test owns it; it must be empty.
 #[async_trait::async_trait]
 pub trait Factory: Sync {
-    /// A new bus and its events.
-    async fn make(&self, setup: Setup) -> (Arc<dyn Bus>, EventReceiver);
+    /// A new bus and each consumer's events.
+    async fn make(&self, setup: Setup) -> (Arc<dyn Bus>, Vec<EventReceiver>);
 
     /// Whether the hub of this process is the only place where messages can wait, so that `publish` waits for it.
     fn publish_waits_for_hub(&self) -> bool;
@@ -41,7 +51,21 @@ macro_rules! conformance_suite {
             an_aged_entry_is_a_gap,
             a_full_handover_loses_nothing,
             every_field_of_a_message_arrives,
+            each_consumer_gets_what_it_wants_and_no_more,
+            a_full_queue_of_one_consumer_loses_nothing_of_the_other,
+            what_waits_of_a_topic_is_one_run,
+            a_batch_is_stored_in_order_with_an_outcome_for_each,
+            a_batch_that_has_no_room_is_left_for_later,
+            a_receiver_can_be_polled,
             closing_ends_calls_and_events);
+    };
+    (patterns $module:ident, $factory:expr) => {
+        $crate::conformance_suite!(@ $module, $factory,
+            births_follow_the_position_that_follow_returned,
+            follow_lists_every_topic_of_its_namespace_alone,
+            births_amid_a_follow_are_listed_or_told,
+            births_while_nobody_follows_are_read_later,
+            births_past_the_bound_are_a_gap);
     };
     (@ $module:ident, $factory:expr, $($case:ident),*) => {
         mod $module {
@@ -63,7 +87,15 @@ pub async fn within_a_minute(case: impl Future<Output = ()>) {
 }
 
 fn roomy() -> Setup {
-    Setup { history: LogLimits::default(), handover_bytes: 1 << 22 }
+    Setup { history: LogLimits::default(), handover_bytes: 1 << 22, consumers: 1, births: 16_384 }
+}
+
+/// The consumer of cases that need one.
+const ONE: Consumer = Consumer(0);
+
+async fn make_one(factory: &dyn Factory, setup: Setup) -> (Arc<dyn Bus>, EventReceiver) {
+    let (bus, mut receivers) = factory.make(setup).await;
+    (bus, receivers.pop().expect("one consumer"))
 }
 
 /// A topic by name.
@@ -79,25 +111,24 @@ pub fn publication(id: &str) -> Publication {
     Publication { id, event_type, ts: UnixMillis(1), key: None, priority: Priority::Normal, format: Format::Json, payload }
 }
 
-/// The next `count` events; panics if they take longer than 20 s or the bus closes.
+/// The next events, which hold `count` messages; panics if they take longer than 20 s or the bus closes.
 pub async fn events(receiver: &mut EventReceiver, count: usize) -> Vec<BusEvent> {
-    let mut out = Vec::new();
-    while out.len() < count {
-        let max = count - out.len();
-        let waiting = timeout(Duration::from_secs(20), receiver.recv_many(&mut out, max)).await;
-        let have = out.len();
-        assert_ne!(waiting.unwrap_or_else(|_| panic!("only {have} of {count} events came")), 0, "the bus closed");
+    let (mut out, mut have) = (Vec::new(), 0);
+    while have < count {
+        let waiting = timeout(Duration::from_secs(20), receiver.recv_many(&mut out, count - have)).await;
+        assert_ne!(waiting.unwrap_or_else(|_| panic!("only {have} of {count} messages came")), 0, "the bus closed");
+        have = out.iter().map(BusEvent::messages).sum();
     }
     out
 }
 
-/// The next `count` events, which must all be entries.
+/// The next `count` entries, and nothing else.
 pub async fn entries(receiver: &mut EventReceiver, count: usize) -> Vec<Entry> {
-    let entry = |event| match event {
-        BusEvent::Entry(entry) => entry,
-        reset @ BusEvent::Reset { .. } => panic!("not an entry: {reset:?}"),
+    let entries = |event| match event {
+        BusEvent::Run(run) => run.into_entries(),
+        other => panic!("not an entry: {other:?}"),
     };
-    events(receiver, count).await.into_iter().map(entry).collect()
+    events(receiver, count).await.into_iter().flat_map(entries).collect()
 }
 
 async fn silent(receiver: &mut EventReceiver) {
@@ -127,9 +158,9 @@ async fn publish_many(bus: &Arc<dyn Bus>, topic: &Topic, prefix: &str, count: us
 /// Eight publishers at once: positions are contiguous, events come in their order, each publisher's own order is kept.
 pub async fn concurrent_publishers_get_one_order(factory: &dyn Factory) {
     const EACH: usize = 100;
-    let (bus, mut receiver) = factory.make(roomy()).await;
+    let (bus, mut receiver) = make_one(factory, roomy()).await;
     let topic = topic("t");
-    let start = bus.subscribe(&topic).await.expect("subscribed");
+    let start = bus.subscribe(&topic, ONE).await.expect("subscribed");
     let publishers: Vec<_> = (0..8)
         .map(|number| {
             let (bus, topic) = (bus.clone(), topic.clone());
@@ -148,10 +179,10 @@ pub async fn concurrent_publishers_get_one_order(factory: &dyn Factory) {
 
 /// Messages before the subscribe are in the position, those after it are events.
 pub async fn events_begin_after_the_position_that_subscribe_returned(factory: &dyn Factory) {
-    let (bus, mut receiver) = factory.make(roomy()).await;
+    let (bus, mut receiver) = make_one(factory, roomy()).await;
     let topic = topic("t");
     publish_many(&bus, &topic, "before", 3).await;
-    let start = bus.subscribe(&topic).await.expect("subscribed");
+    let start = bus.subscribe(&topic, ONE).await.expect("subscribed");
     assert_eq!(start.seq.number(), 3);
     let receipt = bus.publish(&topic, publication("after"), None).await.expect("published");
     assert_eq!(receipt.position, after(&start, 1));
@@ -163,7 +194,7 @@ pub async fn events_begin_after_the_position_that_subscribe_returned(factory: &d
 /// A subscribe while others publish: the first event is the one right after its position.
 pub async fn a_subscribe_amid_publishes_misses_none(factory: &dyn Factory) {
     const COUNT: usize = 300;
-    let (bus, mut receiver) = factory.make(roomy()).await;
+    let (bus, mut receiver) = make_one(factory, roomy()).await;
     let topic = topic("t");
     let publisher = {
         let (bus, topic) = (bus.clone(), topic.clone());
@@ -175,7 +206,7 @@ pub async fn a_subscribe_amid_publishes_misses_none(factory: &dyn Factory) {
         })
     };
     sleep(Duration::from_millis(10)).await;
-    let start = bus.subscribe(&topic).await.expect("subscribed");
+    let start = bus.subscribe(&topic, ONE).await.expect("subscribed");
     let missing = COUNT - usize::try_from(start.seq.number()).expect("small");
     assert_follows(&entries(&mut receiver, missing).await, &start);
     publisher.await.expect("no panic");
@@ -183,8 +214,8 @@ pub async fn a_subscribe_amid_publishes_misses_none(factory: &dyn Factory) {
 
 /// A topic nobody asked for is stored and not delivered.
 pub async fn no_events_without_interest(factory: &dyn Factory) {
-    let (bus, mut receiver) = factory.make(roomy()).await;
-    bus.subscribe(&topic("wanted")).await.expect("subscribed");
+    let (bus, mut receiver) = make_one(factory, roomy()).await;
+    bus.subscribe(&topic("wanted"), ONE).await.expect("subscribed");
     let other = bus.publish(&topic("other"), publication("o"), None).await.expect("published");
     bus.publish(&topic("wanted"), publication("w"), None).await.expect("published");
     assert_eq!(entries(&mut receiver, 1).await[0].topic, topic("wanted"));
@@ -197,27 +228,27 @@ pub async fn no_events_without_interest(factory: &dyn Factory) {
 
 /// Events end with the last `unsubscribe` and begin again with the next `subscribe`.
 pub async fn interest_is_counted(factory: &dyn Factory) {
-    let (bus, mut receiver) = factory.make(roomy()).await;
+    let (bus, mut receiver) = make_one(factory, roomy()).await;
     let topic = topic("t");
-    bus.subscribe(&topic).await.expect("subscribed");
-    bus.subscribe(&topic).await.expect("subscribed");
-    bus.unsubscribe(&topic);
+    bus.subscribe(&topic, ONE).await.expect("subscribed");
+    bus.subscribe(&topic, ONE).await.expect("subscribed");
+    bus.unsubscribe(&topic, ONE);
     bus.publish(&topic, publication("one left"), None).await.expect("published");
     assert_eq!(&*entries(&mut receiver, 1).await[0].publication.id, "one left");
-    bus.unsubscribe(&topic);
+    bus.unsubscribe(&topic, ONE);
     bus.publish(&topic, publication("none left"), None).await.expect("published");
     silent(&mut receiver).await;
     assert_eq!(bus.health().topics, 0);
-    assert_eq!(bus.subscribe(&topic).await.expect("subscribed").seq.number(), 2);
+    assert_eq!(bus.subscribe(&topic, ONE).await.expect("subscribed").seq.number(), 2);
     bus.publish(&topic, publication("back"), None).await.expect("published");
     assert_eq!(&*entries(&mut receiver, 1).await[0].publication.id, "back");
 }
 
 /// A second publish with the same key gets the first receipt and stores nothing; another topic's key is another key.
 pub async fn a_retry_key_stores_once(factory: &dyn Factory) {
-    let (bus, mut receiver) = factory.make(roomy()).await;
+    let (bus, mut receiver) = make_one(factory, roomy()).await;
     let topic = topic("t");
-    bus.subscribe(&topic).await.expect("subscribed");
+    bus.subscribe(&topic, ONE).await.expect("subscribed");
     let first = bus.publish(&topic, publication("first"), Some("k")).await.expect("published");
     let again = bus.publish(&topic, publication("second"), Some("k")).await.expect("published");
     assert_eq!((again, &*first.id), (first.clone(), "first"));
@@ -233,9 +264,9 @@ pub async fn a_retry_key_stores_once(factory: &dyn Factory) {
 pub async fn history_answers_since_limit_and_gaps(factory: &dyn Factory) {
     // Redis trims whole nodes of about 100 entries: publish several, so that every bus has trimmed.
     let history = LogLimits { messages: 10, ..LogLimits::default() };
-    let (bus, _receiver) = factory.make(Setup { history, ..roomy() }).await;
+    let (bus, _receiver) = make_one(factory, Setup { history, ..roomy() }).await;
     let topic = topic("t");
-    let start = bus.subscribe(&topic).await.expect("subscribed");
+    let start = bus.subscribe(&topic, ONE).await.expect("subscribed");
     publish_many(&bus, &topic, "m", 500).await;
     let read = async |since: &Position, limit| bus.history(&topic, since, limit).await.expect("read");
     let History::Entries { entries, top } = read(&after(&start, 495), 3).await else { panic!("entries are held") };
@@ -255,7 +286,7 @@ pub async fn history_answers_since_limit_and_gaps(factory: &dyn Factory) {
 /// What is older than the log's age is a gap, and the position is still known.
 pub async fn an_aged_entry_is_a_gap(factory: &dyn Factory) {
     let history = LogLimits { age: Duration::from_millis(300), ..LogLimits::default() };
-    let (bus, _receiver) = factory.make(Setup { history, ..roomy() }).await;
+    let (bus, _receiver) = make_one(factory, Setup { history, ..roomy() }).await;
     let topic = topic("t");
     let first = bus.publish(&topic, publication("old"), None).await.expect("published").position;
     let since = Position { seq: Seq::ZERO, ..first.clone() };
@@ -269,9 +300,9 @@ pub async fn an_aged_entry_is_a_gap(factory: &dyn Factory) {
 /// A hub that takes nothing: what waits is bounded, and when it takes again everything comes, in order.
 pub async fn a_full_handover_loses_nothing(factory: &dyn Factory) {
     const COUNT: usize = 200;
-    let (bus, mut receiver) = factory.make(Setup { handover_bytes: 4096, ..roomy() }).await;
+    let (bus, mut receiver) = make_one(factory, Setup { handover_bytes: 4096, ..roomy() }).await;
     let topic = topic("t");
-    let start = bus.subscribe(&topic).await.expect("subscribed");
+    let start = bus.subscribe(&topic, ONE).await.expect("subscribed");
     let publisher = {
         let (bus, topic) = (bus.clone(), topic.clone());
         tokio::spawn(async move { publish_many(&bus, &topic, "m", COUNT).await })
@@ -292,9 +323,9 @@ pub async fn a_full_handover_loses_nothing(factory: &dyn Factory) {
 
 /// Id, type, key, priority, time and a large payload, as event and as history.
 pub async fn every_field_of_a_message_arrives(factory: &dyn Factory) {
-    let (bus, mut receiver) = factory.make(roomy()).await;
+    let (bus, mut receiver) = make_one(factory, roomy()).await;
     let topic = topic("{o}dd%:näme");
-    let start = bus.subscribe(&topic).await.expect("subscribed");
+    let start = bus.subscribe(&topic, ONE).await.expect("subscribed");
     let sent = Publication {
         id: "0196-x".into(),
         event_type: "Größe".into(),
@@ -313,9 +344,9 @@ pub async fn every_field_of_a_message_arrives(factory: &dyn Factory) {
 
 /// After `close`: what was handed over can still be taken, then the end; every call says `Closed`.
 pub async fn closing_ends_calls_and_events(factory: &dyn Factory) {
-    let (bus, mut receiver) = factory.make(roomy()).await;
+    let (bus, mut receiver) = make_one(factory, roomy()).await;
     let topic = topic("t");
-    let position = bus.subscribe(&topic).await.expect("subscribed");
+    let position = bus.subscribe(&topic, ONE).await.expect("subscribed");
     bus.publish(&topic, publication("last"), None).await.expect("published");
     while receiver.backlog() == 0 {
         sleep(Duration::from_millis(5)).await;
@@ -325,7 +356,7 @@ pub async fn closing_ends_calls_and_events(factory: &dyn Factory) {
     assert_eq!(receiver.recv_many(&mut Vec::new(), 1).await, 0);
     assert!(matches!(bus.publish(&topic, publication("x"), None).await, Err(BusError::Closed)));
     assert!(matches!(bus.try_publish(&topic, &publication("x"), None), Some(Err(BusError::Closed))));
-    assert!(matches!(bus.subscribe(&topic).await, Err(BusError::Closed)));
+    assert!(matches!(bus.subscribe(&topic, ONE).await, Err(BusError::Closed)));
     assert!(matches!(bus.history(&topic, &position, 1).await, Err(BusError::Closed)));
     assert!(!bus.health().up);
     bus.close().await;

@@ -1,0 +1,144 @@
+//! What is done under the bus's lock: store, number, hand over.
+use super::{State, births::Birth, entries, store::TopicId};
+use crate::{Births, BusError, BusEvent, Consumer, Following, History, HistoryGap, NewEntry, Receipt, handover::HandOver};
+use std::time::Duration;
+use wse_protocol::{Pattern, Position, Publication, Topic};
+
+/// One holder's use of the lock.
+pub(super) struct Turn<'a> {
+    state: &'a mut State,
+    queues: &'a [HandOver],
+    now: Duration,
+    /// A bit per queue that was empty before.
+    begun: u64,
+}
+
+/// The queue of this index has no room; nothing was done.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Full(pub(super) usize);
+
+/// Whether a message is new.
+pub(super) enum Admission {
+    /// No: it was stored before, with this receipt.
+    Again(Receipt),
+    /// Yes, and every queue that it must go to has room.
+    New(TopicId),
+}
+
+impl<'a> Turn<'a> {
+    pub(super) fn new(state: &'a mut State, queues: &'a [HandOver], now: Duration) -> Self {
+        Self { state, queues, now, begun: 0 }
+    }
+
+    /// The queues whose consumers must be woken.
+    pub(super) fn begun(&self) -> impl Iterator<Item = usize> + use<> {
+        let begun = self.begun;
+        (0..u64::BITS as usize).take_while(move |at| begun >> at != 0).filter(move |at| begun >> at & 1 != 0)
+    }
+
+    /// Looks for the first publish with this key, and for room.
+    pub(super) fn admit(&mut self, topic: &Topic, retry_key: Option<&str>) -> Result<Admission, Full> {
+        let known = retry_key.and_then(|key| self.state.retries.find(self.now, topic, key));
+        if let Some(receipt) = known {
+            return Ok(Admission::Again(receipt));
+        }
+        if let Some(id) = self.state.store.find(topic) {
+            self.room(self.state.store.interests(id).iter().map(|interest| interest.consumer))?;
+            return Ok(Admission::New(id));
+        }
+        self.begin(topic).map(Admission::New)
+    }
+
+    /// Stores a message that was admitted and hands it over.
+    pub(super) fn store(&mut self, id: TopicId, topic: &Topic, publication: Publication, retry_key: Option<&str>) -> Receipt {
+        let message_id = publication.id.clone();
+        let position = self.state.store.next_position(id);
+        for interest in self.state.store.interests_mut(id) {
+            let at = usize::from(interest.consumer.0);
+            let first = self.queues[at].push_entry(&mut interest.place, topic, &position, publication.clone());
+            self.begun |= u64::from(first) << at;
+        }
+        self.state.store.push(self.now, id, publication);
+        let receipt = Receipt { id: message_id, position };
+        if let Some(key) = retry_key {
+            self.state.retries.insert(self.now, topic, key, receipt.clone());
+        }
+        receipt
+    }
+
+    /// Stores from the front of a batch until a queue is full.
+    pub(super) fn store_many(&mut self, batch: &mut Vec<NewEntry>, outcomes: &mut Vec<Result<Receipt, BusError>>) -> Result<(), Full> {
+        let mut rest = std::mem::take(batch).into_iter();
+        let mut room = Ok(());
+        while let Some(next) = rest.as_slice().first() {
+            match self.admit(&next.topic, next.retry_key.as_deref()) {
+                Ok(admission) => outcomes.extend(rest.next().map(|entry| Ok(self.carry_out(admission, entry)))),
+                Err(full) => {
+                    room = Err(full);
+                    break;
+                }
+            }
+        }
+        *batch = rest.collect();
+        room
+    }
+
+    fn carry_out(&mut self, admission: Admission, entry: NewEntry) -> Receipt {
+        match admission {
+            Admission::Again(receipt) => receipt,
+            Admission::New(id) => self.store(id, &entry.topic, entry.publication, entry.retry_key.as_deref()),
+        }
+    }
+
+    pub(super) fn subscribe(&mut self, topic: &Topic, consumer: Consumer) -> Result<Position, Full> {
+        let id = self.find_or_begin(topic)?;
+        self.state.store.add_interest(self.now, id, consumer);
+        Ok(self.state.store.log(self.now, id).position())
+    }
+
+    pub(super) fn history(&mut self, topic: &Topic, since: &Position, limit: usize) -> Result<History, Full> {
+        let id = self.find_or_begin(topic)?;
+        let log = self.state.store.log(self.now, id);
+        let top = log.position();
+        Ok(match log.since(self.now, since, limit) {
+            Ok(run) => History::Entries { entries: entries(topic, &top, run), top: top.seq },
+            Err(gap) => History::Gap { top, reason: HistoryGap::from(gap) },
+        })
+    }
+
+    pub(super) fn follow(&mut self, pattern: &Pattern, consumer: Consumer) -> Following {
+        let (namespace, position) = self.state.store.namespaces_mut().follow(self.now, pattern, consumer);
+        Following { position, topics: self.state.store.members(namespace) }
+    }
+
+    pub(super) fn births(&mut self, pattern: &Pattern, since: &Position, limit: usize) -> Births {
+        self.state.store.namespaces_mut().read(self.now, pattern, since, limit)
+    }
+
+    fn find_or_begin(&mut self, topic: &Topic) -> Result<TopicId, Full> {
+        self.state.store.find(topic).map_or_else(|| self.begin(topic), Ok)
+    }
+
+    /// Begins a topic and tells its pattern's followers.
+    fn begin(&mut self, topic: &Topic) -> Result<TopicId, Full> {
+        let followers: Vec<_> = self.state.store.namespaces().followers(topic).collect();
+        self.room(followers.iter().copied())?;
+        let (id, birth) = self.state.store.begin(self.now, topic);
+        if let Some(birth) = birth {
+            followers.into_iter().for_each(|consumer| self.tell(consumer, topic, &birth));
+        }
+        Ok(id)
+    }
+
+    fn tell(&mut self, consumer: Consumer, topic: &Topic, birth: &Birth) {
+        let Birth { pattern, position, start } = birth.clone();
+        let at = usize::from(consumer.0);
+        let first = self.queues[at].push(BusEvent::Born { pattern, position, topic: topic.clone(), start });
+        self.begun |= u64::from(first) << at;
+    }
+
+    fn room(&self, consumers: impl Iterator<Item = Consumer>) -> Result<(), Full> {
+        let full = consumers.map(|consumer| usize::from(consumer.0)).find(|at| !self.queues[*at].has_room());
+        full.map_or(Ok(()), |at| Err(Full(at)))
+    }
+}
