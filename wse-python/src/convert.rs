@@ -44,7 +44,7 @@ fn raise(py: Python<'_>, class: &str, arguments: impl for<'py> pyo3::call::PyCal
 
 pub(crate) fn bus_error(py: Python<'_>, error: &BusError) -> PyErr {
     match error {
-        BusError::Address { .. } => config_error(py, "redis_url", &error.to_string()),
+        BusError::Address { at, why } => config_error(py, "redis_url", &format!("{at}: {why}")),
         BusError::Unavailable { .. } => raise(py, "WSEUnavailable", (error.to_string(),)),
         _ => PyRuntimeError::new_err(error.to_string()),
     }
@@ -52,6 +52,8 @@ pub(crate) fn bus_error(py: Python<'_>, error: &BusError) -> PyErr {
 
 pub(crate) fn start_error(py: Python<'_>, error: &StartError) -> PyErr {
     match error {
+        // The host makes its sentence around the reason; libraries report some over several lines.
+        StartError::Bus(BusError::Unavailable { why, .. }) => raise(py, "WSEUnavailable", (why.lines().next().unwrap_or_default(),)),
         StartError::Bus(error) => bus_error(py, error),
         _ => raise(py, "WSEStartupError", (error.to_string(),)),
     }

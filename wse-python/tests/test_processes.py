@@ -1,6 +1,7 @@
 """Several processes: workers, reload, Redis, and starts that must fail with one sentence."""
 
 import asyncio
+import contextlib
 import shutil
 import ssl
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from wse_server import Publisher, WSEConfig, WSEStartupError, WSEUsageError, create_wse_router
+from wse_server import Publisher, WSEConfig, WSEConfigError, WSEStartupError, WSEUsageError, create_wse_router
 
 from .support import servers
 from .support.client import Client
@@ -92,6 +93,33 @@ def test_redis_that_is_not_there_ends_the_start_with_one_sentence() -> None:
         assert "hunter2" not in server.log
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize(("answer", "reason"), [(b"", "timed out"), (b"HTTP/1.1 400 Bad Request\r\n\r\n", "Parse error")], ids=["silence", "http"])
+async def test_what_answers_nothing_or_is_no_redis_ends_the_start_within_seconds(answer: bytes, reason: str) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            await reader.read(100)
+            writer.write(answer)
+            while not answer and await reader.read(100):
+                pass
+            writer.close()
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as something, asyncio.timeout(10):
+        port = something.sockets[0].getsockname()[1]
+        with pytest.raises(WSEStartupError, match="leave redis_url out") as raised:
+            await create_wse_router(WSEConfig(redis_url=f"redis://127.0.0.1:{port}")).publish("t", 1)
+    assert f"Redis at 127.0.0.1:{port} does not answer (" in str(raised.value)
+    assert reason in str(raised.value) and "\n" not in str(raised.value)
+
+
+async def test_redis_that_refuses_the_password_is_a_wrong_setting(redis_url: str) -> None:
+    wrong = redis_url.replace("redis://", "redis://nobody:hunter2@")
+    with pytest.raises(WSEConfigError, match="refused the credentials") as raised:
+        await create_wse_router(WSEConfig(redis_url=wrong)).publish("t", 1)
+    assert raised.value.field == "redis_url"
+    assert str(raised.value).count("redis_url") == 1 and "hunter2" not in str(raised.value)
 
 
 async def test_redis_that_is_not_there_fails_a_publish_too() -> None:
