@@ -18,8 +18,9 @@ dist: ## dist/*.whl and dist/wse-client-*.tgz
 shape: ## lengths of functions and files, and the limits they keep
 	@python3 tools/shape.py
 
-gen: ## write the defaults and codes of vectors/ out for the three languages
+gen: ## write the defaults and codes of vectors/ out for the three languages, and the filter vectors
 	@python3 tools/gen.py
+	@python3 tools/filter_vectors.py
 
 conformance: ## the Autobahn testsuite against the engine's frame layer (needs a Python 2.7)
 	@python3 tests/conformance/run.py
@@ -28,6 +29,7 @@ test-tools:
 	@tools/setup.sh rust && tools/setup.sh node && tools/setup.sh python
 	@tools/setup.sh apt redis-server chromium
 	python3 tools/gen.py --check
+	python3 tools/filter_vectors.py --check
 	python3 tools/shape.py
 	$(VENV)/python -m unittest discover -s tests/tools
 
