@@ -6,6 +6,11 @@ pub(crate) fn random_u64() -> u64 {
     uuid::Uuid::new_v4().as_u64_pair().1 & (u64::MAX >> 2)
 }
 
+/// A random share of a whole: from [0, 1).
+pub(crate) fn random_share() -> f64 {
+    (random_u64() >> 9) as f64 / (1u64 << 53) as f64
+}
+
 /// A new epoch: 16 hexadecimal digits.
 pub(crate) fn new_epoch() -> Epoch {
     Epoch::parse(&format!("{:016x}", random_u64())).expect("16 digits are a valid epoch")

@@ -300,6 +300,46 @@ async fn a_server_that_stays_away_ends_a_publish_after_its_timeout() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_publishes_in_a_row_without_an_answer_further_ones_fail_at_once_until_a_probe_gets_through() {
+    within_a_minute(async {
+        let server = RedisServer::start();
+        let limit = Duration::from_millis(400);
+        let config = server.config().publish_timeout(limit).breaker_failures(3).breaker_cooldown(Duration::from_millis(600));
+        let (bus, _receivers) = RedisBus::connect(config, 1).await.expect("connected");
+        until_up(&bus, true).await;
+        publish(&bus, "before").await;
+        server.freeze();
+        for number in 0..3 {
+            let began = Instant::now();
+            let error = bus.publish(&topic("t"), publication("x"), Some("k")).await.expect_err("frozen");
+            assert!(began.elapsed() >= limit / 2, "publish {number} waited only {:?}: {error}", began.elapsed());
+        }
+        for _ in 0..20 {
+            let began = Instant::now();
+            let error = bus.publish(&topic("t"), publication("x"), Some("k")).await.expect_err("open");
+            assert!(began.elapsed() < Duration::from_millis(50), "{:?}", began.elapsed());
+            assert!(matches!(&error, BusError::Unavailable { .. }) && error.to_string().contains("in a row"), "{error}");
+        }
+        assert!(!bus.health().up && bus.health().fault.is_some(), "{:?}", bus.health());
+        // The probe goes to a server that is still away, and the breaker stays open.
+        sleep(Duration::from_millis(700)).await;
+        let began = Instant::now();
+        bus.publish(&topic("t"), publication("x"), Some("k")).await.expect_err("a probe without an answer");
+        assert!(began.elapsed() >= limit / 2, "{:?}", began.elapsed());
+        assert!(bus.publish(&topic("t"), publication("x"), Some("k")).await.is_err());
+        server.thaw();
+        sleep(Duration::from_millis(700)).await;
+        let stored = bus.publish(&topic("t"), publication("x"), Some("k")).await.expect("the probe gets through").position;
+        assert_eq!(stored.seq.number(), 2, "what was sent to the frozen server was stored once");
+        for number in 3..10 {
+            assert_eq!(publish(&bus, "after").await.seq.number(), number);
+        }
+        until_up(&bus, true).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_that_does_not_answer_fails_soon_and_shows_no_password() {
     within_a_minute(async {
         // 192.0.2.1 is reserved for documentation: nothing answers, or there is no route.

@@ -1,49 +1,26 @@
-//! The idempotency window: which receipt a retry key got, bounded by age and count.
+//! The idempotency window: which receipt a topic's retry key got.
 use crate::Receipt;
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
+use wse_core::{DedupLimits, DedupWindow};
 use wse_protocol::Topic;
 
-type Key = (Topic, Arc<str>);
-
-/// Receipts by topic and retry key; the oldest goes first.
+/// Receipts by topic and retry key, bounded by age and count; the oldest goes first.
 #[derive(Debug)]
-pub(crate) struct RetryWindow {
-    age: Duration,
-    limit: usize,
-    receipts: HashMap<Key, Receipt>,
-    order: VecDeque<(Duration, Key)>,
-}
+pub(crate) struct RetryWindow(DedupWindow<(Topic, Arc<str>), Receipt>);
 
 impl RetryWindow {
-    pub(crate) fn new(age: Duration, limit: usize) -> Self {
-        Self { age, limit, receipts: HashMap::new(), order: VecDeque::new() }
+    pub(crate) fn new(age: Duration, keys: usize) -> Self {
+        Self(DedupWindow::new(DedupLimits { keys, age }))
     }
 
     /// The receipt that this key got within the window.
     pub(crate) fn find(&mut self, now: Duration, topic: &Topic, key: &str) -> Option<Receipt> {
-        self.forget_old(now);
-        self.receipts.get(&(topic.clone(), key.into())).cloned()
+        self.0.find(now, &(topic.clone(), key.into())).cloned()
     }
 
     /// Remembers the receipt of a key that `find` did not know.
     pub(crate) fn insert(&mut self, now: Duration, topic: &Topic, key: &str, receipt: Receipt) {
-        let key = (topic.clone(), Arc::from(key));
-        self.order.push_back((now, key.clone()));
-        self.receipts.insert(key, receipt);
-        self.forget_old(now);
-    }
-
-    fn forget_old(&mut self, now: Duration) {
-        let over = |(at, _): &(Duration, Key), held: usize| held > self.limit || *at + self.age <= now;
-        while self.order.front().is_some_and(|first| over(first, self.order.len())) {
-            if let Some((_, key)) = self.order.pop_front() {
-                self.receipts.remove(&key);
-            }
-        }
+        self.0.insert(now, (topic.clone(), key.into()), receipt);
     }
 }
 
@@ -66,5 +43,14 @@ mod tests {
         }
         assert_eq!(window.find(Duration::from_secs(11), &topic, "b"), None);
         assert_eq!(window.find(Duration::from_secs(11), &topic, "c"), Some(receipt));
+    }
+
+    #[test]
+    fn the_same_key_of_another_topic_is_another_key() {
+        let [one, other] = ["one", "other"].map(|name| Topic::parse(name).expect("valid"));
+        let receipt = Receipt { id: "a".into(), position: Position { epoch: new_epoch(), seq: Seq::ZERO } };
+        let mut window = RetryWindow::new(Duration::from_secs(10), 2);
+        window.insert(Duration::ZERO, &one, "a", receipt);
+        assert_eq!(window.find(Duration::ZERO, &other, "a"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! What can be set of a `RedisBus`.
 use std::time::Duration;
-use wse_core::log::LogLimits;
+use wse_core::{BreakerConfig, log::LogLimits};
 use wse_protocol::defaults;
 
 /// Where the server is, how long to wait for it, and what it keeps.
@@ -11,6 +11,7 @@ pub struct RedisConfig {
     pub(crate) connect_timeout: Duration,
     pub(crate) publish_timeout: Duration,
     pub(crate) canary_interval: Duration,
+    pub(crate) breaker: BreakerConfig,
     pub(crate) history: LogLimits,
     pub(crate) meta_age: Duration,
     pub(crate) retry_age: Duration,
@@ -27,6 +28,7 @@ impl RedisConfig {
             connect_timeout: Duration::from_secs(2),
             publish_timeout: Duration::from_millis(defaults::PUBLISH_TIMEOUT_MS),
             canary_interval: Duration::from_secs(5),
+            breaker: BreakerConfig::default(),
             history: LogLimits::default(),
             meta_age: Duration::from_millis(defaults::META_AGE_MS),
             retry_age: Duration::from_millis(defaults::HISTORY_AGE_MS),
@@ -60,6 +62,21 @@ impl RedisConfig {
     #[must_use]
     pub fn canary_interval(mut self, time: Duration) -> Self {
         self.canary_interval = time;
+        self
+    }
+
+    /// Publishes in a row that got no answer within their timeout, after which further ones fail at once with
+    /// [`BusError::Unavailable`](crate::BusError::Unavailable) and are not sent; default 5.
+    #[must_use]
+    pub fn breaker_failures(mut self, count: u32) -> Self {
+        self.breaker.failures = count;
+        self
+    }
+
+    /// How often one publish is sent nevertheless, to try the server: the first to get an answer ends it; default 1 s.
+    #[must_use]
+    pub fn breaker_cooldown(mut self, time: Duration) -> Self {
+        self.breaker.cooldown = time;
         self
     }
 

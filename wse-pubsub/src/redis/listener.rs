@@ -3,7 +3,7 @@
 //! The client library's reader never stops, whatever the hub does: a bell without room is dropped and its message read from
 //! the log when the hub has caught up. So neither side's buffers grow, and the server has no reason to cut us off.
 use super::{Core, record};
-use crate::random::random_u64;
+use crate::random::{random_share, random_u64};
 use futures_util::StreamExt;
 use redis::{
     RedisError,
@@ -11,9 +11,11 @@ use redis::{
 };
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
+use wse_core::{Backoff, BackoffConfig};
 
-const BACKOFF_BASE: Duration = Duration::from_millis(100);
-const BACKOFF_CAP: Duration = Duration::from_secs(5);
+/// Between attempts to connect, and between reads that failed.
+const BACKOFF: BackoffConfig =
+    BackoffConfig { base: Duration::from_millis(200), cap: Duration::from_secs(5), full_after: u32::MAX, restart_tries: 0 };
 /// Entries per read of the log.
 const FILL: usize = 256;
 
@@ -22,41 +24,36 @@ type Lost = String;
 
 /// Keeps a subscription connection until the task is ended.
 pub(crate) async fn listen(core: Arc<Core>) {
-    let mut failures = 0;
+    let mut backoff = Backoff::new(BACKOFF);
     loop {
         let began = Instant::now();
         let Err(why) = session(&core).await;
         tracing::warn!(at = core.at(), %why, "the subscription connection is lost; connecting again");
         core.pulse.fail(why);
-        failures = if began.elapsed() > BACKOFF_CAP { 0 } else { failures + 1 };
-        sleep(jittered(failures)).await;
+        if began.elapsed() > BACKOFF.cap {
+            backoff.reset();
+        }
+        sleep(backoff.next(random_share())).await;
     }
 }
 
 /// Reads the log of topics that may have missed something, until the task is ended.
 pub(crate) async fn fill(core: Arc<Core>) {
-    let mut failures = 0;
+    let mut backoff = Backoff::new(BACKOFF);
     loop {
         let (topic, since) = core.interests.next_suspect().await;
         match core.reader.read(&topic, Some(&since), FILL).await {
             Ok(read) => {
                 core.interests.handle_read(&topic, &since, read);
-                failures = 0;
+                backoff.reset();
             }
             Err(error) => {
                 tracing::debug!(%topic, %error, "the log could not be read; again soon");
                 core.interests.put_back(topic);
-                failures += 1;
-                sleep(jittered(failures)).await;
+                sleep(backoff.next(random_share())).await;
             }
         }
     }
-}
-
-/// Full jitter: anything up to the doubled delay.
-pub(crate) fn jittered(failures: u32) -> Duration {
-    let most = BACKOFF_BASE.saturating_mul(1 << failures.min(10)).min(BACKOFF_CAP);
-    most.mul_f64((random_u64() % 1024) as f64 / 1024.0)
 }
 
 async fn session(core: &Core) -> Result<Infallible, Lost> {

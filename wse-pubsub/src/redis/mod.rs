@@ -1,6 +1,7 @@
 //! The bus of many processes: every topic's log in one Redis server.
 mod address;
 mod config;
+mod guard;
 mod interest;
 mod keys;
 mod link;
@@ -14,27 +15,36 @@ mod track;
 pub use config::RedisConfig;
 
 use crate::{
-    Births, Bus, BusError, BusHealth, Consumer, Entry, EventReceiver, Following, History, NewEntry, Receipt, handover::handovers,
-    random::random_u64,
+    Births, Bus, BusError, BusHealth, Consumer, Entry, EventReceiver, Following, History, NewEntry, Receipt,
+    handover::handovers,
+    random::{random_share, random_u64},
 };
+use guard::Guard;
 use interest::Interests;
 use link::Link;
 use pulse::Pulse;
 use reader::Reader;
 use redis::{Client, ErrorKind, RedisError, ServerErrorKind};
 use scripts::Scripts;
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout, timeout_at},
 };
+use wse_core::{Backoff, BackoffConfig};
 use wse_protocol::{Pattern, Position, Publication, Topic};
 
 /// Tasks that read logs at the same time.
 const FILLERS: usize = 4;
+/// Between the tries of one publish: short, since its caller waits.
+const RETRIES: BackoffConfig =
+    BackoffConfig { base: Duration::from_millis(200), cap: Duration::from_millis(400), full_after: u32::MAX, restart_tries: 0 };
 /// Entries that one read of `history` asks for.
 const HISTORY_CHUNK: usize = 1024;
 
@@ -59,6 +69,7 @@ pub(crate) struct Core {
     reader: Reader,
     interests: Interests,
     pulse: Pulse,
+    guard: Guard,
     canary: String,
     closed: AtomicBool,
 }
@@ -80,6 +91,7 @@ impl RedisBus {
             reader: Reader::new(&client, scripts.clone(), &config)?,
             interests: Interests::new(queues, suspected),
             pulse: Pulse::new(),
+            guard: Guard::new(config.breaker),
             canary: scripts.keys().canary(random_u64()),
             closed: AtomicBool::new(false),
             client,
@@ -156,7 +168,9 @@ impl Bus for RedisBus {
     }
 
     fn health(&self) -> BusHealth {
-        let (up, proved, fault) = self.core.pulse.read();
+        let (heard, proved, deaf) = self.core.pulse.read();
+        let mute = self.core.guard.fault();
+        let (up, fault) = (heard && mute.is_none(), deaf.or(mute));
         BusHealth { kind: "redis", up, proved, topics: self.core.interests.len(), patterns: 0, fault }
     }
 
@@ -209,17 +223,24 @@ impl Core {
     }
 
     async fn publish(&self, topic: &Topic, publication: &Publication, retry_key: Option<&str>) -> Result<Receipt, BusError> {
+        self.guard.admit().map_err(|why| self.unavailable(&why))?;
+        let outcome = self.publish_by_deadline(topic, publication, retry_key).await;
+        self.guard.report(!matches!(outcome, Err(BusError::Unavailable { .. })));
+        outcome
+    }
+
+    /// Tries again until the publish timeout.
+    async fn publish_by_deadline(&self, topic: &Topic, publication: &Publication, retry_key: Option<&str>) -> Result<Receipt, BusError> {
         let deadline = Instant::now() + self.config.publish_timeout;
         let identity = self.scripts.identity(topic, retry_key);
-        let mut failures = 0;
+        let mut backoff = Backoff::new(RETRIES);
         loop {
             let error = match self.publish_once(topic, publication, &identity, deadline).await {
                 Ok(text) => return receipt(topic, &text),
                 Err(error) if passes(&error) => error,
                 Err(error) => return Err(reader::failure(&self.config.url, topic, &error)),
             };
-            failures += 1;
-            let wait = listener::jittered(failures.min(2));
+            let wait = backoff.next(random_share());
             if Instant::now() + wait >= deadline {
                 return Err(self.unavailable(&error));
             }

@@ -40,6 +40,21 @@ impl RedisServer {
         self.child.wait().expect("waited for");
     }
 
+    /// SIGSTOP: connections stay open and nothing answers.
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// SIGCONT: it answers everything that was sent meanwhile.
+    pub(crate) fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill {signal}");
+    }
+
     /// Starts again on the same port from what is in the directory.
     pub(crate) fn start_again(&mut self) {
         self.child = spawn(self.port, &self.dir);
