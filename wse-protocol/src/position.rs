@@ -1,6 +1,6 @@
 //! Where a message stands in its topic's log: epoch and sequence number.
 use serde::{Deserialize, Serialize, de};
-use std::sync::Arc;
+use std::{borrow::Cow, fmt, sync::Arc};
 
 /// The largest integer that a header may hold: 2^53 - 1 ([P-11]).
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;
@@ -65,11 +65,41 @@ impl<'de> Deserialize<'de> for Seq {
 }
 
 /// A place in a topic's log.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Position {
     /// The log's epoch.
     #[serde(rename = "e")]
     pub epoch: Epoch,
     /// The sequence number within it.
     pub seq: Seq,
+}
+
+impl<'de> Deserialize<'de> for Position {
+    fn deserialize<D: de::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        input.deserialize_map(Fields)
+    }
+}
+
+/// Reads a position from an object; what serde derives would take an array too.
+struct Fields;
+
+impl<'de> de::Visitor<'de> for Fields {
+    type Value = Position;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a position: an object with e and seq")
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Position, A::Error> {
+        let (mut epoch, mut seq) = (None, None);
+        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
+            match &*key {
+                "e" => epoch = Some(map.next_value()?),
+                "seq" => seq = Some(map.next_value()?),
+                _ => drop(map.next_value::<de::IgnoredAny>()?),
+            }
+        }
+        let missing = |field| move || de::Error::missing_field(field);
+        Ok(Position { epoch: epoch.ok_or_else(missing("e"))?, seq: seq.ok_or_else(missing("seq"))? })
+    }
 }

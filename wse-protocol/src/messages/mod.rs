@@ -23,6 +23,7 @@ pub use subscription_update::{Status, SubscriptionUpdate, TopicStatus};
 
 use crate::{ErrorCode, Value, WireError, envelope::Category, envelope::Envelope};
 use serde::de::DeserializeOwned;
+use simd_json::prelude::*;
 
 /// Reserved kinds ([P-15]): refused with `NOT_IMPLEMENTED`.
 pub const RESERVED: [&str; 5] = ["snapshot_request", "presence", "token_refresh", "key_request", "outbox_ack"];
@@ -71,7 +72,11 @@ impl ClientMessage {
     }
 }
 
-/// A payload as its fields; the sentence of a failure names the message.
+/// A payload as its fields, which are an object's (serde alone would take an array of them too); the sentence of a failure names the message.
 fn fields<T: DeserializeOwned>(kind: &str, payload: Value) -> Result<T, WireError> {
-    simd_json::serde::from_owned_value(payload).map_err(|e| WireError::new(ErrorCode::InvalidMessage, format!("{kind}: {e}")))
+    let invalid = |what: String| WireError::new(ErrorCode::InvalidMessage, format!("{kind}: {what}"));
+    if !payload.is_object() {
+        return Err(invalid("p is an object".into()));
+    }
+    simd_json::serde::from_owned_value(payload).map_err(|e| invalid(e.to_string()))
 }

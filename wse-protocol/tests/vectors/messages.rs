@@ -1,0 +1,74 @@
+//! messages.json: the messages of category `WSE`, in both directions and both formats.
+use crate::{DEPTH, as_value, assert_count, cases, decode, text, vectors};
+use serde_json::Value;
+use wse_protocol::{
+    Format, Tagged, WireError, encode,
+    envelope::{self, Envelope},
+    frame_body,
+    messages::{ClientMessage, ErrorMessage, Ping, Pong, Reply, ServerHello, ServerMessage, ServerReady, SubscriptionUpdate},
+};
+
+/// A message that was read, written again.
+fn rewritten(message: ServerMessage, format: Format) -> Vec<u8> {
+    let mut out = Vec::new();
+    match message {
+        ServerMessage::Hello(hello) => hello.encode(&mut out),
+        ServerMessage::Ready(ready) => ready.encode(format, &mut out),
+        ServerMessage::SubscriptionUpdate(update, cid) => update.encode(format, &mut out, cid.as_deref()),
+        ServerMessage::Ping(_) => Ping::encode(format, &mut out),
+        ServerMessage::Pong(payload) => encode::protocol_message(&mut out, format, Pong::KIND, None, &payload),
+        ServerMessage::Error(error, cid) => error.encode(format, &mut out, cid.as_deref()),
+        ServerMessage::Reply(payload, cid) => {
+            let payload = serde_json::to_vec(&payload).expect("JSON");
+            let reply = Reply { cid: cid.as_deref().expect("a reply has one"), format: Format::Json, payload: &payload };
+            reply.encode(format, &mut out).expect("the payload is JSON");
+        }
+        ServerMessage::Beacon(beacon) => beacon.encode(format, &mut out),
+        ServerMessage::Skip(skip) => skip.encode(format, &mut out),
+        other => panic!("{other:?}"),
+    }
+    out
+}
+
+fn read(body: &mut [u8]) -> Result<Envelope, WireError> {
+    match frame_body(body) {
+        Tagged::Msgpack(map) => envelope::decode_msgpack(map, DEPTH),
+        _ => envelope::decode(body, DEPTH),
+    }
+}
+
+#[test]
+fn messages_of_a_server_are_read_and_written_in_both_formats() {
+    let file = vectors("messages.json");
+    let kinds = [ServerHello::KIND, ServerReady::KIND, SubscriptionUpdate::KIND, ErrorMessage::KIND];
+    assert!(kinds.iter().all(|kind| cases(&file, "server").iter().any(|case| text(case, "kind") == *kind)));
+    for case in cases(&file, "server") {
+        let expected: Value = serde_json::from_str(text(case, "text")).expect("JSON");
+        for format in [Format::Json, Format::Msgpack] {
+            let message = ServerMessage::decode(decode(text(case, "text")).expect("an envelope")).expect("a message of a server");
+            let again = read(&mut rewritten(message, format)).expect("an envelope");
+            assert_eq!(as_value(&again, &expected), expected, "{} as {format:?}", text(case, "name"));
+        }
+    }
+}
+
+#[test]
+fn messages_of_a_client_are_read_and_refused_as_listed() {
+    let file = vectors("messages.json");
+    let (server, client, refused) = (cases(&file, "server"), cases(&file, "client"), cases(&file, "refused"));
+    assert_count(&file, server.len() + client.len() + refused.len(), 66);
+    for case in client {
+        let kind = match ClientMessage::decode(decode(text(case, "text")).expect("an envelope")) {
+            Ok(ClientMessage::Hello(_)) => "client_hello",
+            Ok(ClientMessage::Subscription(_)) => "subscription",
+            Ok(ClientMessage::Ping(_)) => "ping",
+            Ok(ClientMessage::Pong) => "pong",
+            other => panic!("{}: {other:?}", text(case, "name")),
+        };
+        assert_eq!(kind, text(case, "kind"));
+    }
+    for case in refused {
+        let code = ClientMessage::decode(decode(text(case, "text")).expect("an envelope")).map_err(|e| e.code.as_str());
+        assert_eq!(code.map(|_| ()), Err(text(case, "code")), "{}", text(case, "name"));
+    }
+}
