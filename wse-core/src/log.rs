@@ -1,7 +1,8 @@
-//! One topic's log: a ring of publications bounded by count, bytes and age, which numbers them.
+//! One topic's log: a ring of publications bounded by count, bytes and age, which numbers them and packs the payloads of old ones.
 //!
 //! Pure: `now` is the time since any fixed instant, the same one in every call.
 use crate::Sequencer;
+use bytes::Bytes;
 use std::{collections::VecDeque, time::Duration};
 use wse_protocol::{Epoch, Position, Publication, Seq, defaults};
 
@@ -52,33 +53,95 @@ pub enum LogGap {
 pub struct TopicLog {
     sequencer: Sequencer,
     limits: LogLimits,
+    compress_after: Duration,
     /// The newest has the sequencer's top, each one before it one less.
     held: VecDeque<Held>,
+    /// So many of the oldest are packed, or stay as they are.
+    settled: usize,
     bytes: usize,
+    counts: PackCounts,
 }
+
+/// What became of payloads that were old enough to be packed.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct PackCounts {
+    /// Payloads packed.
+    pub packed: u64,
+    /// Bytes that it saved.
+    pub saved: u64,
+    /// Payloads left as they were: too small, or not smaller packed.
+    pub skipped: u64,
+}
+
+impl std::ops::AddAssign for PackCounts {
+    fn add_assign(&mut self, more: Self) {
+        self.packed += more.packed;
+        self.saved += more.saved;
+        self.skipped += more.skipped;
+    }
+}
+
+/// Bytes of payloads that one call packs, and the rest of the last: lz4 takes some 30 us for them.
+const PACK_BYTES_PER_CALL: usize = 16 * 1024;
 
 #[derive(Debug)]
 struct Held {
     at: Duration,
+    /// Its payload is packed where `plain` says how long it was.
     publication: Publication,
+    plain: Option<usize>,
+}
+
+impl Held {
+    /// Packs the payload; true if that made it smaller.
+    fn pack(&mut self) -> bool {
+        let payload = &self.publication.payload;
+        let packed = lz4_flex::block::compress(payload);
+        let smaller = packed.len() < payload.len();
+        if smaller {
+            self.plain = Some(payload.len());
+            self.publication.payload = Bytes::from(packed.into_boxed_slice());
+        }
+        smaller
+    }
+
+    /// As it was pushed.
+    fn publication(&self) -> Publication {
+        let mut publication = self.publication.clone();
+        if let Some(size) = self.plain {
+            let plain = lz4_flex::block::decompress(&publication.payload, size);
+            publication.payload = plain.expect("it was packed by us from as many bytes").into();
+        }
+        publication
+    }
 }
 
 impl TopicLog {
     /// An empty log of a new epoch.
     #[must_use]
     pub fn new(epoch: Epoch, limits: LogLimits) -> Self {
-        Self { sequencer: Sequencer::new(epoch), limits, held: VecDeque::new(), bytes: 0 }
+        let compress_after = Duration::from_millis(defaults::HISTORY_COMPRESS_AFTER_MS);
+        let (sequencer, counts) = (Sequencer::new(epoch), PackCounts::default());
+        Self { sequencer, limits, compress_after, held: VecDeque::new(), settled: 0, bytes: 0, counts }
     }
 
-    /// Stores a publication and numbers it; trims what is past the limits.
+    /// From which age payloads of 512 bytes or more are kept as lz4, where that is smaller; default 30 s, `Duration::MAX`: never.
+    /// Costs some 2 us per KiB once, and less for each read of them.
+    #[must_use]
+    pub fn compress_after(mut self, age: Duration) -> Self {
+        self.compress_after = age;
+        self
+    }
+
+    /// Stores a publication and numbers it; trims what is past the limits, and packs some of what is old.
     pub fn push(&mut self, now: Duration, publication: Publication) -> Seq {
         let seq = self.sequencer.number();
         self.bytes += publication.cost();
-        self.held.push_back(Held { at: now, publication });
+        self.held.push_back(Held { at: now, publication, plain: None });
         while self.held.len() > self.limits.messages || self.bytes > self.limits.bytes {
             self.trim_oldest();
         }
-        self.trim_aged(now);
+        self.handle_timeout(now);
         seq
     }
 
@@ -97,7 +160,7 @@ impl TopicLog {
         Ok(run
             .map(|held| {
                 seq = seq.next();
-                (seq, held.publication.clone())
+                (seq, held.publication())
             })
             .collect())
     }
@@ -106,23 +169,29 @@ impl TopicLog {
     pub fn trim_oldest(&mut self) -> usize {
         let freed = self.held.pop_front().map_or(0, |held| held.publication.cost());
         self.bytes -= freed;
+        self.settled = self.settled.saturating_sub(1);
         if self.held.is_empty() {
             self.held = VecDeque::new();
         }
         freed
     }
 
-    /// Drops entries older than the age limit.
-    pub fn trim_aged(&mut self, now: Duration) {
+    /// Drops entries older than the age limit, and packs some of what is old; call it again while `poll_timeout` is not after `now`.
+    pub fn handle_timeout(&mut self, now: Duration) {
         for _ in 0..self.aged(now) {
             self.trim_oldest();
         }
+        let mut left = PACK_BYTES_PER_CALL;
+        while left > 0 && self.pack_at().is_some_and(|due| due <= now) {
+            left = left.saturating_sub(self.pack_next());
+        }
     }
 
-    /// When the oldest entry reaches the age limit; `None` if nothing is held.
+    /// When the oldest entry reaches the age limit, or the next one is to be packed; `None` if there is nothing to do.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        self.held.front().map(|held| held.at + self.limits.age)
+        let aged = self.held.front().map(|held| held.at.saturating_add(self.limits.age));
+        aged.into_iter().chain(self.pack_at()).min()
     }
 
     /// The position of the newest entry ever stored.
@@ -131,7 +200,12 @@ impl TopicLog {
         self.sequencer.position()
     }
 
-    /// Bytes held, as [`Publication::cost`] counts them.
+    /// What became of payloads that were old enough to be packed, since the last call.
+    pub fn take_pack_counts(&mut self) -> PackCounts {
+        std::mem::take(&mut self.counts)
+    }
+
+    /// Bytes held, as [`Publication::cost`] counts them, packed payloads as they are.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -150,14 +224,34 @@ impl TopicLog {
     }
 
     fn aged(&self, now: Duration) -> usize {
-        self.held.iter().take_while(|held| held.at + self.limits.age <= now).count()
+        self.held.iter().take_while(|held| held.at.saturating_add(self.limits.age) <= now).count()
+    }
+
+    fn pack_at(&self) -> Option<Duration> {
+        self.held.get(self.settled)?.at.checked_add(self.compress_after)
+    }
+
+    /// Packs the oldest that is not settled; returns the bytes that this took to read.
+    fn pack_next(&mut self) -> usize {
+        let Some(held) = self.held.get_mut(self.settled) else { return 0 };
+        self.settled += 1;
+        let before = held.publication.payload.len();
+        let worth = before >= defaults::HISTORY_COMPRESS_FROM_BYTES as usize;
+        if worth && held.pack() {
+            let saved = before - held.publication.payload.len();
+            self.bytes -= saved;
+            self.counts.packed += 1;
+            self.counts.saved += saved as u64;
+        } else {
+            self.counts.skipped += 1;
+        }
+        if worth { before } else { 0 }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
     use proptest::prelude::*;
     use wse_protocol::{Format, Priority, UnixMillis};
 
@@ -216,7 +310,7 @@ mod tests {
         assert_eq!(log.poll_timeout(), Some(Duration::from_secs(60)));
         assert_eq!(numbers(log.since(Duration::from_secs(60), &at(0), 9)), Err(LogGap::Trimmed));
         assert_eq!(numbers(log.since(Duration::from_secs(60), &at(1), 9)), Ok(vec![2]));
-        log.trim_aged(Duration::from_secs(90));
+        log.handle_timeout(Duration::from_secs(90));
         assert!(log.is_empty() && log.bytes() == 0);
         assert_eq!(log.position(), at(2));
     }
@@ -229,7 +323,94 @@ mod tests {
         assert_eq!((log.len(), log.bytes()), (0, 0));
     }
 
+    fn with_payload(payload: impl Into<Bytes>) -> Publication {
+        Publication { payload: payload.into(), ..publication(0) }
+    }
+
+    fn plain(log: &TopicLog, now: Duration) -> Vec<Publication> {
+        log.since(now, &at(0), usize::MAX).expect("nothing is trimmed").into_iter().map(|(_, publication)| publication).collect()
+    }
+
+    #[test]
+    fn old_payloads_are_packed_and_a_replay_is_the_same_to_the_byte() {
+        let mut log = log(1000, 1 << 30, 300);
+        let text = |number: usize| format!("[{}]", vec![format!(r#"{{"symbol":"S{number}","price":1.25}}"#); 40].join(","));
+        let all: Vec<_> = (0..100).map(|number| with_payload(text(number))).collect();
+        for one in &all {
+            log.push(Duration::ZERO, one.clone());
+        }
+        let before = log.bytes();
+        log.handle_timeout(Duration::from_secs(29));
+        assert_eq!((log.bytes(), log.poll_timeout()), (before, Some(Duration::from_secs(30))));
+        let now = Duration::from_secs(30);
+        while log.poll_timeout() <= Some(now) {
+            log.handle_timeout(now);
+        }
+        assert!(log.bytes() * 4 < before, "{} of {before}", log.bytes());
+        assert_eq!(log.take_pack_counts(), PackCounts { packed: 100, saved: (before - log.bytes()) as u64, skipped: 0 });
+        assert_eq!(plain(&log, now), all);
+        log.handle_timeout(Duration::from_secs(300));
+        assert_eq!((log.len(), log.bytes()), (0, 0), "what is dropped is counted as it was held");
+    }
+
+    #[test]
+    fn what_is_small_or_does_not_shrink_stays_as_it_is() {
+        let mut log = log(1000, 1 << 30, 300);
+        let mut state = 1u64;
+        let mut noise = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 56) as u8
+        };
+        let noise: Vec<u8> = (0..4000).map(|_| noise()).collect();
+        let all = [with_payload(vec![b'1'; 511]), with_payload(noise), with_payload(vec![b'1'; 512])];
+        for one in &all {
+            log.push(Duration::ZERO, one.clone());
+        }
+        log.handle_timeout(Duration::from_secs(30));
+        let counts = log.take_pack_counts();
+        assert_eq!((counts.packed, counts.skipped, log.take_pack_counts()), (1, 2, PackCounts::default()));
+        assert_eq!(plain(&log, Duration::from_secs(30)), all);
+    }
+
+    #[test]
+    fn a_log_that_shall_pack_nothing_does_not() {
+        let mut log = log(1000, 1 << 30, 300).compress_after(Duration::MAX);
+        log.push(Duration::from_secs(1), publication(5000));
+        log.handle_timeout(Duration::from_secs(299));
+        assert_eq!((log.take_pack_counts(), log.poll_timeout()), (PackCounts::default(), Some(Duration::from_secs(301))));
+    }
+
+    #[test]
+    fn one_call_packs_a_bounded_amount() {
+        let mut log = log(1000, 1 << 30, 300);
+        for _ in 0..100 {
+            log.push(Duration::ZERO, publication(4096));
+        }
+        log.handle_timeout(Duration::from_secs(30));
+        assert_eq!(log.take_pack_counts().packed, 4);
+        assert_eq!(log.poll_timeout(), Some(Duration::from_secs(30)), "there is more to do");
+    }
+
     proptest! {
+        #[test]
+        fn packing_changes_neither_what_is_read_nor_the_sum_of_bytes(
+            pushes in proptest::collection::vec((0u64..40, 0usize..3000, any::<u8>()), 1..80), messages in 1usize..30, bytes in 1000usize..30_000,
+        ) {
+            let (mut log, mut never) = (log(messages, bytes, 300), log(messages, usize::MAX, 300).compress_after(Duration::MAX));
+            let mut now = Duration::ZERO;
+            for (wait, size, byte) in pushes {
+                now += Duration::from_secs(wait);
+                let one = with_payload(vec![byte; size]);
+                log.push(now, one.clone());
+                never.push(now, one);
+                let held = log.held.iter().map(|held| held.publication.cost()).sum::<usize>();
+                prop_assert!(log.bytes() == held && held <= bytes && log.settled <= log.len());
+                let top = log.position().seq.number();
+                let from = at(top - log.len() as u64);
+                prop_assert_eq!(log.since(now, &from, usize::MAX), never.since(now, &from, usize::MAX));
+            }
+        }
+
         #[test]
         fn no_limit_is_ever_passed_and_what_is_held_is_the_newest_run(
             pushes in proptest::collection::vec((0u64..5, 0usize..300), 1..200),

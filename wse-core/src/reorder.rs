@@ -68,7 +68,7 @@ pub struct ReorderBuffer<T> {
     held: BTreeMap<Seq, (usize, T)>,
     bytes: usize,
     /// The highest that ever came: up to it, all that is not held is missing.
-    top: Seq,
+    top: Option<Seq>,
     /// Since when something is missing without progress.
     missing_since: Option<Duration>,
     asked: bool,
@@ -80,7 +80,7 @@ impl<T> ReorderBuffer<T> {
     #[must_use]
     pub fn new(limits: ReorderLimits) -> Self {
         let counts = ReorderCounts::default();
-        Self { limits, next: None, held: BTreeMap::new(), bytes: 0, top: Seq::ZERO, missing_since: None, asked: false, counts }
+        Self { limits, next: None, held: BTreeMap::new(), bytes: 0, top: None, missing_since: None, asked: false, counts }
     }
 
     /// `next` is the entry to hand over next: those before it were had in another way, or cannot be had. What follows it without
@@ -111,7 +111,7 @@ impl<T> ReorderBuffer<T> {
             self.counts.old += 1;
             return Pushed::Old;
         }
-        self.top = self.top.max(seq);
+        self.top = self.top.max(Some(seq));
         if self.next == Some(seq) {
             ready(item);
             self.next = Some(seq.next());
@@ -140,7 +140,7 @@ impl<T> ReorderBuffer<T> {
     /// Whether an entry below one that came is missing.
     #[must_use]
     pub fn has_gap(&self) -> bool {
-        self.next.is_some_and(|next| next <= self.top)
+        self.next.is_some_and(|next| Some(next) <= self.top)
     }
 
     /// Entries held.

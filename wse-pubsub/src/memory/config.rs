@@ -7,6 +7,7 @@ use wse_protocol::defaults;
 #[derive(Debug, Clone)]
 pub struct MemoryConfig {
     pub(crate) history: LogLimits,
+    pub(crate) compress_after: Duration,
     pub(crate) budget_bytes: usize,
     pub(crate) meta_age: Duration,
     pub(crate) topics: usize,
@@ -20,6 +21,7 @@ impl Default for MemoryConfig {
     fn default() -> Self {
         Self {
             history: LogLimits::default(),
+            compress_after: Duration::from_millis(defaults::HISTORY_COMPRESS_AFTER_MS),
             budget_bytes: defaults::HISTORY_BUDGET_BYTES as usize,
             meta_age: Duration::from_millis(defaults::META_AGE_MS),
             topics: 100_000,
@@ -36,6 +38,14 @@ impl MemoryConfig {
     #[must_use]
     pub fn history(mut self, limits: LogLimits) -> Self {
         self.history = limits;
+        self
+    }
+
+    /// From which age payloads of 512 bytes or more are kept as lz4, where that is smaller; default 30 s, `Duration::MAX`: never.
+    /// The bounds count what is held. Old ones are packed in small portions by calls that come anyway, and unpacked when read.
+    #[must_use]
+    pub fn compress_after(mut self, age: Duration) -> Self {
+        self.compress_after = age;
         self
     }
 

@@ -18,6 +18,7 @@ use std::{
 };
 use store::{Store, StoreLimits};
 use turn::{Admission, Full, Turn};
+use wse_core::log::PackCounts;
 use wse_protocol::{Pattern, Position, Publication, Topic};
 
 /// A bus within this process: no server, no network, nothing left after it.
@@ -53,6 +54,7 @@ impl MemoryBus {
     pub fn new(config: MemoryConfig, consumers: usize) -> (Self, Vec<EventReceiver>) {
         let limits = StoreLimits {
             log: config.history,
+            compress_after: config.compress_after,
             budget_bytes: config.budget_bytes,
             meta_age: config.meta_age,
             topics: config.topics,
@@ -62,6 +64,12 @@ impl MemoryBus {
         let (queues, receivers) = handovers(consumers, config.handover_bytes, &Arc::default());
         let state = Mutex::new(State { store: Store::new(limits), retries, closed: false });
         (Self { state, queues, started: Instant::now() }, receivers)
+    }
+
+    /// What became so far of payloads that were old enough to be packed.
+    #[must_use]
+    pub fn pack_counts(&self) -> PackCounts {
+        self.lock().store.pack_counts()
     }
 
     fn now(&self) -> Duration {
@@ -222,6 +230,24 @@ mod tests {
         let got = runtime.block_on(entries(&mut receivers[0], 4 * EACH));
         assert!(got.iter().zip(1..).all(|(entry, seq)| entry.position.seq.number() == seq));
         publishers.into_iter().for_each(|publisher| publisher.join().expect("no panic"));
+    }
+
+    #[test]
+    fn history_that_was_packed_is_the_same_to_the_byte() {
+        let (bus, _receivers) = MemoryBus::new(MemoryConfig::default().compress_after(Duration::ZERO), 1);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let start = runtime.block_on(bus.subscribe(&topic("t"), Consumer(0))).expect("subscribed");
+        let payload = |number: usize| format!("[{}]", vec![format!(r#"{{"n":{number}}}"#); 100].join(","));
+        let sent: Vec<_> = (0..20).map(|n| Publication { payload: payload(n).into(), ..publication(&n.to_string()) }).collect();
+        for one in &sent {
+            assert!(matches!(bus.try_publish(&topic("t"), one, None), Some(Ok(_))));
+        }
+        let counts = bus.pack_counts();
+        assert!(counts.packed == 20 && counts.saved > 10_000, "{counts:?}");
+        let History::Entries { entries, .. } = runtime.block_on(bus.history(&topic("t"), &start, 99)).expect("read") else {
+            panic!("everything is held");
+        };
+        assert_eq!(entries.into_iter().map(|entry| entry.publication).collect::<Vec<_>>(), sent);
     }
 
     #[test]

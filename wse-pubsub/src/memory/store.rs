@@ -12,7 +12,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     time::Duration,
 };
-use wse_core::log::{LogLimits, TopicLog};
+use wse_core::log::{LogLimits, PackCounts, TopicLog};
 use wse_protocol::{Position, Publication, Topic};
 
 /// Names a topic that is remembered, until it is forgotten.
@@ -33,12 +33,14 @@ pub(crate) struct Store {
     idle: BTreeSet<(Duration, TopicId)>,
     bytes: usize,
     interests: usize,
+    packed: PackCounts,
 }
 
 /// The bounds of a [`Store`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StoreLimits {
     pub(crate) log: LogLimits,
+    pub(crate) compress_after: Duration,
     pub(crate) budget_bytes: usize,
     pub(crate) meta_age: Duration,
     pub(crate) topics: usize,
@@ -84,7 +86,7 @@ impl Store {
         let births = BirthLimits { entries: limits.births, total: limits.topics, meta_age: limits.meta_age, namespaces: limits.topics };
         let [by_due, idle] = [BTreeSet::new(), BTreeSet::new()];
         let (ids, slots, namespaces, by_size) = (HashMap::new(), Slab::new(), Namespaces::new(births), BTreeSet::new());
-        Self { limits, ids, slots, namespaces, by_size, by_due, idle, bytes: 0, interests: 0 }
+        Self { limits, ids, slots, namespaces, by_size, by_due, idle, bytes: 0, interests: 0, packed: PackCounts::default() }
     }
 
     /// The topic, if it is remembered.
@@ -94,7 +96,7 @@ impl Store {
 
     /// Begins a topic that is not remembered; the birth, if it has a namespace.
     pub(crate) fn begin(&mut self, now: Duration, topic: &Topic) -> (TopicId, Option<Birth>) {
-        let log = TopicLog::new(crate::random::new_epoch(), self.limits.log);
+        let log = TopicLog::new(crate::random::new_epoch(), self.limits.log).compress_after(self.limits.compress_after);
         let start = log.position();
         let keys = Keys::default();
         let slot = Slot { topic: topic.clone(), namespace: None, log, interests: Vec::new(), used: now, bytes: 0, keys };
@@ -168,6 +170,11 @@ impl Store {
         self.interests
     }
 
+    /// What became of payloads that were old enough to be packed.
+    pub(crate) fn pack_counts(&self) -> PackCounts {
+        self.packed
+    }
+
     /// The births logs.
     pub(crate) fn namespaces(&self) -> &Namespaces {
         &self.namespaces
@@ -187,6 +194,7 @@ impl Store {
     fn reindex(&mut self, id: TopicId) {
         let slot = &mut self.slots[id];
         let size = slot.log.bytes();
+        self.packed += slot.log.take_pack_counts();
         self.bytes = self.bytes - slot.bytes + size;
         slot.bytes = size;
         let off = slot.keys.size.abs_diff(size);
@@ -230,7 +238,7 @@ impl Store {
     fn age_one(&mut self, now: Duration, current: TopicId) -> bool {
         let Some(&(key, id)) = self.by_due.first().filter(|(due, _)| *due <= now) else { return false };
         let slot = &mut self.slots[id];
-        slot.log.trim_aged(now);
+        slot.log.handle_timeout(now);
         let due = slot.due(self.limits.meta_age);
         if id != current && slot.log.is_empty() && due.is_some_and(|due| due <= now) {
             self.forget(id);
@@ -290,7 +298,14 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     fn store(budget_bytes: usize, topics: usize) -> Store {
-        Store::new(StoreLimits { log: LogLimits::default(), budget_bytes, meta_age: HOUR, topics, births: 100 })
+        Store::new(StoreLimits {
+            log: LogLimits::default(),
+            compress_after: Duration::from_secs(30),
+            budget_bytes,
+            meta_age: HOUR,
+            topics,
+            births: 100,
+        })
     }
 
     fn topic(name: &str) -> Topic {
@@ -339,6 +354,19 @@ mod tests {
         assert_eq!(held(&mut store, Duration::ZERO, "small"), 1);
         assert_eq!(held(&mut store, Duration::ZERO, "large"), 8);
         assert_eq!(log(&mut store, Duration::ZERO, "large").position().seq.number(), 100);
+    }
+
+    #[test]
+    fn old_payloads_of_a_quiet_topic_are_packed_by_other_topics_calls() {
+        let mut store = store(1 << 30, 100);
+        (0..50).for_each(|_| push(&mut store, Duration::ZERO, "quiet", 4000));
+        let (before, now) = (store.bytes, Duration::from_secs(31));
+        (0..20).for_each(|_| push(&mut store, now, "busy", 1));
+        assert!(store.bytes * 4 < before, "{} of {before}", store.bytes);
+        assert_eq!(store.pack_counts().packed, 50);
+        let run = log(&mut store, now, "quiet");
+        let all = run.since(now, &Position { seq: Seq::ZERO, ..run.position() }, 99).expect("all are held");
+        assert!(all.len() == 50 && all.iter().all(|(_, held)| *held == publication(4000)));
     }
 
     #[test]
