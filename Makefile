@@ -25,6 +25,10 @@ gen: ## write the defaults and codes of vectors/ out for the three languages, an
 conformance: ## the Autobahn testsuite against the engine's frame layer (needs a Python 2.7)
 	@python3 tests/conformance/run.py
 
+FUZZ_SECONDS ?= 60
+fuzz: ## each fuzz target for a minute (FUZZ_SECONDS= changes it; needs nightly Rust and `cargo install cargo-fuzz`)
+	@for target in $$(cargo +nightly fuzz list); do cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; done
+
 test-tools:
 	@tools/setup.sh rust && tools/setup.sh node && tools/setup.sh python
 	@tools/setup.sh apt redis-server chromium
@@ -52,4 +56,4 @@ test-wire: dist ## the protocol over real sockets, on four servers
 test-e2e: dist ## the dashboard and the README in headless Chromium
 	@tests/e2e/run.sh
 
-.PHONY: help demo test dist shape gen conformance test-tools test-rust test-ts test-python test-wire test-e2e
+.PHONY: help demo test dist shape gen conformance fuzz test-tools test-rust test-ts test-python test-wire test-e2e

@@ -104,23 +104,21 @@ impl Decoder {
 
     fn advance<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Whole<'b>>, DecodeError> {
         loop {
-            match &mut self.stage {
+            let body = match &mut self.stage {
                 Stage::Head(head) => match head.read(input, self.assembly.is_within())? {
-                    Some(header) => self.stage = Stage::Body(self.admit(header)?),
+                    Some(header) => self.admit(header)?,
                     None => return Ok(None),
                 },
-                Stage::Body(body) => {
-                    let body = *body;
-                    match self.take(body, input)? {
-                        Progress::Whole(whole) => return Ok(Some(whole)),
-                        Progress::Fragment => {}
-                        Progress::Starved => return Ok(None),
-                    }
-                }
+                Stage::Body(body) => *body,
                 Stage::Ended => {
                     *input = &mut [];
                     return Ok(None);
                 }
+            };
+            match self.take(body, input)? {
+                Progress::Whole(whole) => return Ok(Some(whole)),
+                Progress::Fragment => {}
+                Progress::Starved => return Ok(None),
             }
         }
     }
