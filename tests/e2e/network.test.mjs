@@ -127,7 +127,7 @@ describe('development', () => {
     }
   });
 
-  test("StrictMode in development, from Vite's own server, opens exactly one socket", async () => {
+  test("StrictMode in development, from Vite's own server, opens exactly one socket, which hot reloads keep", async () => {
     const [port, pagePort] = [await freePort(), await freePort()];
     const server = await uvicorn({ name: 'strict', port });
     const web = join(DASHBOARD, 'web');
@@ -138,6 +138,15 @@ describe('development', () => {
       await untilLink(page, 'live');
       await untilValuesChange(page);
       await page.waitForTimeout(2_500); // longer than a client lingers
+      assert.equal(sockets.length, 1);
+      assert.equal(sockets[0].closedAt, null);
+      for (const file of ['App.tsx', 'ConnectionCard.tsx']) {
+        const updated = page.waitForEvent('console', { predicate: (message) => message.text().includes(`hot updated: /src/${file}`), timeout: 10_000 });
+        utimesSync(join(web, 'src', file), new Date(), new Date()); // Vite goes by the time
+        await updated;
+        await untilValuesChange(page);
+      }
+      await page.waitForTimeout(2_500);
       assert.equal(sockets.length, 1);
       assert.equal(sockets[0].closedAt, null);
       assert.deepEqual(faults, []);

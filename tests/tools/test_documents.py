@@ -56,6 +56,12 @@ class Documents(unittest.TestCase):
         self.assertIn(f"'{picture[1]}'", text("tests/e2e/dashboard.test.mjs"))
 
 
+class Examples(unittest.TestCase):
+    def test_a_rust_service_is_fifteen_lines(self) -> None:
+        lines = [line for line in text("examples/rust-service/src/main.rs").split("\n") if line.strip() and not line.startswith("//!")]
+        self.assertLessEqual(len(lines), 15)
+
+
 class Recipes(unittest.TestCase):
     """CONTRIBUTING: at most five files each, and every one there unless it is to be made."""
 

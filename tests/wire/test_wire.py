@@ -6,7 +6,7 @@ import socket
 import struct
 
 import pytest
-from conftest import PATIENCE, Server
+from conftest import PATIENCE, SERVERS, Server
 from websockets.exceptions import InvalidStatus
 
 
@@ -254,6 +254,16 @@ async def test_an_unmasked_frame_is_closed_with_1002(server: Server) -> None:
         while chunk := raw.recv(4096):
             received += chunk
     assert b"\x88" in received and struct.pack("!H", 1002) in received[received.rindex(b"\x88"):]
+
+
+async def test_a_port_in_use_ends_the_service_with_its_address(server: Server) -> None:
+    if server.kind != "rust":
+        pytest.skip("uvicorn's and axum's own to say")
+    command, _ = SERVERS["rust"]
+    second = await asyncio.create_subprocess_exec(*command, f"127.0.0.1:{server.port}", stderr=asyncio.subprocess.PIPE)
+    _, said = await asyncio.wait_for(second.communicate(), PATIENCE)
+    assert second.returncode == 1
+    assert f"127.0.0.1:{server.port} cannot be listened on: Address already in use" in said.decode()
 
 
 async def test_the_close_of_a_client_is_answered_with_its_code(server: Server) -> None:
