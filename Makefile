@@ -29,6 +29,12 @@ FUZZ_SECONDS ?= 60
 fuzz: ## each fuzz target for a minute (FUZZ_SECONDS= changes it; needs nightly Rust and `cargo install cargo-fuzz`)
 	@for target in $$(cargo +nightly fuzz list); do cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
+bench: dist ## measure: the short form, under five minutes; the machine should do nothing else
+	@tools/bench.sh short
+
+bench-full: dist ## measure: the form that docs/BENCHMARKS.md is written from, some 40 minutes
+	@tools/bench.sh full
+
 test-tools:
 	@tools/setup.sh rust && tools/setup.sh node && tools/setup.sh python
 	@tools/setup.sh apt redis-server chromium
@@ -56,4 +62,4 @@ test-wire: dist ## the protocol over real sockets, on four servers
 test-e2e: dist ## the dashboard and the README in headless Chromium
 	@tests/e2e/run.sh
 
-.PHONY: help demo test dist shape gen conformance fuzz test-tools test-rust test-ts test-python test-wire test-e2e
+.PHONY: help demo test dist shape gen conformance fuzz bench bench-full test-tools test-rust test-ts test-python test-wire test-e2e

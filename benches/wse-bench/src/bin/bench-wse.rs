@@ -1,0 +1,47 @@
+//! WSE in Rust as a server under test: the crate's own listener, and a task that publishes from inside.
+use bytes::Bytes;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+use tokio::net::TcpListener;
+use wse_bench::{
+    BenchError, Doing, Result,
+    control::{Publish, drive},
+    subject::TOPIC,
+};
+use wse_protocol::{Topic, Value};
+use wse_server::{App, Engine, EngineConfig, NewMessage, listener};
+
+struct Publisher {
+    engine: Engine,
+    topic: Topic,
+}
+
+impl Publish for Publisher {
+    async fn publish(&mut self, messages: Vec<Bytes>) {
+        for message in messages {
+            if let Err(error) = self.engine.publish(&self.topic, NewMessage::new(message)).await {
+                // The load sees the hole; the log says why.
+                eprintln!("publish: {error}");
+            }
+        }
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let port = wse_bench::cli::port()?;
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.doing("listen")?;
+    wse_bench::machine::raise_descriptors();
+    let engine = Engine::start(EngineConfig::default()).map_err(|error| BenchError::Usage(error.to_string()))?;
+    let handled = Arc::new(AtomicU64::new(0));
+    let counter = handled.clone();
+    let app = App::new(engine.clone()).on("echo", |message| async move { Ok(message.payload) }).on("count", move |_| {
+        counter.fetch_add(1, Relaxed);
+        async { Ok(Value::from(())) }
+    });
+    tokio::spawn(async move { listener::serve(listener, "/wse", &app).await });
+    let topic = Topic::parse(TOPIC).map_err(|error| BenchError::Usage(error.to_string()))?;
+    drive(&mut Publisher { engine, topic }, handled).await
+}
