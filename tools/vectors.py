@@ -48,22 +48,33 @@ def read(name: str) -> dict:
 
 
 def main() -> int:
-    made_with = {"msgpack": ".".join(map(str, msgpack.version)), "zlib": zlib.ZLIB_RUNTIME_VERSION}
+    check = "--check" in sys.argv[1:]
     files = {
         "envelopes.json": envelopes(read("envelopes.json")),
         "messages.json": read("messages.json"),
-        "frames.json": frames.file(made_with, read("envelopes.json")),
+        "frames.json": generated_frames(check),
         "batches.json": batches.file(),
     }
     changed = [name for name, file in files.items() if not is_written(name, text(file))]
-    if "--check" in sys.argv[1:]:
-        for name in changed:
-            print(f"vectors/{name} is not what tools/vectors.py writes", file=sys.stderr)
-        return 1 if changed else 0
     for name in changed:
-        (VECTORS / name).write_text(text(files[name]), encoding="utf-8")
-        print(f"wrote vectors/{name}: {json.loads(text(files[name]))['count']} cases")
-    return 0
+        if check:
+            print(f"vectors/{name} is not what tools/vectors.py writes", file=sys.stderr)
+        else:
+            (VECTORS / name).write_text(text(files[name]), encoding="utf-8")
+            print(f"wrote vectors/{name}: {json.loads(text(files[name]))['count']} cases")
+    return 1 if check and changed else 0
+
+
+def generated_frames(check: bool) -> dict:
+    """Another zlib compresses to other bytes, all of them right: a check with another one leaves its part as it stands."""
+    made_with = {"msgpack": ".".join(map(str, msgpack.version)), "zlib": zlib.ZLIB_RUNTIME_VERSION}
+    made = frames.file(made_with, read("envelopes.json"))
+    if check:
+        written = read("frames.json")
+        if written["made_with"]["zlib"] != made_with["zlib"]:
+            made["zlib"] = written["zlib"]
+        made["made_with"] = written["made_with"]
+    return made
 
 
 def is_written(name: str, content: str) -> bool:
