@@ -31,8 +31,8 @@ pub trait Bus: Send + Sync + std::fmt::Debug {
     /// `publish` where it needs no waiting; `None` where it would, with nothing done.
     fn try_publish(&self, topic: &Topic, publication: &Publication, retry_key: Option<&str>) -> Option<Result<Receipt, BusError>>;
 
-    /// Publishes a batch; the outcomes stand in its order. Messages of one topic are stored in their order; one that fails does
-    /// not stop the others.
+    /// Publishes a batch; the outcomes stand in its order. Messages of one topic are stored in their order: one that cannot be
+    /// stored fails those of its topic that come after it, and none of other topics.
     async fn publish_many(&self, batch: Vec<NewEntry>) -> Vec<Result<Receipt, BusError>>;
 
     /// `publish_many` as far as it needs no waiting: takes that many from the front of `batch` and returns their outcomes. What

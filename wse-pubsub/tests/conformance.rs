@@ -27,7 +27,7 @@ impl Factory for Memory {
 #[async_trait::async_trait]
 impl Factory for RedisServer {
     async fn make(&self, setup: Setup) -> (Arc<dyn Bus>, Vec<EventReceiver>) {
-        let config = self.config().history(setup.history).handover_bytes(setup.handover_bytes);
+        let config = self.config().history(setup.history).handover_bytes(setup.handover_bytes).births(setup.births);
         let (bus, events) = RedisBus::connect(config, setup.consumers).await.expect("connected");
         (Arc::new(bus), events)
     }
@@ -39,4 +39,3 @@ impl Factory for RedisServer {
 
 conformance_suite!(memory, Memory);
 conformance_suite!(redis, RedisServer::start());
-conformance_suite!(patterns memory_patterns, Memory);

@@ -57,15 +57,12 @@ macro_rules! conformance_suite {
             a_batch_is_stored_in_order_with_an_outcome_for_each,
             a_batch_that_has_no_room_is_left_for_later,
             a_receiver_can_be_polled,
-            closing_ends_calls_and_events);
-    };
-    (patterns $module:ident, $factory:expr) => {
-        $crate::conformance_suite!(@ $module, $factory,
             births_follow_the_position_that_follow_returned,
             follow_lists_every_topic_of_its_namespace_alone,
             births_amid_a_follow_are_listed_or_told,
             births_while_nobody_follows_are_read_later,
-            births_past_the_bound_are_a_gap);
+            births_past_the_bound_are_a_gap,
+            closing_ends_calls_and_events);
     };
     (@ $module:ident, $factory:expr, $($case:ident),*) => {
         mod $module {

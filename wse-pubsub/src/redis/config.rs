@@ -15,6 +15,7 @@ pub struct RedisConfig {
     pub(crate) history: LogLimits,
     pub(crate) meta_age: Duration,
     pub(crate) retry_age: Duration,
+    pub(crate) births: usize,
     pub(crate) handover_bytes: usize,
 }
 
@@ -32,6 +33,7 @@ impl RedisConfig {
             history: LogLimits::default(),
             meta_age: Duration::from_millis(defaults::META_AGE_MS),
             retry_age: Duration::from_millis(defaults::HISTORY_AGE_MS),
+            births: 16_384,
             handover_bytes: defaults::HANDOVER_BYTES as usize,
         }
     }
@@ -102,7 +104,15 @@ impl RedisConfig {
         self
     }
 
-    /// Bytes that wait for the hub before messages are left in the server's log and read later; default 4 MiB.
+    /// Births that each namespace remembers; default 16,384, kept to about a hundred. A namespace also has one small entry per
+    /// topic that is remembered, and lives as long as they.
+    #[must_use]
+    pub fn births(mut self, count: usize) -> Self {
+        self.births = count;
+        self
+    }
+
+    /// Bytes that wait for each consumer before messages are left in the server's log and read later; default 4 MiB.
     #[must_use]
     pub fn handover_bytes(mut self, bytes: usize) -> Self {
         self.handover_bytes = bytes;

@@ -1,20 +1,24 @@
-//! The topics with interest, shared by subscribers, the listener and the fillers; hands entries over under its one lock.
+//! The logs with interest, topics' and patterns', shared by subscribers, the listener and the fillers; hands entries over under its one lock.
 use super::{
     reader::Read,
-    track::{Interest, Rung, Step, Told, Track},
+    track::{Content, Interest, Rung, Step, Told, Track},
 };
 use crate::{
     BusEvent, Consumer,
     handover::{HandOver, Place},
 };
+use bytes::Bytes;
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::Notify;
-use wse_protocol::{Position, Publication, Topic};
+use wse_protocol::{Followed, Position};
 
-/// Which topics are wanted, and what must be done for them.
+/// The name of a topic or pattern.
+pub(crate) type Name = Arc<str>;
+
+/// Which logs are wanted, and what must be done for them.
 #[derive(Debug)]
 pub(crate) struct Interests {
     state: Mutex<State>,
@@ -23,27 +27,27 @@ pub(crate) struct Interests {
     wanted: Notify,
     /// `suspects` may have one that all who want it have room for.
     suspected: Arc<Notify>,
-    /// A topic has come to listen.
+    /// One has come to listen.
     confirmed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    tracks: HashMap<Topic, Track>,
-    /// Topics whose subscription may not be what it should.
-    changed: HashSet<Topic>,
-    /// Topics whose log must be read, each once.
-    suspects: VecDeque<Topic>,
+    tracks: HashMap<Name, Track>,
+    /// Those whose subscription may not be what it should.
+    changed: HashSet<Name>,
+    /// Those whose log must be read, each once.
+    suspects: VecDeque<Name>,
 }
 
 /// What to tell the server.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    pub(crate) join: Vec<Topic>,
-    pub(crate) leave: Vec<Topic>,
+    pub(crate) join: Vec<Name>,
+    pub(crate) leave: Vec<Name>,
 }
 
-/// Topics per SUBSCRIBE.
+/// Channels per SUBSCRIBE.
 const CHANGES_PER_TURN: usize = 500;
 
 impl Interests {
@@ -58,67 +62,98 @@ impl Interests {
         usize::from(consumer.0) < self.queues.len()
     }
 
-    /// Counts one interest; returns the position if the topic is followed already.
-    pub(crate) fn add(&self, topic: &Topic, consumer: Consumer) -> Option<Position> {
+    /// Counts one interest; returns the position if the log is followed already.
+    pub(crate) fn add(&self, of: &Followed, consumer: Consumer) -> Option<Position> {
         let mut state = self.lock();
-        let track = state.tracks.entry(topic.clone()).or_default();
-        if !track.add_interest(consumer) {
+        if let Some(track) = state.tracks.get_mut(of.as_str()) {
+            track.add_interest(consumer);
             return track.position().cloned();
         }
-        state.changed.insert(topic.clone());
+        let (name, mut track) = (Name::from(of.as_str()), Track::new(of.clone()));
+        track.add_interest(consumer);
+        state.tracks.insert(name.clone(), track);
+        state.changed.insert(name);
         self.wanted.notify_one();
         None
     }
 
-    /// Gives back one interest; the last ends the topic's events.
-    pub(crate) fn remove(&self, topic: &Topic, consumer: Consumer) {
+    /// Gives back one interest; the last ends the log's events.
+    pub(crate) fn remove(&self, name: &str, consumer: Consumer) {
         let mut state = self.lock();
-        let Some(track) = state.tracks.get_mut(topic) else { return };
+        let Some(track) = state.tracks.get_mut(name) else { return };
         if track.remove_interest(consumer) {
-            state.tracks.remove(topic);
-            state.changed.insert(topic.clone());
+            state.tracks.remove(name);
+            state.changed.insert(name.into());
             self.wanted.notify_one();
+        } else {
+            // One that was joining may have held the others.
+            self.suspected.notify_one();
         }
     }
 
-    /// Waits until the server sends this topic's bells. Cancel safe.
-    pub(crate) async fn listening(&self, topic: &Topic) {
+    /// Hands nothing more over of a log that is followed until `join`: a consumer new to it is told where the log stands.
+    pub(crate) fn hold(&self, name: &str, consumer: Consumer) {
+        if let Some(track) = self.lock().tracks.get_mut(name) {
+            track.hold(consumer);
+        }
+    }
+
+    /// The consumer was told what there is up to `position`; the rest comes.
+    pub(crate) fn join(&self, name: &str, consumer: Consumer, position: &Position) {
+        let mut state = self.lock();
+        let Some(track) = state.tracks.get_mut(name) else { return };
+        let mut out = Vec::new();
+        let step = track.join(consumer, position, &mut out);
+        self.carry_out(&mut state, name, step, &out);
+        self.suspected.notify_one();
+    }
+
+    /// Waits until the server sends this log's bells. Cancel safe.
+    pub(crate) async fn listening(&self, name: &str) {
         loop {
             let confirmed = self.confirmed.notified();
-            if self.lock().tracks.get(topic).is_none_or(|track| track.listening) {
+            if self.lock().tracks.get(name).is_none_or(|track| track.listening) {
                 return;
             }
             confirmed.await;
         }
     }
 
-    /// The topic stood at `position` after the server had begun to send its bells; returns where its events begin.
-    pub(crate) fn establish(&self, topic: &Topic, position: Position) -> Position {
+    /// The log stood at `position` after the server had begun to send its bells; returns where its events begin.
+    pub(crate) fn establish(&self, name: &str, position: Position) -> Position {
         let mut state = self.lock();
-        let Some(track) = state.tracks.get_mut(topic) else { return position };
+        let Some(track) = state.tracks.get_mut(name) else { return position };
         if let Some(position) = track.position() {
             return position.clone();
         }
         let mut out = Vec::new();
         let step = track.establish(position.clone(), &mut out);
-        self.carry_out(&mut state, topic, step, out);
+        self.carry_out(&mut state, name, step, &out);
         position
     }
 
-    /// A bell with its message.
-    pub(crate) fn handle_bell(&self, topic: &str, position: Position, publication: Publication) {
+    /// A bell: records from `first` on. One that cannot be read means that the log must be.
+    pub(crate) fn handle_bell(&self, name: &str, bell: Option<(Position, Vec<Bytes>)>) {
         let mut state = self.lock();
-        let Some((topic, _)) = state.tracks.get_key_value(topic) else { return };
-        let topic = topic.clone();
-        let (entry, mut out) = (Rung { position, publication }, Vec::new());
-        let Some(track) = state.tracks.get_mut(&topic) else { return };
-        let room = self.have_room(track);
-        let step = track.handle_bell(entry, room, &mut out);
-        self.carry_out(&mut state, &topic, step, out);
+        let Some(track) = state.tracks.get_mut(name) else { return };
+        let Some((mut position, records)) = bell else {
+            let step = track.suspect();
+            return self.carry_out(&mut state, name, step, &[]);
+        };
+        for record in records {
+            let Some(track) = state.tracks.get_mut(name) else { return };
+            let (room, mut out) = (self.have_room(track), Vec::new());
+            let step = match Content::decode(&track.of, record) {
+                Some(content) => track.handle_bell(Rung { position: position.clone(), content }, room, &mut out),
+                None => track.suspect(),
+            };
+            self.carry_out(&mut state, name, step, &out);
+            position.seq = position.seq.next();
+        }
     }
 
-    /// Waits for a topic whose log must be read and for room to hand over what is found. Cancel safe while it waits.
-    pub(crate) async fn next_suspect(&self) -> (Topic, Position) {
+    /// Waits for a log that must be read and for room to hand over what is found. Cancel safe while it waits.
+    pub(crate) async fn next_suspect(&self) -> (Followed, Position) {
         loop {
             if let Some(found) = self.take_suspect() {
                 return found;
@@ -127,66 +162,56 @@ impl Interests {
         }
     }
 
-    fn take_suspect(&self) -> Option<(Topic, Position)> {
+    fn take_suspect(&self) -> Option<(Followed, Position)> {
         let mut state = self.lock();
         let State { tracks, suspects, .. } = &mut *state;
         for _ in 0..suspects.len() {
-            let topic = suspects.pop_front()?;
-            let Some(track) = tracks.get_mut(&topic) else { continue };
+            let name = suspects.pop_front()?;
+            let Some(track) = tracks.get_mut(&name) else { continue };
             if !self.have_room(track) {
-                suspects.push_back(topic);
+                suspects.push_back(name);
             } else if let Some(since) = track.begin_read() {
                 if !suspects.is_empty() {
                     self.suspected.notify_one();
                 }
-                return Some((topic, since));
+                return Some((track.of.clone(), since));
             }
         }
         None
     }
 
     fn have_room(&self, track: &Track) -> bool {
-        track.interests.iter().all(|interest| self.queues[usize::from(interest.consumer.0)].has_room())
+        track.interests.iter().all(|interest| !interest.joining && self.queues[usize::from(interest.consumer.0)].has_room())
     }
 
     /// What the log holds after `since`.
-    pub(crate) fn handle_read(&self, topic: &Topic, since: &Position, read: Read) {
+    pub(crate) fn handle_read(&self, name: &str, since: &Position, read: Read) {
         let mut state = self.lock();
-        let Some(track) = state.tracks.get_mut(topic) else { return };
+        let Some(track) = state.tracks.get_mut(name) else { return };
         let mut out = Vec::new();
         let step = track.handle_read(since, read, &mut out);
-        self.carry_out(&mut state, topic, step, out);
+        self.carry_out(&mut state, name, step, &out);
     }
 
     /// The log could not be read: again later.
-    pub(crate) fn put_back(&self, topic: Topic) {
-        self.lock().suspects.push_back(topic);
+    pub(crate) fn put_back(&self, name: &str) {
+        self.lock().suspects.push_back(name.into());
         self.suspected.notify_one();
     }
 
-    /// A bell that cannot be read: the log is.
-    pub(crate) fn suspect(&self, topic: &str) {
-        let mut state = self.lock();
-        let Some((topic, _)) = state.tracks.get_key_value(topic) else { return };
-        let topic = topic.clone();
-        let Some(track) = state.tracks.get_mut(&topic) else { return };
-        let step = track.suspect();
-        self.carry_out(&mut state, &topic, step, Vec::new());
-    }
-
-    /// Every topic is to be checked.
+    /// Every log is to be checked.
     pub(crate) fn suspect_all(&self) {
         let mut state = self.lock();
         let State { tracks, suspects, .. } = &mut *state;
-        for (topic, track) in tracks {
+        for (name, track) in tracks {
             if track.suspect() == Step::Read {
-                suspects.push_back(topic.clone());
+                suspects.push_back(name.clone());
             }
         }
         self.suspected.notify_one();
     }
 
-    /// A new subscription connection knows no topic.
+    /// A new subscription connection knows no log.
     pub(crate) fn restart(&self) {
         let mut state = self.lock();
         let State { tracks, changed, .. } = &mut *state;
@@ -195,7 +220,7 @@ impl Interests {
         self.wanted.notify_one();
     }
 
-    /// Waits for topics to join or leave; at most 500 at a time. What is taken must be told the server before the next
+    /// Waits for logs to join or leave; at most 500 at a time. What is taken must be told the server before the next
     /// call, or `restart` be called.
     pub(crate) async fn next_changes(&self) -> Changes {
         loop {
@@ -209,36 +234,38 @@ impl Interests {
 
     fn take_changes(&self) -> Changes {
         let (mut state, mut changes) = (self.lock(), Changes::default());
-        let topics: Vec<Topic> = state.changed.iter().take(CHANGES_PER_TURN).cloned().collect();
-        for topic in topics {
-            state.changed.remove(&topic);
-            let known = state.tracks.contains_key(&topic);
-            if known { &mut changes.join } else { &mut changes.leave }.push(topic);
+        let names: Vec<Name> = state.changed.iter().take(CHANGES_PER_TURN).cloned().collect();
+        for name in names {
+            state.changed.remove(&name);
+            let known = state.tracks.contains_key(&name);
+            if known { &mut changes.join } else { &mut changes.leave }.push(name);
         }
         changes
     }
 
-    /// The server sends these topics' bells from now on; what was missed before is read.
-    pub(crate) fn confirm(&self, topics: &[Topic]) {
+    /// The server sends these logs' bells from now on; what was missed before is read.
+    pub(crate) fn confirm(&self, names: &[Name]) {
         let mut state = self.lock();
-        for topic in topics {
+        for name in names {
             // One that left and came back meanwhile is in `changed` again and is confirmed by the next turn.
-            if state.changed.contains(topic) {
+            if state.changed.contains(name) {
                 continue;
             }
-            let Some(track) = state.tracks.get_mut(topic) else { continue };
+            let Some(track) = state.tracks.get_mut(name) else { continue };
             track.listening = true;
             if track.position().is_some() {
                 let step = track.suspect();
-                self.carry_out(&mut state, topic, step, Vec::new());
+                self.carry_out(&mut state, name, step, &[]);
             }
         }
         self.confirmed.notify_waiters();
     }
 
-    /// Topics with interest.
-    pub(crate) fn len(&self) -> usize {
-        self.lock().tracks.len()
+    /// Topics and patterns with interest.
+    pub(crate) fn count(&self) -> (usize, usize) {
+        let state = self.lock();
+        let topics = state.tracks.values().filter(|track| matches!(track.of, Followed::Topic(_))).count();
+        (topics, state.tracks.len() - topics)
     }
 
     /// Ends the events.
@@ -246,27 +273,22 @@ impl Interests {
         self.queues.iter().for_each(HandOver::close);
     }
 
-    fn carry_out(&self, state: &mut State, topic: &Topic, step: Step, out: Vec<Told>) {
-        if let Some(track) = state.tracks.get_mut(topic) {
-            out.iter().for_each(|told| self.hand_over(topic, track, told));
+    fn carry_out(&self, state: &mut State, name: &str, step: Step, out: &[Told]) {
+        let State { tracks, suspects, .. } = state;
+        if let Some(track) = tracks.get_mut(name) {
+            out.iter().for_each(|told| self.hand_over(track, told));
         }
         if step == Step::Read {
-            state.suspects.push_back(topic.clone());
+            suspects.push_back(name.into());
             self.suspected.notify_one();
         }
     }
 
-    fn hand_over(&self, topic: &Topic, track: &mut Track, told: &Told) {
-        for Interest { consumer, place, .. } in &mut track.interests {
-            let queue = &self.queues[usize::from(consumer.0)];
-            let first = match told.clone() {
-                Told::Entry(Rung { position, publication }) => queue.push_entry(place, topic, &position, publication),
-                Told::Reset(position, reason) => {
-                    *place = Place::default();
-                    queue.push(BusEvent::Reset { topic: topic.clone(), position, reason })
-                }
-            };
-            if first {
+    fn hand_over(&self, track: &mut Track, told: &Told) {
+        let of = &track.of;
+        for interest in track.interests.iter_mut().filter(|interest| interest.wants(told)) {
+            let queue = &self.queues[usize::from(interest.consumer.0)];
+            if push(queue, interest, of, told.clone()) {
                 queue.wake();
             }
         }
@@ -274,5 +296,26 @@ impl Interests {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Hands one thing over to one consumer; true if it must be woken.
+fn push(queue: &HandOver, interest: &mut Interest, of: &Followed, told: Told) -> bool {
+    match (of, told) {
+        (Followed::Topic(topic), Told::Entry(Rung { position, content: Content::Message(publication) })) => {
+            queue.push_entry(&mut interest.place, topic, &position, publication)
+        }
+        (Followed::Topic(topic), Told::Reset(position, reason)) => {
+            interest.place = Place::default();
+            queue.push(BusEvent::Reset { topic: topic.clone(), position, reason })
+        }
+        (Followed::Pattern(pattern), Told::Entry(Rung { position, content: Content::Birth(topic, start) })) => {
+            queue.push(BusEvent::Born { pattern: pattern.clone(), position, topic, start })
+        }
+        (Followed::Pattern(pattern), Told::Reset(position, reason)) => {
+            queue.push(BusEvent::BirthsReset { pattern: pattern.clone(), position, reason })
+        }
+        (Followed::Topic(_), Told::Entry(Rung { content: Content::Birth(..), .. }))
+        | (Followed::Pattern(_), Told::Entry(Rung { content: Content::Message(_), .. })) => false,
     }
 }

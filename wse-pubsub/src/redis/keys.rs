@@ -1,5 +1,4 @@
-//! The names of a topic's keys and of its channel: one hash slot per topic.
-use wse_protocol::Topic;
+//! The names of a log's keys and of its channel, by the name of its topic or pattern: one hash slot per log.
 
 /// Names under one namespace.
 #[derive(Debug)]
@@ -15,33 +14,40 @@ impl Keys {
         Self { prefix: format!("{}:{{", escaped(namespace)) }
     }
 
-    pub(crate) fn meta(&self, topic: &Topic) -> String {
-        self.name(topic, "}:meta")
+    /// A log's epoch, number and fence; of a topic, or of a pattern's births.
+    pub(crate) fn meta(&self, name: &str) -> String {
+        self.name(name, "}:meta")
     }
 
-    pub(crate) fn log(&self, topic: &Topic) -> String {
-        self.name(topic, "}:log")
+    /// A log's stream.
+    pub(crate) fn log(&self, name: &str) -> String {
+        self.name(name, "}:log")
+    }
+
+    /// The channel that is rung for a log's new entries.
+    pub(crate) fn bell(&self, name: &str) -> String {
+        self.name(name, BELL)
+    }
+
+    /// The topics that a pattern stands for.
+    pub(crate) fn topics(&self, pattern: &str) -> String {
+        self.name(pattern, "}:topics")
     }
 
     /// Where the receipt of a publish with this retry key is.
-    pub(crate) fn once(&self, topic: &Topic, retry_key: &str) -> String {
+    pub(crate) fn once(&self, topic: &str, retry_key: &str) -> String {
         self.name(topic, "}:once:") + retry_key
     }
 
-    /// Where the receipt of one call's publish is, for its own retries.
-    pub(crate) fn call(&self, topic: &Topic, number: u64) -> String {
+    /// Where the receipts of one call are, for its own retries.
+    pub(crate) fn call(&self, topic: &str, number: u64) -> String {
         format!("{}{number:x}", self.name(topic, "}:call:"))
     }
 
-    /// The channel that is rung for each message.
-    pub(crate) fn bell(&self, topic: &Topic) -> String {
-        self.name(topic, BELL)
-    }
-
-    /// The topic whose bell this channel is.
-    pub(crate) fn topic_of_bell(&self, channel: &str) -> Option<String> {
-        let topic = channel.strip_prefix(&self.prefix)?.strip_suffix(BELL)?;
-        Some(topic.replace("%7D", "}").replace("%7B", "{").replace("%25", "%"))
+    /// The topic or pattern whose bell this channel is.
+    pub(crate) fn name_of_bell(&self, channel: &str) -> Option<String> {
+        let name = channel.strip_prefix(&self.prefix)?.strip_suffix(BELL)?;
+        Some(name.replace("%7D", "}").replace("%7B", "{").replace("%25", "%"))
     }
 
     /// A channel of one process, to prove its subscription connection with.
@@ -49,8 +55,8 @@ impl Keys {
         format!("{}canary-{process:016x}}}:canary", self.prefix)
     }
 
-    fn name(&self, topic: &Topic, suffix: &str) -> String {
-        format!("{}{}{suffix}", self.prefix, escaped(topic.as_str()))
+    fn name(&self, name: &str, suffix: &str) -> String {
+        format!("{}{}{suffix}", self.prefix, escaped(name))
     }
 }
 
@@ -64,15 +70,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_topics_keys_share_the_part_in_braces_whatever_its_name() {
+    fn a_logs_keys_share_the_part_in_braces_whatever_its_name() {
         let keys = Keys::new("a{b");
-        for name in ["prices", "}", "{x}", "%7B", "}:bell", "a%{}b"] {
-            let topic = Topic::parse(name).expect("valid");
+        for name in ["prices", "}", "{x}", "%7B", "}:bell", "a%{}b", "n:*"] {
             let slot = |key: String| key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag.to_owned());
-            let tag = slot(keys.meta(&topic));
+            let tag = slot(keys.meta(name));
             assert!(tag.as_ref().is_some_and(|tag| !tag.is_empty()));
-            assert!([keys.log(&topic), keys.once(&topic, "k}"), keys.bell(&topic)].into_iter().all(|key| slot(key) == tag));
-            assert_eq!(keys.topic_of_bell(&keys.bell(&topic)).as_deref(), Some(name));
+            assert!([keys.log(name), keys.once(name, "k}"), keys.topics(name), keys.bell(name)].into_iter().all(|key| slot(key) == tag));
+            assert_eq!(keys.name_of_bell(&keys.bell(name)).as_deref(), Some(name));
         }
     }
 }

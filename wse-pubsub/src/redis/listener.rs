@@ -2,7 +2,7 @@
 //!
 //! The client library's reader never stops, whatever the hub does: a bell without room is dropped and its message read from
 //! the log when the hub has caught up. So neither side's buffers grow, and the server has no reason to cut us off.
-use super::{Core, record};
+use super::{Core, interest::Name, record};
 use crate::random::{random_share, random_u64};
 use futures_util::StreamExt;
 use redis::{
@@ -37,19 +37,19 @@ pub(crate) async fn listen(core: Arc<Core>) {
     }
 }
 
-/// Reads the log of topics that may have missed something, until the task is ended.
+/// Reads logs that may have missed something, until the task is ended.
 pub(crate) async fn fill(core: Arc<Core>) {
     let mut backoff = Backoff::new(BACKOFF);
     loop {
-        let (topic, since) = core.interests.next_suspect().await;
-        match core.reader.read(&topic, Some(&since), FILL).await {
+        let (of, since) = core.interests.next_suspect().await;
+        match core.reader.read(&of, Some(&since), FILL).await {
             Ok(read) => {
-                core.interests.handle_read(&topic, &since, read);
+                core.interests.handle_read(of.as_str(), &since, read);
                 backoff.reset();
             }
             Err(error) => {
-                tracing::debug!(%topic, %error, "the log could not be read; again soon");
-                core.interests.put_back(topic);
+                tracing::debug!(of = of.as_str(), %error, "the log could not be read; again soon");
+                core.interests.put_back(of.as_str());
                 sleep(backoff.next(random_share())).await;
             }
         }
@@ -76,11 +76,8 @@ async fn pump(core: &Core, mut stream: PubSubStream) -> Result<Infallible, Lost>
         let (channel, body) = (message.get_channel_name(), message.get_payload_bytes());
         if channel == core.canary {
             core.pulse.handle(body);
-        } else if let Some(topic) = core.scripts.keys().topic_of_bell(channel) {
-            match record::decode_bell(bytes::Bytes::copy_from_slice(body)) {
-                Some((position, publication)) => core.interests.handle_bell(&topic, position, publication),
-                None => core.interests.suspect(&topic),
-            }
+        } else if let Some(name) = core.scripts.keys().name_of_bell(channel) {
+            core.interests.handle_bell(&name, record::decode_bell(bytes::Bytes::copy_from_slice(body)));
         }
     }
     Err("the server closed the connection".into())
@@ -90,7 +87,7 @@ async fn follow_interest(core: &Core, mut sink: PubSubSink) -> Result<Infallible
     let keys = core.scripts.keys();
     loop {
         let changes = core.interests.next_changes().await;
-        let bells = |topics: &[_]| topics.iter().map(|topic| keys.bell(topic)).collect::<Vec<_>>();
+        let bells = |names: &[Name]| names.iter().map(|name| keys.bell(name)).collect::<Vec<_>>();
         let limit = core.config.publish_timeout;
         if !changes.leave.is_empty() {
             let left = timeout(limit, sink.unsubscribe(bells(&changes.leave))).await;
@@ -120,7 +117,7 @@ async fn prove(core: &Core) -> Result<Infallible, Lost> {
     }
 }
 
-/// Looks at every topic four times in the life of its meta, so that it stays alive and no bell is lost for ever.
+/// Looks at every log four times in the life of its meta, so that it stays alive and no bell is lost for ever.
 async fn audit(core: &Core) -> Result<Infallible, Lost> {
     loop {
         sleep(core.config.meta_age / 4).await;

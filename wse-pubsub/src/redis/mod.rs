@@ -6,6 +6,7 @@ mod interest;
 mod keys;
 mod link;
 mod listener;
+mod publisher;
 mod pulse;
 mod reader;
 mod record;
@@ -15,36 +16,27 @@ mod track;
 pub use config::RedisConfig;
 
 use crate::{
-    Births, Bus, BusError, BusHealth, Consumer, Entry, EventReceiver, Following, History, NewEntry, Receipt,
-    handover::handovers,
-    random::{random_share, random_u64},
+    Births, Bus, BusError, BusHealth, Consumer, Entry, EventReceiver, Following, History, HistoryGap, NewEntry, Receipt,
+    handover::handovers, random::random_u64,
 };
 use guard::Guard;
 use interest::Interests;
 use link::Link;
+use publisher::strange;
 use pulse::Pulse;
 use reader::Reader;
-use redis::{Client, ErrorKind, RedisError, ServerErrorKind};
+use redis::{Client, ErrorKind, RedisError};
 use scripts::Scripts;
-use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
 };
-use tokio::{
-    task::JoinSet,
-    time::{Instant, sleep, timeout, timeout_at},
-};
-use wse_core::{Backoff, BackoffConfig};
-use wse_protocol::{Pattern, Position, Publication, Topic};
+use tokio::{task::JoinSet, time::timeout};
+use track::{Content, Rung};
+use wse_protocol::{Followed, Pattern, Position, Publication, Seq, Topic};
 
 /// Tasks that read logs at the same time.
 const FILLERS: usize = 4;
-/// Between the tries of one publish: short, since its caller waits.
-const RETRIES: BackoffConfig =
-    BackoffConfig { base: Duration::from_millis(200), cap: Duration::from_millis(400), full_after: u32::MAX, restart_tries: 0 };
 /// Entries that one read of `history` asks for.
 const HISTORY_CHUNK: usize = 1024;
 
@@ -68,6 +60,8 @@ pub(crate) struct Core {
     link: Link,
     reader: Reader,
     interests: Interests,
+    /// Held by the one follow at a time that looks where its pattern stands.
+    following: tokio::sync::Mutex<()>,
     pulse: Pulse,
     guard: Guard,
     canary: String,
@@ -90,6 +84,7 @@ impl RedisBus {
             link: Link::new(client.clone(), config.connect_timeout),
             reader: Reader::new(&client, scripts.clone(), &config)?,
             interests: Interests::new(queues, suspected),
+            following: tokio::sync::Mutex::default(),
             pulse: Pulse::new(),
             guard: Guard::new(config.breaker),
             canary: scripts.keys().canary(random_u64()),
@@ -112,7 +107,9 @@ impl RedisBus {
 impl Bus for RedisBus {
     async fn publish(&self, topic: &Topic, publication: Publication, retry_key: Option<&str>) -> Result<Receipt, BusError> {
         self.core.open()?;
-        self.core.publish(topic, &publication, retry_key).await
+        let entry = NewEntry { topic: topic.clone(), publication, retry_key: retry_key.map(Arc::from) };
+        let mut receipts = self.core.publish(std::slice::from_ref(&entry)).await?;
+        receipts.pop().ok_or_else(|| strange(topic))
     }
 
     fn try_publish(&self, _: &Topic, _: &Publication, _: Option<&str>) -> Option<Result<Receipt, BusError>> {
@@ -120,11 +117,7 @@ impl Bus for RedisBus {
     }
 
     async fn publish_many(&self, batch: Vec<NewEntry>) -> Vec<Result<Receipt, BusError>> {
-        let mut outcomes = Vec::with_capacity(batch.len());
-        for NewEntry { topic, publication, retry_key } in batch {
-            outcomes.push(self.publish(&topic, publication, retry_key.as_deref()).await);
-        }
-        outcomes
+        self.core.publish_many(batch).await
     }
 
     fn try_publish_many(&self, batch: &mut Vec<NewEntry>) -> Vec<Result<Receipt, BusError>> {
@@ -135,43 +128,64 @@ impl Bus for RedisBus {
     }
 
     async fn subscribe(&self, topic: &Topic, consumer: Consumer) -> Result<Position, BusError> {
-        self.core.open()?;
-        if !self.core.interests.knows(consumer) {
-            return Err(BusError::NoConsumer(consumer));
-        }
-        let claim = Claim { core: &self.core, topic, consumer };
-        let position = match self.core.interests.add(topic, consumer) {
+        let topic = Followed::Topic(topic.clone());
+        let claim = self.core.claim(&topic, consumer)?;
+        let position = match self.core.interests.add(&topic, consumer) {
             Some(position) => position,
-            None => self.core.begin(topic).await?,
+            None => self.core.begin(&topic).await?,
         };
         std::mem::forget(claim);
         Ok(position)
     }
 
     fn unsubscribe(&self, topic: &Topic, consumer: Consumer) {
-        self.core.interests.remove(topic, consumer);
+        self.core.interests.remove(topic.as_str(), consumer);
     }
 
     async fn history(&self, topic: &Topic, since: &Position, limit: usize) -> Result<History, BusError> {
-        self.core.open()?;
-        self.core.history(topic, since, limit).await
+        let read = self.core.entries(&Followed::Topic(topic.clone()), since, limit).await?;
+        let entry = |Rung { position, content }| match content {
+            Content::Message(publication) => Some(Entry { topic: topic.clone(), position, publication }),
+            Content::Birth(..) => None,
+        };
+        Ok(match read {
+            Ok((entries, top)) => History::Entries { entries: entries.into_iter().filter_map(entry).collect(), top },
+            Err((top, reason)) => History::Gap { top, reason },
+        })
     }
 
-    async fn follow(&self, pattern: &Pattern, _: Consumer) -> Result<Following, BusError> {
-        Err(self.core.unavailable(&format!("{} cannot be followed yet", pattern.as_str())))
+    async fn follow(&self, pattern: &Pattern, consumer: Consumer) -> Result<Following, BusError> {
+        let followed = Followed::Pattern(pattern.clone());
+        let _alone = self.core.following.lock().await;
+        let claim = self.core.claim(&followed, consumer)?;
+        self.core.interests.add(&followed, consumer);
+        let following = self.core.join(pattern, consumer).await?;
+        std::mem::forget(claim);
+        Ok(following)
     }
 
-    fn unfollow(&self, _: &Pattern, _: Consumer) {}
+    fn unfollow(&self, pattern: &Pattern, consumer: Consumer) {
+        self.core.interests.remove(pattern.as_str(), consumer);
+    }
 
-    async fn births(&self, pattern: &Pattern, _: &Position, _: usize) -> Result<Births, BusError> {
-        Err(self.core.unavailable(&format!("{} cannot be followed yet", pattern.as_str())))
+    async fn births(&self, pattern: &Pattern, since: &Position, limit: usize) -> Result<Births, BusError> {
+        let read = self.core.entries(&Followed::Pattern(pattern.clone()), since, limit).await?;
+        let birth = |Rung { position, content }| match content {
+            Content::Birth(topic, _) => Some((position.seq, topic)),
+            Content::Message(_) => None,
+        };
+        Ok(match read {
+            Ok((entries, top)) => Births::Topics { topics: entries.into_iter().filter_map(birth).collect(), top },
+            Err((top, reason)) => Births::Gap { top, reason },
+        })
     }
 
     fn health(&self) -> BusHealth {
         let (heard, proved, deaf) = self.core.pulse.read();
         let mute = self.core.guard.fault();
         let (up, fault) = (heard && mute.is_none(), deaf.or(mute));
-        BusHealth { kind: "redis", up, proved, topics: self.core.interests.len(), patterns: 0, fault }
+        let (topics, patterns) = self.core.interests.count();
+        BusHealth { kind: "redis", up, proved, topics, patterns, fault }
     }
 
     async fn close(&self) {
@@ -185,16 +199,19 @@ impl Bus for RedisBus {
     }
 }
 
+/// Where a log stands, and why entries of it cannot be had.
+type Gap = (Position, HistoryGap);
+
 /// An interest that is given back unless its subscribe succeeds.
 struct Claim<'a> {
     core: &'a Core,
-    topic: &'a Topic,
+    of: &'a Followed,
     consumer: Consumer,
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        self.core.interests.remove(self.topic, self.consumer);
+        self.core.interests.remove(self.of.as_str(), self.consumer);
     }
 }
 
@@ -222,72 +239,52 @@ impl Core {
         self.unavailable(error)
     }
 
-    async fn publish(&self, topic: &Topic, publication: &Publication, retry_key: Option<&str>) -> Result<Receipt, BusError> {
-        self.guard.admit().map_err(|why| self.unavailable(&why))?;
-        let outcome = self.publish_by_deadline(topic, publication, retry_key).await;
-        self.guard.report(!matches!(outcome, Err(BusError::Unavailable { .. })));
-        outcome
-    }
-
-    /// Tries again until the publish timeout.
-    async fn publish_by_deadline(&self, topic: &Topic, publication: &Publication, retry_key: Option<&str>) -> Result<Receipt, BusError> {
-        let deadline = Instant::now() + self.config.publish_timeout;
-        let identity = self.scripts.identity(topic, retry_key);
-        let mut backoff = Backoff::new(RETRIES);
-        loop {
-            let error = match self.publish_once(topic, publication, &identity, deadline).await {
-                Ok(text) => return receipt(topic, &text),
-                Err(error) if passes(&error) => error,
-                Err(error) => return Err(reader::failure(&self.config.url, topic, &error)),
-            };
-            let wait = backoff.next(random_share());
-            if Instant::now() + wait >= deadline {
-                return Err(self.unavailable(&error));
-            }
-            sleep(wait).await;
-            self.open()?;
-        }
-    }
-
-    async fn publish_once(
-        &self,
-        topic: &Topic,
-        publication: &Publication,
-        identity: &(String, u64),
-        deadline: Instant,
-    ) -> Result<String, RedisError> {
-        let node = timeout_at(deadline, self.link.node()).await.map_err(|_| link::late())??;
-        let call = self.scripts.publish(&node, topic, publication, identity);
-        let outcome = timeout_at(deadline, call).await.unwrap_or_else(|_| Err(link::late()));
-        if outcome.as_ref().is_err_and(passes) {
-            self.link.discard(&node).await;
-        }
-        outcome
+    /// An interest that may be shown.
+    fn claim<'a>(&'a self, of: &'a Followed, consumer: Consumer) -> Result<Claim<'a>, BusError> {
+        self.open()?;
+        if self.interests.knows(consumer) { Ok(Claim { core: self, of, consumer }) } else { Err(BusError::NoConsumer(consumer)) }
     }
 
     /// The first interest in a topic: bells first, then the position that they follow.
-    async fn begin(&self, topic: &Topic) -> Result<Position, BusError> {
-        let limit = self.config.publish_timeout;
-        let listening = timeout(limit, self.interests.listening(topic)).await;
-        listening.map_err(|_| self.unavailable(&self.pulse.read().2.unwrap_or_else(|| format!("no answer within {limit:?}"))))?;
-        self.open()?;
+    async fn begin(&self, topic: &Followed) -> Result<Position, BusError> {
+        self.listen(topic.as_str()).await?;
         let read = self.reader.read(topic, None, 0).await?;
-        Ok(self.interests.establish(topic, read.top))
+        Ok(self.interests.establish(topic.as_str(), read.top))
     }
 
-    async fn history(&self, topic: &Topic, since: &Position, limit: usize) -> Result<History, BusError> {
+    /// Tells a consumer what a pattern stands for; births after that reach it.
+    async fn join(&self, pattern: &Pattern, consumer: Consumer) -> Result<Following, BusError> {
+        self.listen(pattern.as_str()).await?;
+        self.interests.hold(pattern.as_str(), consumer);
+        let (position, members) = self.reader.members(pattern).await?;
+        self.interests.join(pattern.as_str(), consumer, &position);
+        let topics = self.reader.positions(pattern, &members).await?;
+        Ok(Following { position, topics })
+    }
+
+    /// Waits until the server sends a log's bells.
+    async fn listen(&self, name: &str) -> Result<(), BusError> {
+        let limit = self.config.publish_timeout;
+        let listening = timeout(limit, self.interests.listening(name)).await;
+        listening.map_err(|_| self.unavailable(&self.pulse.read().2.unwrap_or_else(|| format!("no answer within {limit:?}"))))?;
+        self.open()
+    }
+
+    /// Entries after `since` and the top, or where the log stands and why they cannot be had.
+    async fn entries(&self, of: &Followed, since: &Position, limit: usize) -> Result<Result<(Vec<Rung>, Seq), Gap>, BusError> {
+        self.open()?;
         let (mut entries, mut after) = (Vec::new(), since.clone());
         loop {
-            let read = self.reader.read(topic, Some(&after), HISTORY_CHUNK.min(limit - entries.len())).await?;
+            let read = self.reader.read(of, Some(&after), HISTORY_CHUNK.min(limit - entries.len())).await?;
             if let Some(reason) = read.gap(&after) {
-                return Ok(History::Gap { top: read.top, reason });
+                return Ok(Err((read.top, reason)));
             }
-            for (seq, publication) in read.entries {
+            for (seq, content) in read.entries {
                 after.seq = seq;
-                entries.push(Entry { topic: topic.clone(), position: after.clone(), publication });
+                entries.push(Rung { position: after.clone(), content });
             }
             if after.seq >= read.top.seq || entries.len() >= limit {
-                return Ok(History::Entries { entries, top: read.top.seq });
+                return Ok(Ok((entries, read.top.seq)));
             }
         }
     }
@@ -300,20 +297,5 @@ impl Core {
             self.link.discard(&node).await;
         }
         heard.map(drop)
-    }
-}
-
-fn receipt(topic: &Topic, text: &str) -> Result<Receipt, BusError> {
-    let corrupt = || BusError::Corrupt { topic: topic.as_str().into(), why: "it answers what this version does not know".into() };
-    record::decode_receipt(text).ok_or_else(corrupt)
-}
-
-/// Whether a failure may pass: the network's, or a node that is not (or no longer) the one to ask.
-fn passes(error: &RedisError) -> bool {
-    use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, ReadOnly, TryAgain};
-    match error.kind() {
-        ErrorKind::Io => true,
-        ErrorKind::Server(kind) => matches!(kind, BusyLoading | ClusterDown | MasterDown | ReadOnly | TryAgain),
-        _ => error.is_unrecoverable_error(),
     }
 }

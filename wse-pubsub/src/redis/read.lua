@@ -1,12 +1,14 @@
--- Reads a topic: epoch, top, first seq that can be had, and the entries after `since` if they follow it without a hole.
+-- Reads a log: epoch, top, first seq that can be had, and the entries after `since` if they follow it without a hole.
+-- KEYS: the log's, then its namespace's if it is a topic of one.
 local meta, log = KEYS[1], KEYS[2]
-local fence, fresh, age, meta_age = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local bytes, epoch, since = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
-local limit, reply_bytes = tonumber(ARGV[8]), tonumber(ARGV[9])
+local fence, fresh, name, age, meta_age = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local bytes, births, epoch, since = tonumber(ARGV[6]), ARGV[7], ARGV[8], tonumber(ARGV[9])
+local limit, reply_bytes = tonumber(ARGV[10]), tonumber(ARGV[11])
 
-local topic = open(meta, log, fence, fresh)
-redis.call('PEXPIRE', meta, meta_age)
-trim(log, topic.bytes, now_ms(), age, bytes)
+local topic, now, names = open(meta, log, fence, fresh), now_ms(), names_at(3, births)
+if names then attend(names, births, fence, fresh, topic, name, now, meta_age) end
+redis.call('PEXPIRE', meta, int(meta_age))
+trim(log, topic.bytes, now, age, bytes)
 
 local function range(from, count)
   return redis.call('XRANGE', log, topic.gen .. '-' .. int(from), '+', 'COUNT', count)

@@ -1,19 +1,23 @@
-//! The rare commands: where a topic stands, and what its log holds. A pool, so that a large answer delays no publish.
+//! The rare commands: where a log stands and what it holds, and which topics a namespace has. A pool, so that a large answer delays no publish.
 use super::{
-    RedisConfig, address, link, record,
+    RedisConfig, address, link,
     scripts::{RawRead, Scripts},
+    track::Content,
 };
 use crate::BusError;
-use deadpool_redis::{Manager, Pool, PoolError, Runtime};
+use deadpool_redis::{Connection, Manager, Pool, PoolError, Runtime};
 use redis::{AsyncConnectionConfig, Client, RedisError};
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
-use wse_protocol::{Epoch, Position, Publication, Seq, Topic};
+use wse_protocol::{Epoch, Followed, Pattern, Position, Seq, Topic};
 
 /// Connections for reads: more are waited for.
 const POOL: usize = 8;
 
-/// Reads topics.
+/// Topics per script that asks where they stand.
+const POSITIONS: usize = 256;
+
+/// Reads logs.
 #[derive(Debug)]
 pub(crate) struct Reader {
     pool: Pool,
@@ -22,7 +26,7 @@ pub(crate) struct Reader {
     timeout: Duration,
 }
 
-/// What the server knows of a topic.
+/// What the server knows of a log.
 #[derive(Debug)]
 pub(crate) struct Read {
     /// The highest position.
@@ -30,7 +34,7 @@ pub(crate) struct Read {
     /// The first entry after the asked position that can be had; `top + 1` if none.
     pub(crate) first: Seq,
     /// Entries from the asked position on, contiguous; none if it cannot be followed.
-    pub(crate) entries: Vec<(Seq, Publication)>,
+    pub(crate) entries: Vec<(Seq, Content)>,
 }
 
 impl Reader {
@@ -50,23 +54,57 @@ impl Reader {
         Ok(Self { pool, scripts, url: config.url.clone(), timeout: config.publish_timeout })
     }
 
-    /// Where a topic stands (it is begun if there is none) and at most `limit` entries after `since`; about 1 MiB at a time.
-    pub(crate) async fn read(&self, topic: &Topic, since: Option<&Position>, limit: usize) -> Result<Read, BusError> {
-        let answer = timeout(self.timeout, self.ask(topic, since, limit)).await;
-        let raw = answer.unwrap_or_else(|_| Err(PoolError::Backend(link::late()))).map_err(|error| self.failed(topic, error))?;
-        let why = || BusError::Corrupt { topic: topic.as_str().into(), why: "it is not what this version writes".into() };
-        parse(raw).ok_or_else(why)
+    /// Where a log stands (it is begun if there is none) and at most `limit` entries after `since`; about 1 MiB at a time.
+    pub(crate) async fn read(&self, of: &Followed, since: Option<&Position>, limit: usize) -> Result<Read, BusError> {
+        let ask = async {
+            let (mut connection, fence) = self.connection().await?;
+            Ok(self.scripts.read(&mut connection, &fence, of, since, limit).await?)
+        };
+        let raw = self.answer(of.as_str(), ask).await?;
+        parse(of, raw).ok_or_else(|| strange(of.as_str()))
     }
 
-    async fn ask(&self, topic: &Topic, since: Option<&Position>, limit: usize) -> Result<RawRead, PoolError> {
+    /// Where a births log stands, and the topics of its namespace at that moment.
+    pub(crate) async fn members(&self, pattern: &Pattern) -> Result<(Position, Vec<Topic>), BusError> {
+        let ask = async {
+            let (mut connection, fence) = self.connection().await?;
+            Ok(self.scripts.members(&mut connection, &fence, pattern).await?)
+        };
+        let (epoch, top, names) = self.answer(pattern.as_str(), ask).await?;
+        let topics = names.iter().map(|name| Topic::parse(name).ok()).collect::<Option<_>>();
+        position(&epoch, top).zip(topics).ok_or_else(|| strange(pattern.as_str()))
+    }
+
+    /// Where topics of a namespace stand; without those that are forgotten.
+    pub(crate) async fn positions(&self, pattern: &Pattern, topics: &[Topic]) -> Result<Vec<(Topic, Position)>, BusError> {
+        let mut positions = Vec::with_capacity(topics.len());
+        for some in topics.chunks(POSITIONS) {
+            let ask = async {
+                let (mut connection, fence) = self.connection().await?;
+                Ok(self.scripts.positions(&mut connection, &fence, pattern, some).await?)
+            };
+            let raw = self.answer(pattern.as_str(), ask).await?;
+            let known = some.iter().zip(raw).filter_map(|(topic, (epoch, top))| Some((topic.clone(), position(&epoch, top)?)));
+            positions.extend(known);
+        }
+        Ok(positions)
+    }
+
+    /// A connection, and the fence of the node that it leads to.
+    async fn connection(&self) -> Result<(Connection, String), PoolError> {
         let mut connection = self.pool.get().await?;
         let fence = link::fence(&mut connection).await?;
-        Ok(self.scripts.read(&mut connection, &fence, topic, since, limit).await?)
+        Ok((connection, fence))
     }
 
-    fn failed(&self, topic: &Topic, error: PoolError) -> BusError {
+    async fn answer<T>(&self, name: &str, ask: impl Future<Output = Result<T, PoolError>>) -> Result<T, BusError> {
+        let answer = timeout(self.timeout, ask).await;
+        answer.unwrap_or_else(|_| Err(PoolError::Backend(link::late()))).map_err(|error| self.failed(name, error))
+    }
+
+    fn failed(&self, name: &str, error: PoolError) -> BusError {
         match error {
-            PoolError::Backend(error) => failure(&self.url, topic, &error),
+            PoolError::Backend(error) => failure(&self.url, name, &error),
             error => address::unavailable(&self.url, &error),
         }
     }
@@ -78,16 +116,24 @@ impl Reader {
 }
 
 /// Whose fault an error of the client library is.
-pub(crate) fn failure(url: &str, topic: &Topic, error: &RedisError) -> BusError {
+pub(crate) fn failure(url: &str, name: &str, error: &RedisError) -> BusError {
     let foreign = error.code() == Some("WRONGTYPE") || error.to_string().contains("WRONGTYPE");
     if foreign || matches!(error.kind(), redis::ErrorKind::UnexpectedReturnType) {
-        return BusError::Corrupt { topic: topic.as_str().into(), why: error.to_string() };
+        return BusError::Corrupt { topic: name.into(), why: error.to_string() };
     }
     address::unavailable(url, error)
 }
 
-fn parse((epoch, top, first, raw): RawRead) -> Option<Read> {
-    let top = Position { epoch: Epoch::parse(&epoch)?, seq: Seq::new(top)? };
-    let entry = |(seq, bytes): (u64, Vec<u8>)| Some((Seq::new(seq)?, record::decode(bytes.into())?));
-    Some(Read { top, first: Seq::new(first)?, entries: raw.into_iter().map(entry).collect::<Option<_>>()? })
+fn strange(name: &str) -> BusError {
+    BusError::Corrupt { topic: name.into(), why: "it is not what this version writes".into() }
+}
+
+fn position(epoch: &str, seq: u64) -> Option<Position> {
+    Some(Position { epoch: Epoch::parse(epoch)?, seq: Seq::new(seq)? })
+}
+
+fn parse(of: &Followed, (epoch, top, first, raw): RawRead) -> Option<Read> {
+    let entry = |(seq, bytes): (u64, Vec<u8>)| Some((Seq::new(seq)?, Content::decode(of, bytes.into())?));
+    let entries = raw.into_iter().map(entry).collect::<Option<_>>()?;
+    Some(Read { top: position(&epoch, top)?, first: Seq::new(first)?, entries })
 }

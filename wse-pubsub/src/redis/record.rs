@@ -3,7 +3,7 @@
 //! `1, len u16, id, len u16, type, len u16, key (len 0xffff: none), priority u8, format u8 (0 JSON, 1 msgpack), ts u64, payload`, big-endian.
 use bytes::{Buf, Bytes};
 use std::sync::Arc;
-use wse_protocol::{Epoch, Format, Position, Priority, Publication, Seq, UnixMillis};
+use wse_protocol::{Epoch, Format, Position, Priority, Publication, Seq, Topic, UnixMillis};
 
 const VERSION: u8 = 1;
 const NO_KEY: u16 = u16::MAX;
@@ -37,20 +37,32 @@ pub(crate) fn decode(mut record: Bytes) -> Option<Publication> {
     Some(Publication { id, event_type, ts, key, priority, format, payload: record })
 }
 
-/// Reads what the script publishes: `<epoch> <seq> <record>`.
-pub(crate) fn decode_bell(mut bell: Bytes) -> Option<(Position, Publication)> {
-    let epoch = read_word(&mut bell)?;
-    let seq = read_word(&mut bell)?;
-    let position = Position { epoch: Epoch::parse(&epoch)?, seq: Seq::new(seq.parse().ok()?)? };
-    Some((position, decode(bell)?))
+/// Reads what a script publishes, `<epoch> <first seq> ` and then `len u32, record` for each: the first position and the records.
+pub(crate) fn decode_bell(mut bell: Bytes) -> Option<(Position, Vec<Bytes>)> {
+    let epoch = Epoch::parse(&read_word(&mut bell)?)?;
+    let seq = Seq::new(read_word(&mut bell)?.parse().ok()?)?;
+    let mut records = Vec::new();
+    while bell.has_remaining() {
+        let length = bell.try_get_u32().ok()? as usize;
+        (bell.len() >= length).then_some(())?;
+        records.push(bell.split_to(length));
+    }
+    Some((Position { epoch, seq }, records))
 }
 
-/// Reads what the script answers: `<epoch> <seq> <id>`.
-pub(crate) fn decode_receipt(text: &str) -> Option<crate::Receipt> {
+/// Reads a record of a births log: `<epoch> <topic>`.
+pub(crate) fn decode_birth(mut record: Bytes) -> Option<(Topic, Position)> {
+    let epoch = Epoch::parse(&read_word(&mut record)?)?;
+    let topic = Topic::parse(std::str::from_utf8(&record).ok()?).ok()?;
+    Some((topic, Position { epoch, seq: Seq::ZERO }))
+}
+
+/// Reads what the publish script answers for the message of this id: `<epoch> <seq>`, or `<epoch> <seq> <id>` of an earlier one.
+pub(crate) fn decode_receipt(text: &str, id: &Arc<str>) -> Option<crate::Receipt> {
     let mut words = text.splitn(3, ' ');
     let epoch = Epoch::parse(words.next()?)?;
     let seq = Seq::new(words.next()?.parse().ok()?)?;
-    Some(crate::Receipt { id: words.next()?.into(), position: Position { epoch, seq } })
+    Some(crate::Receipt { id: words.next().map_or_else(|| id.clone(), Arc::from), position: Position { epoch, seq } })
 }
 
 fn write_text(out: &mut Vec<u8>, text: &str) {
@@ -95,14 +107,16 @@ mod tests {
             let publication = Publication { id, event_type, ts: UnixMillis(ts), key, priority: Priority::High, format: Format::Msgpack, payload };
             let record = encode(&publication);
             prop_assert_eq!(decode(record.clone().into()), Some(publication.clone()));
-            let bell = [b"e1 42 ".as_slice(), &record].concat();
-            let (position, rung) = decode_bell(bell.into()).expect("valid");
-            prop_assert_eq!((position.epoch.as_str(), position.seq.number(), rung), ("e1", 42, publication));
+            let framed = [&(record.len() as u32).to_be_bytes(), record.as_slice()].concat();
+            let bell = [b"e1 42 ".as_slice(), &framed, &framed].concat();
+            let (position, records) = decode_bell(bell.into()).expect("valid");
+            prop_assert_eq!((position.epoch.as_str(), position.seq.number()), ("e1", 42));
+            prop_assert_eq!(records.into_iter().map(decode).collect::<Vec<_>>(), vec![Some(publication); 2]);
         }
 
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>) {
-            let _ = (decode(bytes.clone().into()), decode_bell(bytes.into()));
+            let _ = (decode(bytes.clone().into()), decode_birth(bytes.clone().into()), decode_bell(bytes.into()));
         }
     }
 }

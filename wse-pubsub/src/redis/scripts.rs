@@ -1,15 +1,20 @@
-//! The two scripts and their arguments: everything that must be one atomic step on the server.
+//! The scripts and their arguments: everything that must be one atomic step on the server.
 use super::{RedisConfig, keys::Keys, link::Node, record};
-use crate::random::{new_epoch, random_u64};
-use redis::{RedisError, Script, aio::MultiplexedConnection};
+use crate::{
+    NewEntry,
+    random::{new_epoch, random_u64},
+};
+use redis::{RedisError, Script, ScriptInvocation, aio::MultiplexedConnection};
 use std::time::Duration;
-use wse_protocol::{Position, Publication, Topic};
+use wse_protocol::{Followed, Pattern, Position, Topic};
 
-/// `publish.lua` and `read.lua`, sent by their hash, and whole where the server does not know it.
+/// The scripts, sent by their hash, and whole where the server does not know them.
 #[derive(Debug)]
 pub(crate) struct Scripts {
     publish: Script,
     read: Script,
+    members: Script,
+    positions: Script,
     keys: Keys,
     age: u64,
     meta_age: u64,
@@ -18,20 +23,25 @@ pub(crate) struct Scripts {
     call_age: u64,
     messages: usize,
     bytes: usize,
+    births: usize,
 }
 
 /// What `read.lua` answers: epoch, top, first seq that can be had, entries.
 pub(crate) type RawRead = (String, u64, u64, Vec<(u64, Vec<u8>)>);
+/// What `members.lua` answers: epoch and top of the births log, names.
+pub(crate) type RawMembers = (String, u64, Vec<String>);
 
 /// Bytes per read after which no further batch of 16 entries is added.
 const REPLY_BYTES: usize = 1 << 20;
 
 impl Scripts {
     pub(crate) fn new(config: &RedisConfig) -> Self {
-        let open = include_str!("open.lua");
+        let script = |own| Script::new(&[include_str!("open.lua"), own].concat());
         Self {
-            publish: Script::new(&[open, include_str!("publish.lua")].concat()),
-            read: Script::new(&[open, include_str!("read.lua")].concat()),
+            publish: script(include_str!("publish.lua")),
+            read: script(include_str!("read.lua")),
+            members: script(include_str!("members.lua")),
+            positions: script(include_str!("positions.lua")),
             keys: Keys::new(&config.namespace),
             age: millis(config.history.age),
             meta_age: millis(config.meta_age.max(config.history.age)),
@@ -39,6 +49,7 @@ impl Scripts {
             call_age: millis(config.publish_timeout.saturating_mul(2)),
             messages: config.history.messages,
             bytes: config.history.bytes,
+            births: config.births.max(1),
         }
     }
 
@@ -46,44 +57,98 @@ impl Scripts {
         &self.keys
     }
 
-    /// What makes a repetition of this publish the same publish: its key, and the age of that in ms.
-    pub(crate) fn identity(&self, topic: &Topic, retry_key: Option<&str>) -> (String, u64) {
-        match retry_key {
-            Some(key) => (self.keys.once(topic, key), self.retry_age),
-            None => (self.keys.call(topic, random_u64()), self.call_age),
+    /// What makes a repetition of one call the same call.
+    pub(crate) fn new_call(&self, topic: &Topic) -> String {
+        self.keys.call(topic.as_str(), random_u64())
+    }
+
+    /// Stores messages of one topic; returns each receipt's text.
+    pub(crate) async fn publish(&self, node: &Node, topic: &Topic, run: &[NewEntry], call: &str) -> Result<Vec<String>, RedisError> {
+        let (keys, name) = (&self.keys, topic.as_str());
+        let mut script = self.publish.key(keys.meta(name));
+        script.key(keys.log(name)).key(keys.bell(name)).key(call);
+        script.arg(&node.fence).arg(new_epoch().as_str()).arg(name);
+        script.arg(self.age).arg(self.meta_age).arg(self.messages).arg(self.bytes);
+        self.name_namespace(&mut script, topic);
+        // Retry keys tell a repetition by themselves.
+        let unkeyed = run.iter().any(|entry| entry.retry_key.is_none());
+        script.arg(if unkeyed { self.call_age } else { 0 }).arg(self.retry_age);
+        for NewEntry { publication, retry_key, .. } in run {
+            script.key(retry_key.as_ref().map_or_else(|| call.to_owned(), |key| keys.once(name, key)));
+            script.arg(publication.cost()).arg(&*publication.id).arg(record::encode(publication));
         }
+        script.invoke_async(&mut node.connection.clone()).await
     }
 
-    /// Stores a message; returns the receipt's text.
-    pub(crate) async fn publish(
-        &self,
-        node: &Node,
-        topic: &Topic,
-        publication: &Publication,
-        (once, once_age): &(String, u64),
-    ) -> Result<String, RedisError> {
-        let mut call = self.publish.key(self.keys.meta(topic));
-        call.key(self.keys.log(topic)).key(once).key(self.keys.bell(topic));
-        call.arg(&node.fence).arg(new_epoch().as_str());
-        call.arg(self.age).arg(self.meta_age).arg(self.messages).arg(self.bytes).arg(publication.cost());
-        call.arg(once_age).arg(&*publication.id).arg(record::encode(publication));
-        call.invoke_async(&mut node.connection.clone()).await
-    }
-
-    /// Reads where a topic stands and at most `limit` entries after `since`.
+    /// Reads where a log stands (a topic is born if there is none) and at most `limit` entries after `since`.
     pub(crate) async fn read(
         &self,
         connection: &mut MultiplexedConnection,
         fence: &str,
-        topic: &Topic,
+        of: &Followed,
         since: Option<&Position>,
         limit: usize,
     ) -> Result<RawRead, RedisError> {
         let (epoch, seq) = since.map_or(("", 0), |since| (since.epoch.as_str(), since.seq.number()));
-        let mut call = self.read.key(self.keys.meta(topic));
-        call.key(self.keys.log(topic)).arg(fence).arg(new_epoch().as_str());
-        call.arg(self.age).arg(self.meta_age).arg(self.bytes).arg(epoch).arg(seq).arg(limit).arg(REPLY_BYTES);
-        call.invoke_async(connection).await
+        let mut script = self.read.key(self.keys.meta(of.as_str()));
+        script.key(self.keys.log(of.as_str())).arg(fence).arg(new_epoch().as_str()).arg(of.as_str());
+        match of {
+            Followed::Topic(topic) => {
+                script.arg(self.age).arg(self.meta_age).arg(self.bytes);
+                self.name_namespace(&mut script, topic);
+            }
+            // Births are bounded by count alone.
+            Followed::Pattern(_) => {
+                script.arg(u64::MAX >> 12).arg(self.births_age()).arg(u64::MAX >> 12).arg(0);
+            }
+        }
+        script.arg(epoch).arg(seq).arg(limit).arg(REPLY_BYTES);
+        script.invoke_async(connection).await
+    }
+
+    /// Where a births log stands, and which topics its namespace has.
+    pub(crate) async fn members(
+        &self,
+        connection: &mut MultiplexedConnection,
+        fence: &str,
+        pattern: &Pattern,
+    ) -> Result<RawMembers, RedisError> {
+        let (keys, name) = (&self.keys, pattern.as_str());
+        let mut script = self.members.key(keys.meta(name));
+        script.key(keys.log(name)).key(keys.topics(name)).arg(fence).arg(new_epoch().as_str()).arg(self.births_age());
+        script.invoke_async(connection).await
+    }
+
+    /// Where each of some topics of a namespace stands.
+    pub(crate) async fn positions(
+        &self,
+        connection: &mut MultiplexedConnection,
+        fence: &str,
+        pattern: &Pattern,
+        topics: &[Topic],
+    ) -> Result<Vec<(String, u64)>, RedisError> {
+        let mut script = self.positions.key(self.keys.topics(pattern.as_str()));
+        script.arg(fence).arg(new_epoch().as_str());
+        for topic in topics {
+            script.key(self.keys.meta(topic.as_str())).arg(topic.as_str());
+        }
+        script.invoke_async(connection).await
+    }
+
+    /// Names the keys of a topic's births log, and how many births it holds; 0 where no pattern stands for it.
+    fn name_namespace(&self, script: &mut ScriptInvocation<'_>, topic: &Topic) {
+        let Some(pattern) = Pattern::of(topic) else {
+            script.arg(0);
+            return;
+        };
+        let (keys, name) = (&self.keys, pattern.as_str());
+        script.key(keys.meta(name)).key(keys.log(name)).key(keys.bell(name)).key(keys.topics(name));
+        script.arg(self.births);
+    }
+
+    /// A namespace outlives the topics that it names.
+    fn births_age(&self) -> u64 {
+        self.meta_age + self.meta_age / 8
     }
 }
 

@@ -1,15 +1,18 @@
-//! One topic with interest: which entry comes next, and whether the log must be read for it. Pure.
-use super::reader::Read;
+//! One log with interest, a topic's or a pattern's births: which entry comes next, and whether the log must be read for it. Pure.
+use super::{reader::Read, record};
 use crate::{Consumer, HistoryGap, handover::Place};
+use bytes::Bytes;
 use std::collections::VecDeque;
-use wse_protocol::{Position, Publication, Seq};
+use wse_protocol::{Followed, Position, Publication, Seq, Topic};
 
 /// Bytes of messages per topic that are kept while the log is read; what is above is read again.
 const AHEAD_BYTES: usize = 256 * 1024;
 
-/// What has been handed over of a topic, and what was rung while the log is being read.
-#[derive(Debug, Default)]
+/// What has been handed over of a log, and what was rung while the log is being read.
+#[derive(Debug)]
 pub(crate) struct Track {
+    /// Whose log.
+    pub(crate) of: Followed,
     /// Who wants it.
     pub(crate) interests: Vec<Interest>,
     /// Whether the server has confirmed the subscription on the present connection.
@@ -31,15 +34,37 @@ pub(crate) struct Interest {
     pub(crate) consumer: Consumer,
     /// Where the log's last run stands in the consumer's queue.
     pub(crate) place: Place,
+    /// What it was told when it came, and is not for it.
+    before: Option<Before>,
+    /// The list is being made: nothing is handed over meanwhile.
+    pub(crate) joining: bool,
     /// Subscribes without their unsubscribe.
     count: usize,
+}
+
+/// Where a log stood when a consumer came to one that was followed already.
+#[derive(Debug)]
+struct Before {
+    /// What the consumer was told.
+    position: Position,
+    /// How far the others were: another epoch's rest of theirs is no news.
+    theirs: Position,
 }
 
 /// An entry of the log.
 #[derive(Debug, Clone)]
 pub(crate) struct Rung {
     pub(crate) position: Position,
-    pub(crate) publication: Publication,
+    pub(crate) content: Content,
+}
+
+/// What an entry says.
+#[derive(Debug, Clone)]
+pub(crate) enum Content {
+    /// Of a topic's log.
+    Message(Publication),
+    /// Of a births log: the topic, and where it begins.
+    Birth(Topic, Position),
 }
 
 /// What to hand over.
@@ -60,13 +85,48 @@ pub(crate) enum Step {
     Read,
 }
 
+impl Interest {
+    /// Whether this is news to it.
+    pub(crate) fn wants(&self, told: &Told) -> bool {
+        let (Told::Entry(Rung { position, .. }) | Told::Reset(position, _)) = told;
+        self.before.as_ref().is_none_or(
+            |Before { position: told, theirs }| {
+                if position.epoch == told.epoch { position.seq > told.seq } else { position.epoch != theirs.epoch }
+            },
+        )
+    }
+}
+
+impl Content {
+    /// Reads a record; `None` if it is something else.
+    pub(crate) fn decode(of: &Followed, record: Bytes) -> Option<Self> {
+        match of {
+            Followed::Topic(_) => record::decode(record).map(Self::Message),
+            Followed::Pattern(_) => record::decode_birth(record).map(|(topic, start)| Self::Birth(topic, start)),
+        }
+    }
+
+    fn cost(&self) -> usize {
+        match self {
+            Self::Message(publication) => publication.cost(),
+            Self::Birth(topic, _) => 128 + topic.as_str().len(),
+        }
+    }
+}
+
 impl Track {
+    /// Nothing is known yet.
+    pub(crate) fn new(of: Followed) -> Self {
+        let (interests, ahead) = (Vec::new(), VecDeque::new());
+        Self { of, interests, listening: false, position: None, filling: false, ahead, ahead_bytes: 0, missed: false }
+    }
+
     /// Counts one interest; true if it is the first of all.
     pub(crate) fn add_interest(&mut self, consumer: Consumer) -> bool {
         let first = self.interests.is_empty();
         match self.interests.iter_mut().find(|interest| interest.consumer == consumer) {
             Some(interest) => interest.count += 1,
-            None => self.interests.push(Interest { consumer, place: Place::default(), count: 1 }),
+            None => self.interests.push(Interest { consumer, place: Place::default(), before: None, joining: false, count: 1 }),
         }
         first
     }
@@ -78,6 +138,29 @@ impl Track {
             self.interests.retain(|interest| interest.count > 0);
         }
         self.interests.is_empty()
+    }
+
+    /// A consumer that has just come is told where the log stands: nothing is handed over until `join`.
+    pub(crate) fn hold(&mut self, consumer: Consumer) {
+        if self.position.is_some()
+            && let Some(interest) = self.interest_of(consumer).filter(|interest| interest.count == 1)
+        {
+            interest.joining = true;
+        }
+    }
+
+    /// A consumer was told what there is up to `position`.
+    pub(crate) fn join(&mut self, consumer: Consumer, position: &Position, out: &mut Vec<Told>) -> Step {
+        let Some(theirs) = self.position.clone() else { return self.establish(position.clone(), out) };
+        if let Some(interest) = self.interest_of(consumer).filter(|interest| interest.joining) {
+            interest.before = Some(Before { position: position.clone(), theirs });
+        }
+        self.interests.iter_mut().for_each(|interest| interest.joining = false);
+        self.suspect()
+    }
+
+    fn interest_of(&mut self, consumer: Consumer) -> Option<&mut Interest> {
+        self.interests.iter_mut().find(|interest| interest.consumer == consumer)
     }
 
     /// The last entry handed over.
@@ -137,10 +220,10 @@ impl Track {
             *position = read.resume_at();
             out.push(Told::Reset(position.clone(), reason));
         }
-        for (seq, publication) in read.entries {
+        for (seq, content) in read.entries {
             if seq == position.seq.next() {
                 position.seq = seq;
-                out.push(Told::Entry(Rung { position: position.clone(), publication }));
+                out.push(Told::Entry(Rung { position: position.clone(), content }));
             }
         }
         if position.seq < read.top.seq {
@@ -166,7 +249,7 @@ impl Track {
     }
 
     fn keep(&mut self, entry: Rung) {
-        let cost = entry.publication.cost();
+        let cost = entry.content.cost();
         if self.ahead_bytes + cost > AHEAD_BYTES {
             self.missed = true;
             return;
@@ -198,21 +281,20 @@ impl Read {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
     use wse_protocol::{Epoch, Format, Priority, Publication, UnixMillis};
 
     fn at(epoch: &str, seq: u64) -> Position {
         Position { epoch: Epoch::parse(epoch).expect("not empty"), seq: Seq::new(seq).expect("small") }
     }
 
-    fn publication() -> Publication {
+    fn message() -> Content {
         let (id, event_type) = ("m".into(), "t".into());
         let (key, priority, payload) = (None, Priority::Normal, Bytes::from_static(b"1"));
-        Publication { id, event_type, ts: UnixMillis(0), key, priority, format: Format::Json, payload }
+        Content::Message(Publication { id, event_type, ts: UnixMillis(0), key, priority, format: Format::Json, payload })
     }
 
     fn entry(epoch: &str, seq: u64) -> Rung {
-        Rung { position: at(epoch, seq), publication: publication() }
+        Rung { position: at(epoch, seq), content: message() }
     }
 
     /// What the server would answer: the log holds `first..=top`.
@@ -220,7 +302,7 @@ mod tests {
         let follows = since.epoch.as_str() == epoch && (first..=top + 1).contains(&(since.seq.number() + 1));
         let seqs = if follows { since.seq.number() + 1..top + 1 } else { 0..0 };
         let first = if follows { since.seq.number() + 1 } else { first };
-        let entries = seqs.map(|seq| (at(epoch, seq).seq, publication())).collect();
+        let entries = seqs.map(|seq| (at(epoch, seq).seq, message())).collect();
         Read { top: at(epoch, top), first: at(epoch, first).seq, entries }
     }
 
@@ -233,7 +315,7 @@ mod tests {
     }
 
     fn established(seq: u64) -> Track {
-        let mut track = Track::default();
+        let mut track = Track::new(Followed::Topic(Topic::parse("t").expect("valid")));
         assert_eq!(track.establish(at("a", seq), &mut Vec::new()), Step::Rest);
         track
     }
@@ -259,7 +341,7 @@ mod tests {
 
     #[test]
     fn what_was_rung_before_the_position_was_known_is_not_lost() {
-        let (mut track, mut out) = (Track::default(), Vec::new());
+        let (mut track, mut out) = (Track::new(Followed::Topic(Topic::parse("t").expect("valid"))), Vec::new());
         for seq in 4..=6 {
             assert_eq!(track.handle_bell(entry("a", seq), true, &mut out), Step::Rest);
         }
