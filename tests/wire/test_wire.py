@@ -53,14 +53,15 @@ async def test_no_common_version_or_format_is_fatal(server: Server, hello: dict[
 
 async def test_every_subscriber_gets_every_message_in_order_with_its_position(server: Server) -> None:
     """[P-33] [P-35]"""
-    async with server.client() as one, server.client() as two:
+    async with server.client() as one, server.client() as two, server.client() as publisher:
         first = await one.subscribe("ordered")
         second = await two.subscribe("ordered")
         assert first == second
-        assert (await one.ask("publish", {"topic": "ordered", "count": 1}))["p"] == first[0]["seq"] + 1
-        await one.send({"t": "publish", "p": {"topic": "ordered", "count": 499}})
-        got = [[await two.until("ordered") for _ in range(500)]]
+        assert (await publisher.ask("publish", {"topic": "ordered", "count": 1}))["p"] == first[0]["seq"] + 1
+        assert (await publisher.ask("publish", {"topic": "ordered", "count": 499}))["p"] == first[0]["seq"] + 500
+        got = [[await client.until("ordered") for _ in range(500)] for client in (two, one)]
     top = first[0]["seq"]
+    assert got[0] == got[1], "the same bytes for everyone"
     assert [m["seq"] for m in got[0]] == list(range(top + 1, top + 501))
     assert [m["p"]["n"] for m in got[0]] == [0, *range(499)]
     assert {m["e"] for m in got[0]} == {first[0]["e"]}
