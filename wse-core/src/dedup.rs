@@ -1,8 +1,8 @@
 //! Which keys were seen lately, and what they got: a repetition gets the same again.
+use hashbrown::{Equivalent, HashTable};
 use std::{
-    borrow::Borrow,
-    collections::{HashMap, VecDeque},
-    hash::Hash,
+    collections::VecDeque,
+    hash::{BuildHasher, Hash, RandomState},
     time::Duration,
 };
 
@@ -26,8 +26,7 @@ pub struct DedupCounts {
     pub evicted: u64,
 }
 
-/// Values by key, bounded by count and age. A key is cloned once: `Arc<str>` is a good one. `now` is the time since any fixed
-/// instant.
+/// Values by key, bounded by count and age. `now` is the time since any fixed instant.
 ///
 /// ```
 /// use std::time::Duration;
@@ -42,42 +41,54 @@ pub struct DedupCounts {
 #[derive(Debug)]
 pub struct DedupWindow<K, V> {
     limits: DedupLimits,
-    values: HashMap<K, V>,
-    /// Oldest first.
-    order: VecDeque<(Duration, K)>,
+    /// Oldest first; numbered from `first` on.
+    remembered: VecDeque<Remembered<K, V>>,
+    first: u64,
+    /// The numbers of what is remembered, by hash. A key is hashed once: forgetting the oldest for a new one costs no hashing.
+    numbers: HashTable<u64>,
+    hasher: RandomState,
     counts: DedupCounts,
 }
 
-impl<K: Eq + Hash + Clone, V> DedupWindow<K, V> {
+#[derive(Debug)]
+struct Remembered<K, V> {
+    at: Duration,
+    hash: u64,
+    key: K,
+    value: V,
+}
+
+impl<K: Eq + Hash, V> DedupWindow<K, V> {
     /// An empty window.
     #[must_use]
     pub fn new(limits: DedupLimits) -> Self {
-        Self { limits, values: HashMap::new(), order: VecDeque::new(), counts: DedupCounts::default() }
+        let (numbers, hasher) = (HashTable::new(), RandomState::new());
+        Self { limits, remembered: VecDeque::new(), first: 0, numbers, hasher, counts: DedupCounts::default() }
     }
 
     /// What this key got within the window.
-    pub fn find<Q: Eq + Hash + ?Sized>(&mut self, now: Duration, key: &Q) -> Option<&V>
-    where
-        K: Borrow<Q>,
-    {
+    pub fn find<Q: Hash + Equivalent<K> + ?Sized>(&mut self, now: Duration, key: &Q) -> Option<&V> {
         self.handle_timeout(now);
-        let value = self.values.get(key);
-        self.counts.repeated += u64::from(value.is_some());
-        value
+        let number = self.number_of(self.hasher.hash_one(key), key)?;
+        self.counts.repeated += 1;
+        self.at(number).map(|one| &one.value)
     }
 
     /// Remembers what a key got. A key that is remembered keeps its first value and its time.
     pub fn insert(&mut self, now: Duration, key: K, value: V) {
         self.handle_timeout(now);
-        if self.limits.keys == 0 || self.values.contains_key(&key) {
+        let hash = self.hasher.hash_one(&key);
+        if self.limits.keys == 0 || self.number_of(hash, &key).is_some() {
             return;
         }
-        if self.order.len() == self.limits.keys {
+        if self.remembered.len() == self.limits.keys {
             self.forget_oldest();
             self.counts.evicted += 1;
         }
-        self.order.push_back((now, key.clone()));
-        self.values.insert(key, value);
+        self.remembered.push_back(Remembered { at: now, hash, key, value });
+        let (first, remembered) = (self.first, &self.remembered);
+        let hash_of = |number: &u64| at(remembered, first, *number).map_or(0, |one| one.hash);
+        self.numbers.insert_unique(hash, first + remembered.len() as u64 - 1, hash_of);
         self.counts.inserted += 1;
     }
 
@@ -91,19 +102,19 @@ impl<K: Eq + Hash + Clone, V> DedupWindow<K, V> {
     /// When the oldest key is forgotten; `None` if none is remembered.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        self.order.front().map(|(at, _)| at.saturating_add(self.limits.age))
+        self.remembered.front().map(|one| one.at.saturating_add(self.limits.age))
     }
 
     /// Keys remembered.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.order.len()
+        self.remembered.len()
     }
 
     /// Whether no key is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.order.is_empty()
+        self.remembered.is_empty()
     }
 
     /// What it has seen so far.
@@ -112,11 +123,25 @@ impl<K: Eq + Hash + Clone, V> DedupWindow<K, V> {
         self.counts
     }
 
-    fn forget_oldest(&mut self) {
-        if let Some((_, key)) = self.order.pop_front() {
-            self.values.remove(&key);
-        }
+    fn number_of<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> Option<u64> {
+        self.numbers.find(hash, |number| self.at(*number).is_some_and(|one| key.equivalent(&one.key))).copied()
     }
+
+    fn at(&self, number: u64) -> Option<&Remembered<K, V>> {
+        at(&self.remembered, self.first, number)
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some(oldest) = self.remembered.pop_front() else { return };
+        if let Ok(entry) = self.numbers.find_entry(oldest.hash, |number| *number == self.first) {
+            entry.remove();
+        }
+        self.first += 1;
+    }
+}
+
+fn at<K, V>(remembered: &VecDeque<Remembered<K, V>>, first: u64, number: u64) -> Option<&Remembered<K, V>> {
+    remembered.get(usize::try_from(number.checked_sub(first)?).ok()?)
 }
 
 #[cfg(test)]
@@ -168,7 +193,7 @@ mod tests {
                 all.retain(|(at, ..)| *at + Duration::from_secs(age) > now);
                 let known = all.iter().find(|(_, held, _)| *held == key).map(|(.., value)| value);
                 prop_assert_eq!(window.find(now, &key), known);
-                prop_assert!(window.len() <= keys && window.len() == all.len() && window.values.len() == all.len());
+                prop_assert!(window.len() <= keys && window.len() == all.len() && window.numbers.len() == all.len());
             }
         }
     }

@@ -29,6 +29,7 @@ pub use batcher::{BatchCounts, BatchLimits, Batcher, Batches};
 pub use circuit_breaker::{BreakerConfig, BreakerCounts, CircuitBreaker};
 pub use compressor::{CompressionCounts, Compressor, CompressorConfig, InflateError, InflateLimits, Inflater};
 pub use dedup::{DedupCounts, DedupLimits, DedupWindow};
+pub use hashbrown::Equivalent;
 pub use health_score::{Health, HealthScore};
 pub use prepared::Prepared;
 pub use priority_queue::{Dropped, PriorityQueue, QueueLimits};

@@ -1,7 +1,7 @@
 //! The idempotency window: which receipt a topic's retry key got.
 use crate::Receipt;
 use std::{sync::Arc, time::Duration};
-use wse_core::{DedupLimits, DedupWindow};
+use wse_core::{DedupLimits, DedupWindow, Equivalent};
 use wse_protocol::Topic;
 
 /// Receipts by topic and retry key, bounded by age and count; the oldest goes first.
@@ -15,12 +15,22 @@ impl RetryWindow {
 
     /// The receipt that this key got within the window.
     pub(crate) fn find(&mut self, now: Duration, topic: &Topic, key: &str) -> Option<Receipt> {
-        self.0.find(now, &(topic.clone(), key.into())).cloned()
+        self.0.find(now, &Borrowed(topic, key)).cloned()
     }
 
     /// Remembers the receipt of a key that `find` did not know.
     pub(crate) fn insert(&mut self, now: Duration, topic: &Topic, key: &str, receipt: Receipt) {
         self.0.insert(now, (topic.clone(), key.into()), receipt);
+    }
+}
+
+/// A key as callers have it; hashes as the owned pair does.
+#[derive(Hash)]
+struct Borrowed<'a>(&'a Topic, &'a str);
+
+impl Equivalent<(Topic, Arc<str>)> for Borrowed<'_> {
+    fn equivalent(&self, (topic, key): &(Topic, Arc<str>)) -> bool {
+        self.0 == topic && self.1 == &**key
     }
 }
 
