@@ -1,7 +1,8 @@
-// The envelope of protocol 2: decode from text, check every header field, encode ([P-10] to [P-14]).
+// The envelope of protocol 2: decode from text or MessagePack, check every header field, encode ([P-10] to [P-16]).
 import { DEFAULTS } from './defaults.gen';
 import { WSEError } from './errors';
-import { fractionalHeaders } from './header-numbers';
+import { HEADER_KEYS, HeaderScan, scanHeader } from './header-scan';
+import { unpack } from './msgpack-decode';
 
 /** Category: the protocol's own, snapshot, update. */
 export type Category = 'WSE' | 'S' | 'U';
@@ -19,6 +20,7 @@ export interface Envelope {
   tp?: string;
   e?: string;
   seq?: number;
+  ps?: number;
   k?: string;
   pri?: Priority;
   cid?: string;
@@ -37,19 +39,31 @@ const CATEGORIES: readonly unknown[] = ['WSE', 'S', 'U'];
 /** Longest UTF-8 length of the header's strings, in bytes. */
 const STRING_BYTES = { t: 256, id: 64, ts: 64, tp: DEFAULTS.topicBytes, e: 64, k: 256, cid: 64 } as const;
 
-/** Decodes one text frame; throws a WSEError with the code that [P-12] names. */
+/** Decodes one JSON frame; throws a WSEError with the code that [P-12] names. */
 export function decodeEnvelope(text: string, limits: EnvelopeLimits = DEFAULTS): Envelope {
   const value = parseObject(text);
-  if (exceedsDepth(value, limits.nestingDepth)) {
+  const scan = scanHeader(text);
+  if (scan.depth > limits.nestingDepth) {
     throw new WSEError('TOO_DEEP', `The frame is nested deeper than ${limits.nestingDepth} levels.`);
   }
-  const fractional = fractionalHeaders(text);
+  return checkEnvelope(value, scan);
+}
+
+/** Decodes what follows `M:`; throws a WSEError with the code that [P-12] or [P-16] names. */
+export function decodePackedEnvelope(bytes: Uint8Array, limits: EnvelopeLimits = DEFAULTS): Envelope {
+  const { value, scan } = unpack(bytes, limits.nestingDepth);
+  return checkEnvelope(value, scan);
+}
+
+/** Checks what was parsed elsewhere, such as one envelope of a batch; keeps the known keys. */
+export function checkEnvelope(value: Readonly<Record<string, unknown>>, scan = new HeaderScan()): Envelope {
   const version = value['v'];
-  if (!isCount(version) || fractional.has('v')) throw invalid('v');
+  if (!isCount(version) || scan.fractional.has('v') || scan.repeated === 'v') throw invalid('v');
   if (version !== DEFAULTS.protocolVersion) {
     throw new WSEError('UNSUPPORTED_VERSION', `The frame has version ${version}; this client speaks ${DEFAULTS.protocolVersion}.`);
   }
-  return checkHeader(value, fractional);
+  if (scan.repeated !== null) throw invalid(scan.repeated);
+  return checkHeader(value, scan.fractional);
 }
 
 /** Encodes an envelope; throws `INVALID_PAYLOAD` for a payload that JSON cannot hold. */
@@ -85,23 +99,16 @@ function parseObject(text: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-function exceedsDepth(value: unknown, left: number): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  if (left === 0) return true;
-  for (const child of Object.values(value)) if (exceedsDepth(child, left - 1)) return true;
-  return false;
-}
-
-function checkHeader(value: Record<string, unknown>, fractional: ReadonlySet<string>): Envelope {
-  for (const key of ['seq', 'pri']) if (fractional.has(key)) throw invalid(key);
+function checkHeader(value: Readonly<Record<string, unknown>>, fractional: ReadonlySet<string>): Envelope {
+  for (const key of ['seq', 'ps', 'pri']) if (fractional.has(key)) throw invalid(key);
   if (value['t'] === undefined) throw invalid('t');
   for (const [key, max] of Object.entries(STRING_BYTES)) {
     const field = value[key];
     if (field !== undefined && !(typeof field === 'string' && fitsBytes(field, max))) throw invalid(key);
   }
-  const { c, seq, pri } = value;
+  const { c, pri } = value;
   if (c !== undefined && !CATEGORIES.includes(c)) throw invalid('c');
-  if (seq !== undefined && !isCount(seq)) throw invalid('seq');
+  for (const key of ['seq', 'ps']) if (value[key] !== undefined && !isCount(value[key])) throw invalid(key);
   if (pri !== undefined && !PRIORITIES.includes(pri)) throw invalid('pri');
   return pick(value);
 }
@@ -111,14 +118,12 @@ function isCount(value: unknown): value is number {
 }
 
 /** Keeps the known keys; `value` has been checked field by field. */
-function pick(value: Record<string, unknown>): Envelope {
+function pick(value: Readonly<Record<string, unknown>>): Envelope {
   const known: Record<string, unknown> = {};
-  for (const key of ['v', 't', 'c', 'id', 'ts', 'tp', 'e', 'seq', 'k', 'pri', 'cid', 'p']) {
-    if (value[key] !== undefined) known[key] = value[key];
-  }
+  for (const key of HEADER_KEYS) if (value[key] !== undefined) known[key] = value[key];
   return known as unknown as Envelope;
 }
 
 function invalid(field: string): WSEError {
-  return new WSEError('INVALID_MESSAGE', `The frame's \`${field}\` is missing or has the wrong type.`);
+  return new WSEError('INVALID_MESSAGE', `The frame's \`${field}\` is missing, stands twice or has the wrong type.`);
 }
