@@ -9,7 +9,9 @@ import { FakeServer } from './testing/server';
 
 export { FakeClock, FRAME_MS, settle } from './testing/clock';
 export { FakeEnvironment, MemoryStorage } from './testing/environment';
-export { FakeConnection, FakeServer, type FakeRefusal, type FakeServerMode } from './testing/server';
+export { FakeConnection } from './testing/connection';
+export { Namespace } from './testing/namespace';
+export { FakeServer, type FakeRefusal, type FakeServerMode } from './testing/server';
 export { TopicLog } from './testing/topic-log';
 
 /** The fakes that belong together. */

@@ -14,11 +14,13 @@ export function webSocketTransport(implementation?: typeof WebSocket): Transport
       // An error is always followed by a close, which says more.
       socket.onerror = () => undefined;
       return {
-        send(text) {
-          if (socket.readyState === Implementation.OPEN) socket.send(text);
+        send(frame) {
+          if (socket.readyState === Implementation.OPEN) socket.send(frame);
         },
         close(code, reason) {
-          socket.close(code, reason);
+          // 1000 and 3000-4999 are all that a browser lets a page send.
+          if (code === undefined || code === 1000 || code >= 3000) socket.close(code, reason);
+          else socket.close();
         },
       };
     },

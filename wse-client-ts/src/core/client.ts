@@ -1,81 +1,23 @@
-// The client: one connection, its subscriptions, its requests and its listeners, put together.
+// The client: one connection, its topics, its requests and its listeners, put together.
+import { encodeClientHello, encodeRequest } from './client-messages';
 import type { Clock } from './clock';
-import { Connection } from './connection';
-import { Deadline } from './deadline';
+import { Connection, type ConnectionMessage } from './connection';
 import { DEFAULTS } from './defaults.gen';
 import { Emitter } from './emitter';
-import { fitsBytes, type Category, type Priority } from './envelope';
+import type { TopicState } from './entry';
+import { fitsBytes, type Priority } from './envelope';
 import { WSEError } from './errors';
-import type { ConnectionHealth } from './health';
-import { createHold, type TopicHold } from './hold';
+import { INITIAL_STATE, metaOf, type ClientState, type EventHandler, type EventMeta, type Notices } from './events';
+import type { HoldOptions, TopicHold } from './hold';
 import type { ConnectionStatus } from './machine';
-import { encodeClientHello, encodeRequest, encodeSubscription, type EventMessage, type Position, type ServerMessage } from './messages';
+import type { ServerMessage } from './messages';
 import { resolveOptions, type ClientOptions, type ResolvedOptions, type Token } from './options';
+import type { ReorderCounts } from './reorder';
 import { Requests } from './requests';
 import type { Roles } from './roles';
-import { Subscriptions, type TopicState } from './subscriptions';
+import type { StreamItem } from './topic-stream';
+import { Topics } from './topics';
 import { VERSION } from './version';
-
-/** The connection as the application sees it; a new object for every change. */
-export interface ClientState {
-  readonly status: ConnectionStatus;
-  /** Whether `server_ready` has come on the present connection. */
-  readonly isConnected: boolean;
-  readonly connectionHealth: ConnectionHealth;
-  /** What keeps the client from being connected; null while it is, or while nothing has failed yet. */
-  readonly error: WSEError | null;
-  /** The last error reported, whatever came after it. */
-  readonly lastError: WSEError | null;
-  /** Smoothed round trip in milliseconds; null before the first pong. */
-  readonly rttMs: number | null;
-  /** User id that the server gave; null when anonymous. */
-  readonly user: string | null;
-  /** The server's id of the connection; null while there is none. */
-  readonly connection: string | null;
-}
-
-/** Nothing tried yet; also what a server-side render shows. */
-export const INITIAL_STATE: ClientState = {
-  status: 'idle',
-  isConnected: false,
-  connectionHealth: 'offline',
-  error: null,
-  lastError: null,
-  rttMs: null,
-  user: null,
-  connection: null,
-};
-
-/** What comes with an event's payload. */
-export interface EventMeta {
-  readonly type: string;
-  readonly category: Category;
-  readonly topic: string | undefined;
-  readonly id: string | undefined;
-  /** Position in the topic's log; undefined for a message of no topic. */
-  readonly seq: number | undefined;
-  readonly epoch: string | undefined;
-  /** Time of publish, ISO 8601 in UTC. */
-  readonly ts: string | undefined;
-  readonly key: string | undefined;
-}
-
-/** Receives events. */
-export type EventHandler<T = unknown> = (payload: T, meta: EventMeta) => void;
-
-/** What the client tells about itself. */
-export interface Notices {
-  /** Status, health or error changed. */
-  status: ClientState;
-  /** An error that no caller receives. */
-  error: WSEError;
-  /** Messages of a topic are lost: load its state anew. */
-  resync: { readonly topic: string; readonly reason: string };
-  /** The state of some subscription changed. */
-  topics: null;
-  /** Another user is connected than before. */
-  user: string | null;
-}
 
 /** Options of one message. */
 export interface SendOptions {
@@ -90,18 +32,16 @@ export class WSEClient {
   readonly #options: ResolvedOptions;
   readonly #roles: Roles;
   readonly #connection: Connection;
-  readonly #subscriptions: Subscriptions;
+  readonly #topics: Topics;
   readonly #requests: Requests;
   readonly #events: Emitter<[unknown, EventMeta]>;
   readonly #notices: Emitter<[unknown]>;
-  readonly #subscriptionTimer: Deadline;
-  /** Topics of the subscription messages that have no answer yet, by correlation id. */
-  readonly #asked = new Map<string, readonly string[]>();
   readonly #own: TopicHold;
   #state = INITIAL_STATE;
   #token: Token | undefined;
   #wanted = false;
-  #flushPlanned = false;
+  /** Who is connected is known before the server says it: the first frame may name positions. */
+  #isSameToken = true;
   #messageBytes: number = DEFAULTS.messageBytes;
   #knownUser: string | null | undefined;
 
@@ -112,11 +52,16 @@ export class WSEClient {
     const report = (error: unknown): void => roles.environment.report('wse-client: a listener threw', error);
     this.#events = new Emitter(report);
     this.#notices = new Emitter(report);
-    this.#subscriptions = new Subscriptions(this.#options.lingerMs);
     this.#requests = new Requests({ capacity: this.#options.pendingRequests }, roles.clock);
-    this.#subscriptionTimer = new Deadline(roles.clock, () => this.#handleSubscriptionTimer());
+    this.#topics = new Topics(this.#options, roles, {
+      onSend: (text) => this.#connection.send(text),
+      onItem: (item) => this.#handleItem(item),
+      onResync: (notice) => this.#notify('resync', notice),
+      onRefusal: (error) => this.#fault(error),
+      onChange: () => this.#notify('topics', null),
+    });
     this.#connection = new Connection(this.#options, roles, {
-      onOpen: (token) => encodeClientHello({ token, topics: this.#subscriptions.handleOpen(), client: `wse-client/${VERSION}` }),
+      onOpen: (token) => this.#hello(token),
       onReady: (ready, hello) => this.#handleReady(ready, hello?.messageBytes),
       onMessage: (message) => this.#handleMessage(message),
       onChange: (status, error) => this.#handleChange(status, error),
@@ -138,17 +83,22 @@ export class WSEClient {
 
   /** Declared topics and their states. */
   get topics(): ReadonlyMap<string, TopicState> {
-    return new Map(this.#subscriptions.states());
+    return this.#topics.states;
   }
 
   /** Whether somebody holds the topic, or did a moment ago. */
   hasTopic(topic: string): boolean {
-    return this.#subscriptions.state(topic) !== undefined;
+    return this.#topics.has(topic);
   }
 
   /** Messages that wait for a reply or for the connection. */
   get pending(): number {
     return this.#requests.size;
+  }
+
+  /** What came out of order, had to wait, or was asked for again, since the client was made. */
+  get reorderCounts(): Readonly<ReorderCounts> {
+    return this.#topics.counts;
   }
 
   /** Opens the connection and keeps it; does nothing while it is open, waits while the token is null. */
@@ -168,14 +118,15 @@ export class WSEClient {
     if (token === this.#token) return;
     const hadToken = this.#token !== null;
     this.#token = token;
+    this.#isSameToken = false;
     this.#connection.setToken(token, this.#wanted);
     if (hadToken) this.#requests.rejectAll(WSEError.client('TOKEN_CHANGED'));
   }
 
-  /** Subscribes for this client as a whole; returns what takes it back. Asking twice counts once. */
-  subscribe(topics: string | readonly string[]): () => void {
+  /** Subscribes for this client as a whole; returns what takes it back. Asking twice counts once, with the later filter. */
+  subscribe(topics: string | readonly string[], options?: HoldOptions): () => void {
     const list = typeof topics === 'string' ? [topics] : topics;
-    this.#own.add(list);
+    this.#own.add(list, options);
     return () => this.#own.remove(list);
   }
 
@@ -186,16 +137,7 @@ export class WSEClient {
 
   /** A separate holder of topics, such as one component. */
   hold(): TopicHold {
-    return createHold(
-      (topic) => {
-        this.#subscriptions.retain(topic);
-        this.#planFlush();
-      },
-      (topic) => {
-        this.#subscriptions.release(topic, this.#roles.clock.now());
-        this.#planFlush();
-      },
-    );
+    return this.#topics.hold();
   }
 
   /** Sends a message to the server's handler for `type`; resolves with the handler's reply, rejects with a WSEError. */
@@ -236,68 +178,55 @@ export class WSEClient {
     this.#notices.emit(name, notice);
   }
 
+  #hello(token: string | undefined): string {
+    const asked = this.#topics.handleOpen(this.#isSameToken);
+    return encodeClientHello({ token, offers: this.#options, client: `wse-client/${VERSION}`, ...asked });
+  }
+
   #handleReady(ready: Extract<ServerMessage, { kind: 'ready' }>, messageBytes: number | undefined): void {
     this.#messageBytes = messageBytes ?? DEFAULTS.messageBytes;
-    if (this.#knownUser !== undefined && this.#knownUser !== ready.user) {
-      this.#subscriptions.forgetPositions();
-      this.#notify('user', ready.user);
-    }
+    const isSameUser = this.#knownUser === undefined || this.#knownUser === ready.user;
+    if (!isSameUser) this.#notify('user', ready.user);
     this.#knownUser = ready.user;
-    this.#subscriptions.handleReady();
+    this.#isSameToken = true;
     this.#update({ user: ready.user, connection: ready.connection });
-    this.#flushSubscriptions();
+    this.#topics.handleReady(isSameUser);
     this.#sendRequests();
   }
 
-  #handleMessage(message: Extract<ServerMessage, { kind: 'event' | 'reply' | 'error' | 'subscriptions' }>): void {
+  #handleMessage(message: ConnectionMessage): void {
     switch (message.kind) {
       case 'event':
-        this.#handleEvent(message);
+      case 'skip':
+      case 'beacon':
+        this.#topics.handleMessage(message);
         return;
       case 'reply':
         this.#requests.handleReply(message.cid, message.payload);
         return;
       case 'subscriptions':
-        this.#handleUpdates(message);
+        this.#topics.handleUpdates(message.cid, message.topics);
         return;
       case 'error':
         this.#handleError(message.cid, message.error);
     }
   }
 
-  #handleEvent(message: EventMessage): void {
-    const deliver = this.#subscriptions.admit(message);
-    if (!deliver) {
-      this.#planFlush();
+  #handleItem(item: StreamItem): void {
+    if (item.kind === 'skip') {
+      this.#notify('skip', { topic: item.topic, from: item.from, to: item.position.seq, reason: item.reason });
       return;
     }
-    const { type, category, topic, id, position, ts, key, payload } = message;
-    const meta: EventMeta = { type, category, topic, id, seq: position?.seq, epoch: position?.epoch, ts, key };
+    const { type, payload } = item;
+    const meta = metaOf(item);
     // '*' is no event type: a message of that name must not reach the listeners of everything twice.
     if (type !== '*') this.#events.emit(type, payload, meta);
     this.#events.emit('*', payload, meta);
   }
 
-  #handleUpdates(message: Extract<ServerMessage, { kind: 'subscriptions' }>): void {
-    if (message.cid !== undefined) this.#asked.delete(message.cid);
-    const now = this.#roles.clock.now();
-    for (const update of message.topics) {
-      const lost = this.#subscriptions.handleUpdate(update, now);
-      const state = this.#subscriptions.state(update.topic);
-      if (lost) this.#notify('resync', { topic: update.topic, reason: state?.reason ?? 'unknown' });
-      if (update.status === 'refused' && state?.error) this.#fault(state.error);
-    }
-    this.#handleTopics();
-  }
-
   #handleError(cid: string | undefined, error: WSEError): void {
     if (cid !== undefined && this.#requests.handleError(cid, error)) return;
-    const topics = cid === undefined ? undefined : this.#asked.get(cid);
-    if (cid !== undefined && topics !== undefined) {
-      this.#asked.delete(cid);
-      this.#subscriptions.handleError(topics, error, this.#roles.clock.now());
-      this.#handleTopics();
-    }
+    if (cid !== undefined) this.#topics.handleError(cid, error);
     this.#fault(error);
   }
 
@@ -305,10 +234,8 @@ export class WSEClient {
     const before = this.#state.status;
     const gone = status === 'waiting' || status === 'closed' || status === 'idle';
     if (gone && status !== before) {
-      this.#asked.clear();
-      this.#subscriptions.handleClose();
+      this.#topics.handleClose();
       this.#requests.handleDrop();
-      this.#handleTopics();
     }
     if (status === 'closed' && status !== before) this.#requests.rejectAll(error ?? WSEError.client('CLOSED'));
     const ready = status === 'ready';
@@ -323,39 +250,6 @@ export class WSEClient {
       connection: gone ? null : this.#state.connection,
     });
     if (error !== null) this.#fault(error);
-  }
-
-  #handleTopics(): void {
-    this.#subscriptionTimer.arm(this.#subscriptions.pollTimeout());
-    this.#notify('topics', null);
-  }
-
-  #handleSubscriptionTimer(): void {
-    this.#subscriptions.handleTimeout(this.#roles.clock.now());
-    this.#flushSubscriptions();
-  }
-
-  /** Changes made in one turn go out as one message. */
-  #planFlush(): void {
-    if (this.#flushPlanned) return;
-    this.#flushPlanned = true;
-    void Promise.resolve().then(() => {
-      this.#flushPlanned = false;
-      this.#flushSubscriptions();
-    });
-  }
-
-  #flushSubscriptions(): void {
-    const { unsubscribe, subscribe, positions } = this.#subscriptions.poll();
-    if (unsubscribe.length > 0) this.#ask('unsubscribe', unsubscribe, new Map());
-    if (subscribe.length > 0) this.#ask('subscribe', subscribe, positions);
-    this.#handleTopics();
-  }
-
-  #ask(action: 'subscribe' | 'unsubscribe', topics: readonly string[], positions: ReadonlyMap<string, Position>): void {
-    const cid = this.#roles.environment.uuid();
-    if (action === 'subscribe') this.#asked.set(cid, topics);
-    this.#connection.send(encodeSubscription(action, topics, positions, cid));
   }
 
   #sendRequests(): void {

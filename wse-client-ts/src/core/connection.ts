@@ -1,14 +1,17 @@
 // Drives the connection machine and the liveness checks with a real socket and real timers; holds no rule itself.
+import { agree, PLAIN, type Agreement } from './agreement';
+import { encodeBeat } from './client-messages';
 import { CLOSE_CODES } from './codes.gen';
 import { Deadline } from './deadline';
 import { DEFAULTS } from './defaults.gen';
 import { EndpointRing, resolveEndpoint } from './endpoints';
 import type { EnvironmentEvent } from './environment';
 import { WSEError } from './errors';
+import { decodeFrame, encodeFrame } from './frames';
 import { Health } from './health';
 import { Liveness } from './liveness';
 import { ConnectionMachine, isFatalClose, type ConnectionStatus, type Effect } from './machine';
-import { encodeBeat, parseServerMessage, type ServerMessage } from './messages';
+import { parseServerMessage, type HelloMessage, type ServerMessage } from './messages';
 import type { ResolvedOptions, Token } from './options';
 import type { Roles } from './roles';
 import type { Socket } from './transport';
@@ -19,16 +22,17 @@ export const SUBPROTOCOL = 'wse.v2';
 /** Ready for this long, a connection is not a failure any more. */
 const STABLE_MS = 10_000;
 
-type Hello = Extract<ServerMessage, { kind: 'hello' }>;
 type Ready = Extract<ServerMessage, { kind: 'ready' }>;
-type Other = Exclude<ServerMessage, { kind: 'hello' | 'ready' | 'ping' | 'pong' | 'unknown' }>;
+
+/** What a connection hands to its owner; it deals with the rest itself. */
+export type ConnectionMessage = Exclude<ServerMessage, { kind: 'hello' | 'ready' | 'ping' | 'pong' | 'batch' | 'unknown' }>;
 
 /** What a connection reports. */
 export interface ConnectionEvents {
   /** The socket is open; returns the first frame. */
   onOpen(token: string | undefined): string;
-  onReady(ready: Ready, hello: Hello | null): void;
-  onMessage(message: Other): void;
+  onReady(ready: Ready, hello: HelloMessage | null): void;
+  onMessage(message: ConnectionMessage): void;
   /** Status or health changed. `error` says why a connection was lost. */
   onChange(status: ConnectionStatus, error: WSEError | null): void;
   /** A fault that does not end the connection. */
@@ -50,7 +54,10 @@ export class Connection {
   #unwatch: (() => void) | null = null;
   /** Grows with every attempt; what an older one reports is ignored. */
   #attempt = 0;
-  #hello: Hello | null = null;
+  #hello: HelloMessage | null = null;
+  readonly #offers: Agreement;
+  /** What both sides speak on this socket. */
+  #agreed = PLAIN;
   /** The error that the server sent on this socket, which explains the close that follows. */
   #serverError: WSEError | null = null;
   #remembered: Promise<void> | null = null;
@@ -59,6 +66,7 @@ export class Connection {
     this.#roles = roles;
     this.#events = events;
     this.#token = options.token;
+    this.#offers = options;
     this.#ring = new EndpointRing(options.endpoints);
     const { backoffBaseMs: baseMs, backoffCapMs: capMs, breakerFailures, connectTimeoutMs } = options;
     const backoff = { baseMs, capMs, breakerFailures, restartTries: DEFAULTS.restartTries };
@@ -97,9 +105,9 @@ export class Connection {
     if (wanted) this.start();
   }
 
-  /** Sends a text frame on the ready connection. */
+  /** Sends a JSON envelope on the ready connection, in the form that was negotiated. */
   send(text: string): void {
-    this.#socket?.send(text);
+    this.#socket?.send(encodeFrame(text, this.#agreed));
   }
 
   #now(): number {
@@ -126,6 +134,7 @@ export class Connection {
 
   async #open(attempt: number): Promise<void> {
     this.#hello = null;
+    this.#agreed = PLAIN;
     this.#serverError = null;
     try {
       await this.#recallEndpoint();
@@ -174,10 +183,12 @@ export class Connection {
   #handleFrame(data: string | ArrayBuffer): void {
     this.#liveness.handleFrame(this.#now());
     try {
-      if (typeof data !== 'string') throw new WSEError('UNSUPPORTED_FORMAT', 'The server sent a binary frame, which was not negotiated.');
-      this.#handleMessage(parseServerMessage(data));
-    } catch (error) {
-      this.#events.onFault(error instanceof WSEError ? error : new WSEError('INTERNAL', String(error), { cause: error }));
+      this.#handleMessage(parseServerMessage(decodeFrame(data, this.#agreed)));
+    } catch (thrown) {
+      const error = thrown instanceof WSEError ? thrown : new WSEError('INTERNAL', String(thrown), { cause: thrown });
+      const isTooLarge = error.code === 'INFLATE_LIMIT' || error.code === 'MESSAGE_TOO_LARGE';
+      if (isTooLarge) this.#run(this.#machine.handleDead(this.#now(), CLOSE_CODES.TOO_LARGE.code), error);
+      else this.#events.onFault(error);
     }
   }
 
@@ -185,9 +196,13 @@ export class Connection {
     switch (message.kind) {
       case 'hello':
         this.#hello = message;
+        this.#agreed = agree(this.#offers, message);
         return;
       case 'ready':
         this.#handleReady(message);
+        return;
+      case 'batch':
+        this.#handleBatch(message.messages);
         return;
       case 'ping':
         this.send(encodeBeat('pong', message.payload));
@@ -204,6 +219,13 @@ export class Connection {
       default:
         this.#events.onMessage(message);
     }
+  }
+
+  /** One after the other, as if each had come in a frame of its own: one of them may end this connection. */
+  #handleBatch(messages: readonly ConnectionMessage[]): void {
+    if (!this.#agreed.batch) throw new WSEError('UNEXPECTED_MESSAGE', 'The server sent a batch, which was not negotiated.');
+    const attempt = this.#attempt;
+    for (const message of messages) if (attempt === this.#attempt) this.#events.onMessage(message);
   }
 
   #handleReady(ready: Ready): void {

@@ -1,23 +1,11 @@
 // Frames: from what a socket delivers to an envelope and back, as the two hellos agreed ([P-9], [P-14] to [P-17]).
+import type { Agreement } from './agreement';
 import { DEFAULTS } from './defaults.gen';
 import { deflate } from './deflate';
 import { decodeEnvelope, decodePackedEnvelope, type Envelope, type EnvelopeLimits } from './envelope';
 import { WSEError } from './errors';
 import { inflate, type InflateLimits } from './inflate';
 import { pack } from './msgpack-encode';
-
-/** How envelopes are written: `json` as text that a browser's tools show, `msgpack` as MessagePack. */
-export type Format = 'json' | 'msgpack';
-
-/** What one connection speaks. */
-export interface Agreement {
-  readonly format: Format;
-  readonly compression: boolean;
-  readonly batch: boolean;
-}
-
-/** What both hellos are written in. */
-export const PLAIN: Agreement = { format: 'json', compression: false, batch: false };
 
 /** An envelope and how much came in for it. */
 export interface Frame {

@@ -98,12 +98,11 @@ export class ConnectionMachine {
     this.#enter('waiting', now + this.#backoff.next(this.#random()));
   }
 
-  /** The driver found the connection dead. */
-  handleDead(now: number): Effect {
+  /** The driver found the connection dead, or not fit to go on with; `code` tells the server why. */
+  handleDead(now: number, code: number = CLOSE_CODES.IDLE_TIMEOUT.code): Effect {
     if (!this.#hasSocket()) return null;
     this.handleClose(now, CLOSE_CODES.ABNORMAL.code);
-    // 1000 and 3000-4999 are all that a browser lets a page send.
-    return { do: 'drop', code: CLOSE_CODES.IDLE_TIMEOUT.code };
+    return { do: 'drop', code };
   }
 
   /** The deadline of `pollTimeout` passed. */

@@ -1,22 +1,11 @@
-// The messages of the protocol: server messages as one discriminated union with one parser, client messages as constructors.
+// What a server may send: one discriminated union with one parser.
+import type { Format } from './agreement';
 import { DEFAULTS } from './defaults.gen';
-import { decodeEnvelope, encodeEnvelope, type Category, type Envelope, type Priority } from './envelope';
+import { checkEnvelope, type Category, type Envelope } from './envelope';
 import { WSEError } from './errors';
-
-/** A place in a topic's log. */
-export interface Position {
-  readonly epoch: string;
-  readonly seq: number;
-}
-
-/** What the server answered for one topic ([P-24]); an unknown status reads as `resync` ([P-50]). */
-export type TopicUpdate = { readonly topic: string } & (
-  | { readonly status: 'live'; readonly position: Position }
-  | { readonly status: 'recovered'; readonly position: Position; readonly recovered: number }
-  | { readonly status: 'resync'; readonly position: Position | null; readonly reason: string }
-  | { readonly status: 'unsubscribed' }
-  | { readonly status: 'refused'; readonly code: string; readonly message: string }
-);
+import { asRecord, count, malformed, readText } from './fields';
+import type { Frame } from './frames';
+import { parseUpdates, type Position, type TopicUpdate } from './topic-update';
 
 /** An application's message. */
 export interface EventMessage {
@@ -25,49 +14,86 @@ export interface EventMessage {
   readonly category: Category;
   readonly topic: string | undefined;
   readonly position: Position | undefined;
+  /** The message before this one that passed the subscription's filter; undefined: the one numbered one lower. */
+  readonly previous: number | undefined;
   readonly id: string | undefined;
   readonly ts: string | undefined;
   readonly key: string | undefined;
   readonly payload: unknown;
+  /** How much came in for it, as `Frame` counts. */
+  readonly size: number;
+}
+
+/** Messages of a topic that will not come, on purpose ([P-43]). */
+export interface SkipMessage {
+  readonly kind: 'skip';
+  readonly topic: string;
+  /** The last one that will not come. */
+  readonly position: Position;
+  readonly previous: number | undefined;
+  /** The first one that will not come. */
+  readonly from: number;
+  /** Why: `latest` a newer one of its key took its place, `drop_low` this client was slow, `ttl` it had expired. */
+  readonly reason: string;
+  readonly size: number;
+}
+
+/** Where a log stands, for those whom no message told ([P-38]). */
+export interface BeaconMessage {
+  readonly kind: 'beacon';
+  readonly topic: string;
+  readonly position: Position;
+  readonly previous: number;
+}
+
+/** What was negotiated, and the limits that hold for the client ([P-21]). */
+export interface HelloMessage {
+  readonly kind: 'hello';
+  /** Undefined for a format that this client does not know. */
+  readonly format: Format | undefined;
+  readonly compression: string | null;
+  readonly batch: boolean;
+  readonly heartbeatMs: number;
+  readonly messageBytes: number;
+  readonly subscriptions: number;
+  readonly patterns: number;
+  readonly server: string;
 }
 
 /** What the server may send. */
 export type ServerMessage =
-  | { readonly kind: 'hello'; readonly heartbeatMs: number; readonly messageBytes: number; readonly subscriptions: number; readonly server: string }
+  | HelloMessage
   | { readonly kind: 'ready'; readonly connection: string; readonly user: string | null; readonly retryMs: number }
   | { readonly kind: 'subscriptions'; readonly cid: string | undefined; readonly topics: readonly TopicUpdate[] }
+  | { readonly kind: 'batch'; readonly messages: readonly EventMessage[] }
   | { readonly kind: 'ping' | 'pong'; readonly payload: unknown }
   | { readonly kind: 'error'; readonly cid: string | undefined; readonly error: WSEError }
   | { readonly kind: 'reply'; readonly cid: string; readonly payload: unknown }
   | { readonly kind: 'unknown'; readonly type: string }
+  | BeaconMessage
+  | SkipMessage
   | EventMessage;
 
-/** The one way in: a text frame becomes a message, or a WSEError is thrown. */
-export function parseServerMessage(text: string): ServerMessage {
-  const envelope = decodeEnvelope(text);
-  return envelope.c === 'WSE' ? parseProtocol(envelope) : parseEvent(envelope);
+/** The one way in: a decoded frame becomes a message, or a WSEError is thrown. */
+export function parseServerMessage({ envelope, size }: Frame): ServerMessage {
+  return envelope.c === 'WSE' ? parseProtocol(envelope, size) : parseEvent(envelope, size);
 }
 
-function parseProtocol(envelope: Envelope): ServerMessage {
+function parseProtocol(envelope: Envelope, size: number): ServerMessage {
   const p = asRecord(envelope.p);
   switch (envelope.t) {
     case 'server_hello':
-      return {
-        kind: 'hello',
-        heartbeatMs: count(p['heartbeat_ms'], DEFAULTS.heartbeatMs),
-        messageBytes: count(p['message_bytes'], DEFAULTS.messageBytes),
-        subscriptions: count(p['subscriptions'], DEFAULTS.subscriptions),
-        server: text(p['server']) ?? '',
-      };
+      return parseHello(p);
     case 'server_ready':
-      return {
-        kind: 'ready',
-        connection: text(p['connection']) ?? '',
-        user: text(p['user']) ?? null,
-        retryMs: p['retry_ms'] === 0 ? 0 : count(p['retry_ms'], DEFAULTS.restartRetryMs),
-      };
+      return parseReady(p);
     case 'subscription_update':
       return { kind: 'subscriptions', cid: envelope.cid, topics: parseUpdates(p['topics']) };
+    case 'batch':
+      return { kind: 'batch', messages: parseBatch(envelope.p, size) };
+    case 'beacon':
+      return parseBeacon(envelope);
+    case 'skip':
+      return parseSkip(envelope, p, size);
     case 'ping':
     case 'pong':
       return { kind: envelope.t, payload: envelope.p ?? null };
@@ -81,7 +107,31 @@ function parseProtocol(envelope: Envelope): ServerMessage {
   }
 }
 
-function parseEvent(envelope: Envelope): EventMessage {
+function parseHello(p: Readonly<Record<string, unknown>>): HelloMessage {
+  const format = p['format'] ?? 'json';
+  return {
+    kind: 'hello',
+    format: format === 'json' || format === 'msgpack' ? format : undefined,
+    compression: readText(p['compression']) ?? null,
+    batch: p['batch'] === true,
+    heartbeatMs: count(p['heartbeat_ms'], DEFAULTS.heartbeatMs),
+    messageBytes: count(p['message_bytes'], DEFAULTS.messageBytes),
+    subscriptions: count(p['subscriptions'], DEFAULTS.subscriptions),
+    patterns: count(p['patterns'], DEFAULTS.patterns),
+    server: readText(p['server']) ?? '',
+  };
+}
+
+function parseReady(p: Readonly<Record<string, unknown>>): ServerMessage {
+  return {
+    kind: 'ready',
+    connection: readText(p['connection']) ?? '',
+    user: readText(p['user']) ?? null,
+    retryMs: p['retry_ms'] === 0 ? 0 : count(p['retry_ms'], DEFAULTS.restartRetryMs),
+  };
+}
+
+function parseEvent(envelope: Envelope, size: number): EventMessage {
   const { e, seq, tp } = envelope;
   if (tp !== undefined && (e === undefined || seq === undefined)) throw malformed(envelope.t);
   return {
@@ -90,86 +140,41 @@ function parseEvent(envelope: Envelope): EventMessage {
     category: envelope.c ?? 'U',
     topic: tp,
     position: e === undefined || seq === undefined ? undefined : { epoch: e, seq },
+    previous: envelope.ps,
     id: envelope.id,
     ts: envelope.ts,
     key: envelope.k,
     payload: envelope.p ?? null,
+    size,
   };
 }
 
-function parseUpdates(value: unknown): TopicUpdate[] {
-  if (!Array.isArray(value)) throw malformed('subscription_update');
-  return value.map((entry: unknown) => parseUpdate(asRecord(entry)));
-}
-
-function parseUpdate(entry: Record<string, unknown>): TopicUpdate {
-  const topic = text(entry['tp']);
-  if (topic === undefined) throw malformed('subscription_update');
-  const epoch = text(entry['e']);
-  const seq = entry['seq'];
-  const position = epoch !== undefined && typeof seq === 'number' && Number.isSafeInteger(seq) ? { epoch, seq } : null;
-  const status = text(entry['status']);
-  if (status === 'unsubscribed') return { topic, status };
-  if (status === 'refused') {
-    return { topic, status, code: text(entry['code']) ?? 'UNKNOWN', message: text(entry['message']) ?? '' };
+/** One topic's run of messages ([P-37]): all of it or nothing. */
+function parseBatch(items: unknown, size: number): EventMessage[] {
+  if (!Array.isArray(items) || items.length < 2) throw malformed('batch');
+  const messages = items.map((item: unknown) => {
+    const envelope = checkEnvelope(asRecord(item));
+    if (envelope.c === 'WSE' || envelope.tp === undefined) throw malformed('batch');
+    return parseEvent(envelope, size / items.length);
+  });
+  for (const [index, { topic, position }] of messages.entries()) {
+    const before = messages[index - 1];
+    if (before !== undefined && !(topic === before.topic && (position?.seq ?? 0) > (before.position?.seq ?? 0))) throw malformed('batch');
   }
-  if (status === 'live' && position !== null) return { topic, status, position };
-  if (status === 'recovered' && position !== null) return { topic, status, position, recovered: count(entry['recovered'], 0) };
-  return { topic, status: 'resync', position, reason: text(entry['reason']) ?? status ?? 'unknown' };
+  return messages;
 }
 
-function parseError(p: Record<string, unknown>): WSEError {
-  return new WSEError(text(p['code']) ?? 'UNKNOWN', text(p['message']) ?? 'The server gave no message.', { topic: text(p['topic']) });
+function parseBeacon({ tp, e, seq, ps }: Envelope): BeaconMessage {
+  if (tp === undefined || e === undefined || seq === undefined || ps === undefined) throw malformed('beacon');
+  return { kind: 'beacon', topic: tp, position: { epoch: e, seq }, previous: ps };
 }
 
-/** What `client_hello` says ([P-20]). */
-export interface ClientHello {
-  readonly token: string | undefined;
-  readonly topics: readonly string[];
-  readonly client: string;
+function parseSkip({ tp, e, ps }: Envelope, p: Readonly<Record<string, unknown>>, size: number): SkipMessage {
+  const [from, to] = [count(p['from'], 0), count(p['to'], 0)];
+  if (tp === undefined || e === undefined || from === 0 || to < from) throw malformed('skip');
+  return { kind: 'skip', topic: tp, position: { epoch: e, seq: to }, previous: ps ?? from - 1, from, reason: readText(p['reason']) ?? 'unknown', size };
 }
 
-/** First frame of every connection. */
-export function encodeClientHello(hello: ClientHello): string {
-  const p: Record<string, unknown> = { versions: [DEFAULTS.protocolVersion], formats: ['json'], client: hello.client };
-  if (hello.token !== undefined) p['token'] = hello.token;
-  if (hello.topics.length > 0) p['topics'] = hello.topics;
-  return encodeEnvelope({ t: 'client_hello', c: 'WSE', p });
-}
-
-/** Asks for topics or lets them go ([P-23]). */
-export function encodeSubscription(
-  action: 'subscribe' | 'unsubscribe',
-  topics: readonly string[],
-  positions: ReadonlyMap<string, Position>,
-  cid: string,
-): string {
-  const wire = Object.fromEntries([...positions].map(([topic, { epoch, seq }]) => [topic, { e: epoch, seq }]));
-  return encodeEnvelope({ t: 'subscription', c: 'WSE', cid, p: positions.size > 0 ? { action, topics, positions: wire } : { action, topics } });
-}
-
-/** Ping or pong ([P-26]). */
-export function encodeBeat(kind: 'ping' | 'pong', payload: unknown): string {
-  return encodeEnvelope({ t: kind, c: 'WSE', p: payload });
-}
-
-/** An application's message that asks for a reply ([P-30]). */
-export function encodeRequest(type: string, payload: unknown, cid: string, priority: Priority | undefined): string {
-  return encodeEnvelope({ t: type, cid, ...(priority === undefined ? {} : { pri: priority }), p: payload });
-}
-
-function asRecord(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
-}
-
-function text(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined;
-}
-
-function count(value: unknown, fallback: number): number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : fallback;
-}
-
-function malformed(type: string): WSEError {
-  return new WSEError('INVALID_MESSAGE', `The server's \`${type}\` lacks a field that the protocol requires.`);
+function parseError(p: Readonly<Record<string, unknown>>): WSEError {
+  return new WSEError(readText(p['code']) ?? 'UNKNOWN', readText(p['message']) ?? 'The server gave no message.', { topic: readText(p['topic']) });
 }

@@ -1,4 +1,5 @@
 // The options of a client, each with its default, and how they are filled in.
+import type { Format } from './agreement';
 import { DEFAULTS } from './defaults.gen';
 import type { Endpoint } from './endpoints';
 import type { WSEError } from './errors';
@@ -28,6 +29,20 @@ export interface ClientOptions {
   readonly breakerFailures?: number | undefined;
   /** How long a topic stays subscribed after the last one let it go. @default 1000 */
   readonly lingerMs?: number | undefined;
+  /** Preferred form of frames; a server that does not speak it is spoken to in JSON. @default 'json' */
+  readonly format?: Format | undefined;
+  /** Whether large frames may be compressed, both ways. @default true */
+  readonly compression?: boolean | undefined;
+  /** Whether the server may put a topic's messages of one turn into one frame. @default true */
+  readonly batch?: boolean | undefined;
+  /** Most messages of one topic that wait for a missing one before them. @default 64 */
+  readonly reorderMessages?: number | undefined;
+  /** Most bytes that such messages of all topics take. @default 1048576 */
+  readonly reorderBytes?: number | undefined;
+  /** How long a missing message may take before it is asked for; 0: at once. @default 250 */
+  readonly reorderWaitMs?: number | undefined;
+  /** Most topics that all patterns together stand for; not below the server's limit. @default 1000 */
+  readonly patternTopics?: number | undefined;
   /** Every error that no caller receives. @default none; the console shows faults of listeners */
   readonly onError?: ((error: WSEError) => void) | undefined;
 }
@@ -43,11 +58,27 @@ export interface ResolvedOptions {
   readonly backoffCapMs: number;
   readonly breakerFailures: number;
   readonly lingerMs: number;
+  readonly format: Format;
+  readonly compression: boolean;
+  readonly batch: boolean;
+  readonly reorderMessages: number;
+  readonly reorderBytes: number;
+  readonly reorderWaitMs: number;
+  readonly patternTopics: number;
   readonly onError: ((error: WSEError) => void) | undefined;
 }
 
 /** Long enough for a route change to unmount one page and mount the next. */
 export const LINGER_MS = 1_000;
+
+/** Half a batch of the server's at its default: what overtakes by more than that will not be made up by waiting. */
+export const REORDER_MESSAGES = 64;
+
+/** As much as the largest message that the server takes by default. */
+export const REORDER_BYTES = 1_048_576;
+
+/** Longer than a reordering on the way takes, shorter than a person notices. */
+export const REORDER_WAIT_MS = 250;
 
 /** Fills in the defaults. */
 export function resolveOptions(options: ClientOptions): ResolvedOptions {
@@ -63,6 +94,14 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     backoffCapMs: options.backoffCapMs ?? DEFAULTS.backoffCapMs,
     breakerFailures: options.breakerFailures ?? DEFAULTS.backoffFullAfter,
     lingerMs: options.lingerMs ?? LINGER_MS,
+    format: options.format ?? 'json',
+    compression: options.compression ?? true,
+    // Fewer frames, each parsed at once, in the same order: nothing that an application could see differs.
+    batch: options.batch ?? true,
+    reorderMessages: options.reorderMessages ?? REORDER_MESSAGES,
+    reorderBytes: options.reorderBytes ?? REORDER_BYTES,
+    reorderWaitMs: options.reorderWaitMs ?? REORDER_WAIT_MS,
+    patternTopics: options.patternTopics ?? DEFAULTS.patternTopics,
     onError: options.onError,
   };
 }

@@ -142,8 +142,8 @@ export class ReorderBuffer<T> {
       counts.dropped += 1;
       return false;
     }
-    const at = this.#held.findLastIndex(({ seq }) => seq < entry.seq) + 1;
-    this.#held.splice(at, 0, entry);
+    const later = this.#held.findIndex(({ seq }) => seq > entry.seq);
+    this.#held.splice(later < 0 ? this.#held.length : later, 0, entry);
     this.#pool.bytes += entry.size;
     counts.held += 1;
     return true;

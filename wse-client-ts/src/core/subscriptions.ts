@@ -1,100 +1,92 @@
-// The declared set of topics: reference counts with linger, what this connection has been asked for, statuses; pure.
-import { WSEError } from './errors';
-import type { EventMessage, Position, TopicUpdate } from './messages';
-import { TopicPosition } from './positions';
+// The declared set of topics: reference counts with linger, what this connection has been asked for, what is handed on; pure.
+import { Answers, type News } from './answers';
+import type { Asked } from './client-messages';
+import { Entry, type TopicState } from './entry';
+import type { WSEError } from './errors';
+import { filterKey, type Filter } from './filter-key';
+import type { BeaconMessage, EventMessage, SkipMessage } from './messages';
+import { patternOf } from './pattern';
+import type { ReorderPool } from './reorder';
+import { TopicBook } from './topic-book';
+import type { StreamItem } from './topic-stream';
+import type { Position, TopicUpdate } from './topic-update';
 
-/**
- * `pending` not answered yet; `live` from the top on; `recovered` all missed messages were replayed; `resync` some are
- * lost, load the state anew; `refused` see `error`.
- */
-export type TopicStatus = 'pending' | 'live' | 'recovered' | 'resync' | 'refused';
-
-/** What is known of one subscription. */
-export interface TopicState {
-  readonly status: TopicStatus;
-  /** Why it was refused; null otherwise. */
-  readonly error: WSEError | null;
-  /** Why it is `resync`: `epoch`, `history`, `fork`; null otherwise. */
-  readonly reason: string | null;
+/** One message to send. */
+export interface SubscriptionRequest extends Asked {
+  readonly cid: string;
+  readonly action: 'subscribe' | 'unsubscribe';
 }
 
-/** Messages to send now: topics to let go, then topics to ask for, with the positions known. */
-export interface SubscriptionDiff {
-  readonly unsubscribe: readonly string[];
-  readonly subscribe: readonly string[];
-  readonly positions: ReadonlyMap<string, Position>;
+/** Settings of the set. */
+export interface SubscriptionsConfig {
+  /** How long an entry stays after its last holder let it go, in milliseconds. */
+  readonly lingerMs: number;
+  /** Most topics that all patterns together stand for. */
+  readonly patternTopics: number;
 }
 
-/** A refusal that may pass by itself is asked again after this long. */
-const RETRY_REFUSED_MS = 5_000;
-
-const PENDING: TopicState = { status: 'pending', error: null, reason: null };
-
-interface Entry {
-  refs: number;
-  /** When an entry without references is let go. */
-  lingerUntil: number | null;
-  /** When a refused entry is asked for again. */
-  retryAt: number | null;
-  /** Asked for on this connection. */
-  asked: boolean;
-  /** Being asked for again because of a gap: the next request lets it go first. */
-  recovering: boolean;
-  /** Answers on their way; only the last one tells the present. */
-  answersDue: number;
-  state: TopicState;
-  readonly position: TopicPosition;
-}
+/** Stands for the correlation id of `client_hello`, whose answer bears none. */
+const HELLO = '';
 
 /** All subscriptions of one client. */
 export class Subscriptions {
   readonly #lingerMs: number;
-  readonly #entries = new Map<string, Entry>();
-  /** Topics that this connection still has and that nobody wants any more. */
+  readonly #book: TopicBook;
+  /** What this connection still has and nobody wants any more. */
   readonly #dropped = new Set<string>();
+  /** What is being let go, with the request that says so: what still comes of it is nobody's. */
+  readonly #leaving = new Map<string, string>();
   #connected = false;
+  #hasGap = false;
 
-  constructor(lingerMs: number) {
-    this.#lingerMs = lingerMs;
+  constructor(config: SubscriptionsConfig, pool: ReorderPool) {
+    this.#lingerMs = config.lingerMs;
+    this.#book = new TopicBook(pool, config.patternTopics);
   }
 
-  /** Declared topics and their states. */
-  *states(): Iterable<readonly [string, TopicState]> {
-    for (const [topic, entry] of this.#entries) yield [topic, entry.state];
+  /** Declared topics and patterns. */
+  get entries(): ReadonlyMap<string, Entry> {
+    return this.#book.entries;
   }
 
-  /** State of one topic; undefined when it is not declared. */
+  /** Whether `poll` would ask for something missing. */
+  get hasGap(): boolean {
+    return this.#hasGap;
+  }
+
+  /** State of one topic or pattern; undefined when it is not declared. */
   state(topic: string): TopicState | undefined {
-    return this.#entries.get(topic)?.state;
+    return this.#book.entries.get(topic)?.state;
   }
 
-  /** Adds a reference. */
-  retain(topic: string): void {
-    const entry = this.#entries.get(topic) ?? newEntry();
+  /** Adds a holder. */
+  retain(topic: string, filter: Filter | undefined): void {
+    const entry = this.#book.entries.get(topic) ?? new Entry(topic);
     this.#dropped.delete(topic);
     entry.refs += 1;
+    entry.filters.add(filter);
     entry.lingerUntil = null;
-    this.#entries.set(topic, entry);
+    this.#book.entries.set(topic, entry);
   }
 
-  /** Takes a reference back; without any left the topic goes after the linger. */
-  release(topic: string, now: number): void {
-    const entry = this.#entries.get(topic);
+  /** Takes a holder away; without any left the topic goes after the linger. */
+  release(topic: string, filter: Filter | undefined, now: number): void {
+    const entry = this.#book.entries.get(topic);
     if (entry === undefined || entry.refs === 0) return;
+    // As long as the linger keeps it, it stays as it was.
+    if (entry.refs === 1 && !entry.asked) entry.filter = this.#book.wanted(topic, entry);
     entry.refs -= 1;
+    entry.filters.remove(filter);
     if (entry.refs === 0) entry.lingerUntil = now + this.#lingerMs;
   }
 
-  /** A new connection opens: the topics that have no position may ride in its `client_hello`. */
-  handleOpen(): readonly string[] {
-    const fresh: string[] = [];
-    for (const [topic, entry] of this.#entries) {
-      if (entry.position.current !== null) continue;
-      entry.asked = true;
-      entry.answersDue = 1;
-      fresh.push(topic);
+  /** A new connection opens: its `client_hello` asks for everything, or only for what has no position yet. */
+  handleOpen(mayResume: boolean): Asked {
+    const asked = newAsked();
+    for (const [topic, entry] of this.#book.entries) {
+      if (mayResume || [...this.#book.positions(topic, entry)].length === 0) this.#ask(asked, HELLO, topic, entry);
     }
-    return fresh;
+    return asked;
   }
 
   /** `server_ready` came: `poll` may send. */
@@ -106,112 +98,140 @@ export class Subscriptions {
   handleClose(): void {
     this.#connected = false;
     this.#dropped.clear();
-    for (const entry of this.#entries.values()) {
-      Object.assign(entry, { asked: false, recovering: false, answersDue: 0, retryAt: null, state: PENDING });
-    }
+    this.#leaving.clear();
+    this.#book.streams.dropAll();
+    for (const entry of this.#book.entries.values()) entry.handleClose();
   }
 
   /** Another user is at the keyboard: the old one's places mean nothing. */
   forgetPositions(): void {
-    for (const entry of this.#entries.values()) entry.position.reset();
+    this.#book.forgetPositions();
+    // What the first frame asked to resume is let go and asked for from the top.
+    for (const entry of this.#book.entries.values()) if (entry.resuming) entry.recover();
   }
 
-  /** The difference between what is wanted and what this connection has been asked for; empty when there is none. */
-  poll(): SubscriptionDiff {
-    if (!this.#connected) return { unsubscribe: [], subscribe: [], positions: new Map() };
-    const unsubscribe = [...this.#dropped];
-    this.#dropped.clear();
-    const subscribe: string[] = [];
-    const positions = new Map<string, Position>();
-    for (const [topic, entry] of this.#entries) {
-      if (entry.asked) continue;
-      if (entry.recovering) {
-        unsubscribe.push(topic);
-        entry.answersDue += 1;
-      }
-      entry.asked = true;
-      entry.answersDue += 1;
-      subscribe.push(topic);
-      if (entry.position.current !== null) positions.set(topic, entry.position.current);
-    }
-    return { unsubscribe, subscribe, positions };
+  /** What to send so that the connection has what is wanted; nothing when it has. */
+  poll(newId: () => string): readonly SubscriptionRequest[] {
+    if (!this.#connected) return [];
+    this.#hasGap = false;
+    const stale = [...this.#book.entries].filter(([topic, entry]) => !entry.asked || entry.wantsOther(this.#book.wanted(topic, entry)));
+    const recovering = stale.filter(([, entry]) => entry.recovering).map(([topic]) => topic);
+    const requests: SubscriptionRequest[] = [];
+    if (recovering.length + this.#dropped.size > 0) requests.push(this.#leave(newId(), recovering));
+    if (stale.length === 0) return requests;
+    const asked = newAsked();
+    const cid = newId();
+    for (const [topic, entry] of stale) this.#ask(asked, cid, topic, entry);
+    return [...requests, { ...asked, cid, action: 'subscribe' }];
   }
 
   /** When `handleTimeout` is due; null: never. */
   pollTimeout(): number | null {
     let due: number | null = null;
-    for (const { lingerUntil, retryAt } of this.#entries.values()) {
-      for (const at of [lingerUntil, retryAt]) if (at !== null && (due === null || at < due)) due = at;
-    }
+    for (const { dueAt } of this.#book.entries.values()) if (dueAt !== null && (due === null || dueAt < due)) due = dueAt;
     return due;
   }
 
   /** Lets lingering topics go and takes refused ones up again; `poll` has the messages. */
   handleTimeout(now: number): void {
-    for (const [topic, entry] of this.#entries) {
-      if (entry.retryAt !== null && entry.retryAt <= now) {
-        entry.retryAt = null;
-        entry.asked = false;
-      }
+    for (const [topic, entry] of this.#book.entries) {
+      entry.handleTimeout(now);
       if (entry.lingerUntil === null || entry.lingerUntil > now) continue;
-      this.#entries.delete(topic);
-      if (entry.asked && entry.state.status !== 'refused') this.#dropped.add(topic);
+      this.#book.remove(topic, entry);
+      if (entry.had || entry.due !== null) this.#dropped.add(topic);
     }
   }
 
-  /** An answer came for one topic; returns whether the application must load its state anew. */
-  handleUpdate(update: TopicUpdate, now: number): boolean {
-    const entry = this.#entries.get(update.topic);
-    if (entry === undefined) return false;
-    if (entry.answersDue > 0) entry.answersDue -= 1;
-    if (update.status === 'unsubscribed') return false;
-    if (update.status === 'refused') {
-      const error = new WSEError(update.code, update.message, { topic: update.topic });
-      this.#refuse(entry, error, now);
-      return false;
-    }
-    entry.recovering = entry.answersDue > 0 && entry.recovering;
-    const outcome = entry.position.handleUpdate(update);
-    entry.state = { status: outcome.status, error: null, reason: outcome.status === 'resync' ? outcome.reason : null };
-    return outcome.status === 'resync';
+  /** When `handleGapTimeout` is due; null: nothing is missing. */
+  pollGapTimeout(): number | null {
+    return this.#book.streams.pollTimeout();
   }
 
-  /** A whole request failed. */
-  handleError(topics: readonly string[], error: WSEError, now: number): void {
-    for (const topic of topics) {
-      const entry = this.#entries.get(topic);
+  /** What is missing did not come in time; `poll` has the messages. */
+  handleGapTimeout(now: number): void {
+    for (const topic of this.#book.streams.handleTimeout(now)) this.#recover(topic);
+  }
+
+  /** The server spoke of topics: it answered the request `cid`, or `client_hello`, or speaks by itself. */
+  handleUpdates(cid: string | undefined, updates: readonly TopicUpdate[], now: number): News {
+    const answers = new Answers(this.#book, now);
+    for (const update of updates) {
+      if (update.status === 'unsubscribed' && this.#leaving.get(update.topic) === cid) this.#leaving.delete(update.topic);
+      const entry = this.#book.entries.get(update.topic);
       if (entry === undefined) continue;
-      if (entry.answersDue > 0) entry.answersDue -= 1;
-      this.#refuse(entry, error, now);
+      const isAnswer = entry.due !== null && entry.due === (cid ?? HELLO);
+      if (isAnswer || entry.due === null) answers.handle(entry, update, isAnswer);
     }
+    return answers.news;
   }
 
-  /** Whether to hand a message to the application. Topics that nobody declared (`@user:`, `?topics=`) pass as they come. */
-  admit(message: EventMessage): boolean {
+  /** The request `cid` failed as a whole; false if there was none. */
+  handleError(cid: string, error: WSEError, now: number): boolean {
+    const entries = [...this.#book.entries.values()].filter(({ due }) => due === cid);
+    for (const entry of entries) entry.refuse(error, now);
+    return entries.length > 0;
+  }
+
+  /**
+   * What to hand on now that a message has come, in order. Topics that nobody declared (`@user:`, `?topics=`) pass as they
+   * come. Something missing is asked for by `poll`, or by `handleGapTimeout` when it is due.
+   */
+  handleMessage(message: EventMessage | SkipMessage | BeaconMessage, now: number): readonly StreamItem[] {
     const { topic, position } = message;
-    const entry = topic === undefined ? undefined : this.#entries.get(topic);
-    if (topic === undefined || position === undefined) return true;
-    if (entry === undefined) return !this.#dropped.has(topic);
-    const verdict = entry.position.examine(position);
-    if (verdict === 'gap' && entry.answersDue === 0) this.#recover(entry);
-    return verdict === 'deliver';
+    if (topic === undefined || position === undefined) return handOn(message);
+    const carrier = this.#book.carrier(topic);
+    if (carrier === undefined) return this.#isLeaving(topic) ? [] : handOn(message);
+    if (carrier.due !== null && carrier.replacing) return [];
+    const ready: StreamItem[] = [];
+    const isLost = this.#book.streams.find(topic)?.handle(now, message, (item) => ready.push(item)) ?? true;
+    this.#book.streams.noteChange(topic);
+    if (isLost) this.#recover(topic);
+    return ready;
   }
 
-  /** A subscribe of a live topic changes nothing ([P-25]), so a gap is mended by letting it go and asking again. */
-  #recover(entry: Entry): void {
-    entry.recovering = true;
-    entry.asked = false;
-    entry.state = PENDING;
+  #leave(cid: string, recovering: readonly string[]): SubscriptionRequest {
+    const topics = [...this.#dropped, ...recovering];
+    for (const topic of this.#dropped) this.#leaving.set(topic, cid);
+    this.#dropped.clear();
+    return { ...newAsked(), cid, action: 'unsubscribe', topics };
   }
 
-  #refuse(entry: Entry, error: WSEError, now: number): void {
-    entry.recovering = false;
-    entry.state = { status: 'refused', error, reason: null };
-    const passing = error.fault === 'network' || error.fault === 'server';
-    entry.retryAt = passing ? now + RETRY_REFUSED_MS : null;
+  #ask(asked: MutableAsked, cid: string, topic: string, entry: Entry): void {
+    const filter = this.#book.wanted(topic, entry);
+    // What flows now: the entry's own stream, or its pattern's.
+    const flowing = entry.had ? entry : entry.pattern === null ? this.#book.covering(topic) : undefined;
+    const replacing = flowing?.had === true && filterKey(flowing.filter) !== filterKey(filter);
+    const positions = [...this.#book.positions(topic, entry)];
+    entry.ask(cid, filter, { resuming: positions.length > 0, replacing });
+    if (entry.pattern === null) this.#book.streams.follow(topic);
+    asked.topics.push(topic);
+    for (const [name, position] of positions) asked.positions.set(name, position);
+    if (filter !== undefined) asked.filters.set(topic, filter);
+  }
+
+  #recover(topic: string): void {
+    const carrier = this.#book.carrier(topic);
+    if (carrier?.due !== null) return;
+    carrier.recover();
+    this.#hasGap = true;
+  }
+
+  #isLeaving(topic: string): boolean {
+    const names = [topic, patternOf(topic) ?? topic];
+    return names.some((name) => this.#leaving.has(name) || this.#dropped.has(name));
   }
 }
 
-function newEntry(): Entry {
-  return { refs: 0, lingerUntil: null, retryAt: null, asked: false, recovering: false, answersDue: 0, state: PENDING, position: new TopicPosition() };
+interface MutableAsked extends Asked {
+  readonly topics: string[];
+  readonly positions: Map<string, Position>;
+  readonly filters: Map<string, Filter>;
+}
+
+function newAsked(): MutableAsked {
+  return { topics: [], positions: new Map(), filters: new Map() };
+}
+
+function handOn(message: EventMessage | SkipMessage | BeaconMessage): readonly StreamItem[] {
+  return message.kind === 'beacon' ? [] : [message];
 }

@@ -2,8 +2,8 @@
 
 /** An open or opening socket. */
 export interface Socket {
-  /** Sends one text frame; ignored when the socket is not open. */
-  send(text: string): void;
+  /** Sends one frame, text or binary; ignored when the socket is not open. */
+  send(frame: string | Uint8Array<ArrayBuffer>): void;
   /** Starts the close; nothing is reported to the owner's events that it detached from. */
   close(code?: number, reason?: string): void;
 }

@@ -1,6 +1,7 @@
 // Which client a hook uses: the one given, the provider's, or the one opened last.
 import { createContext, useContext, useSyncExternalStore, type ReactNode } from 'react';
-import { INITIAL_STATE, type WSEClient } from '../core/client';
+import type { WSEClient } from '../core/client';
+import { INITIAL_STATE } from '../core/events';
 import type { WSESnapshot } from '../store/store';
 import { registry } from './registry';
 

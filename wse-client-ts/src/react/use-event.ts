@@ -1,6 +1,7 @@
 // The hook that hears the events of one type, one by one, without rendering.
 import { useEffect, useLayoutEffect, useRef } from 'react';
-import type { EventHandler, WSEClient } from '../core/client';
+import type { WSEClient } from '../core/client';
+import type { EventHandler } from '../core/events';
 import { useWSEClient } from './context';
 
 const useClientLayoutEffect = typeof document === 'undefined' ? useEffect : useLayoutEffect;

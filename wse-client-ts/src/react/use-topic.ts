@@ -1,7 +1,7 @@
 // The hook that subscribes one topic and shows its latest payload.
 import { useCallback, useEffect, useSyncExternalStore } from 'react';
+import type { TopicStatus } from '../core/entry';
 import type { WSEError } from '../core/errors';
-import type { TopicStatus } from '../core/subscriptions';
 import { storeOf, type TopicSnapshot } from '../store/store';
 import { useWSEClient } from './context';
 import type { ClientChoice } from './use-event';

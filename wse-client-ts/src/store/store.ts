@@ -1,8 +1,9 @@
 // Immutable snapshots of a client in a zustand store, committed at most once per animation frame.
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import type { ClientState, WSEClient } from '../core/client';
+import type { WSEClient } from '../core/client';
 import type { Cancel } from '../core/clock';
-import type { TopicState } from '../core/subscriptions';
+import type { TopicState } from '../core/entry';
+import type { ClientState } from '../core/events';
 
 /** One topic: how its subscription stands, and the latest payload. */
 export interface TopicSnapshot extends TopicState {

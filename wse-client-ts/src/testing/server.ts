@@ -1,8 +1,15 @@
 // A server in memory that speaks the protocol over a fake transport, and counts what arrives.
+import type { Format } from '../core/agreement';
 import { DEFAULTS } from '../core/defaults.gen';
-import { decodeEnvelope, encodeEnvelope, type Envelope } from '../core/envelope';
-import type { SocketEvents, Transport } from '../core/transport';
-import { TopicLog } from './topic-log';
+import type { Envelope } from '../core/envelope';
+import { WSEError } from '../core/errors';
+import type { Filter } from '../core/filter-key';
+import { isPattern, patternOf } from '../core/pattern';
+import type { Transport } from '../core/transport';
+import { FakeConnection } from './connection';
+import { Namespace } from './namespace';
+import { Subscriber } from './subscriber';
+import { TopicLog, type Resumed, type WirePosition } from './topic-log';
 
 /** How the server treats new sockets: `accept`, `refuse` (1006 at once), `hang` (never opens), `mute` (opens, says nothing). */
 export type FakeServerMode = 'accept' | 'refuse' | 'hang' | 'mute';
@@ -14,56 +21,6 @@ export interface FakeRefusal {
   readonly message?: string;
 }
 
-/** One socket as the server sees it. */
-export class FakeConnection {
-  readonly url: string;
-  readonly protocols: readonly string[];
-  /** Every frame that came from the client, in order. */
-  readonly received: Envelope[] = [];
-  /** Topics that this connection has. */
-  readonly topics = new Set<string>();
-  /** Neither side has closed it. */
-  isOpen = true;
-  /** Frames go nowhere in either direction, and nobody is told: a half-open connection. */
-  isDead = false;
-  /** Close code that the client gave; undefined while it has not closed. */
-  clientCloseCode: number | undefined;
-  readonly #events: SocketEvents;
-
-  constructor(url: string, protocols: readonly string[], events: SocketEvents) {
-    this.url = url;
-    this.protocols = protocols;
-    this.#events = events;
-  }
-
-  /** Frames of one type that came from the client. */
-  of(type: string): Envelope[] {
-    return this.received.filter(({ t }) => t === type);
-  }
-
-  /** Tells the client that the socket is open. */
-  open(): void {
-    if (this.isOpen) this.#events.onOpen();
-  }
-
-  /** Sends an envelope to the client. */
-  send(envelope: Omit<Envelope, 'v'>): void {
-    this.sendText(encodeEnvelope(envelope));
-  }
-
-  /** Sends any text, or bytes, to the client. */
-  sendText(data: string | ArrayBuffer): void {
-    if (this.isOpen && !this.isDead) this.#events.onMessage(data);
-  }
-
-  /** Closes from the server's side; 1006 is a connection that broke. */
-  close(code: number, reason = ''): void {
-    if (!this.isOpen) return;
-    this.isOpen = false;
-    this.#events.onClose(code, reason);
-  }
-}
-
 /** The fake transport and the server behind it. */
 export class FakeServer {
   /** Every socket ever opened, in order. */
@@ -71,16 +28,26 @@ export class FakeServer {
   mode: FakeServerMode = 'accept';
   /** Answers `client_hello` with this error and close. */
   refusal: FakeRefusal | null = null;
+  /** Formats that it speaks. */
+  formats: readonly Format[] = ['json', 'msgpack'];
+  /** Whether it compresses for clients that want it. */
+  compression = true;
+  /** Whether it sends batches to clients that want them. */
+  batch = true;
   /** Whether pings get their pongs. */
   answersPings = true;
   user: string | null = null;
   heartbeatMs: number = DEFAULTS.heartbeatMs;
   retryMs: number = DEFAULTS.restartRetryMs;
   messageBytes: number = DEFAULTS.messageBytes;
+  /** Topics of patterns on one connection. */
+  patternTopics: number = DEFAULTS.patternTopics;
   /** Topics answered `refused` with this code. */
   readonly refusedTopics = new Map<string, string>();
+  readonly #subscribers = new Map<FakeConnection, Subscriber>();
   readonly #handlers = new Map<string, (payload: unknown) => unknown>();
   readonly #logs = new Map<string, TopicLog>();
+  readonly #namespaces = new Map<string, Namespace>();
 
   /** Sockets that are open now. */
   get open(): FakeConnection[] {
@@ -99,18 +66,50 @@ export class FakeServer {
     this.#handlers.set(type, handler);
   }
 
-  /** The log of a topic. */
+  /** The log of a topic, which is born by the first call. */
   log(topic: string): TopicLog {
     const log = this.#logs.get(topic) ?? new TopicLog(topic);
-    this.#logs.set(topic, log);
+    if (!this.#logs.has(topic)) {
+      this.#logs.set(topic, log);
+      this.#handleBirth(log);
+    }
     return log;
+  }
+
+  /** What a pattern stands for. */
+  namespace(pattern: string): Namespace {
+    const namespace = this.#namespaces.get(pattern) ?? new Namespace(pattern);
+    this.#namespaces.set(pattern, namespace);
+    return namespace;
   }
 
   /** Publishes to every subscriber; returns the envelope. */
   publish(topic: string, payload: unknown, type = topic): Envelope {
     const envelope = this.log(topic).append(type, payload);
-    for (const connection of this.open) if (connection.topics.has(topic)) connection.send(envelope);
+    this.#deliver(topic, [envelope]);
     return envelope;
+  }
+
+  /** Publishes several messages in one turn: one frame for clients that read batches; returns the envelopes. */
+  publishAll(topic: string, payloads: readonly unknown[], type = topic): readonly Envelope[] {
+    const log = this.log(topic);
+    const envelopes = payloads.map((payload) => log.append(type, payload));
+    this.#deliver(topic, envelopes);
+    return envelopes;
+  }
+
+  /** Says to every subscriber where the topic's log stands, as the real server does on quiet or filtered streams. */
+  beacon(topic: string): void {
+    const log = this.log(topic);
+    for (const subscriber of this.#openSubscribers()) subscriber.beacon(log);
+  }
+
+  /** The next `count` messages of the topic will not come, on purpose. */
+  skip(topic: string, count: number, reason: 'latest' | 'drop_low' | 'ttl'): void {
+    const log = this.log(topic);
+    const from = log.top + 1;
+    log.skip(count);
+    for (const subscriber of this.#openSubscribers()) subscriber.skip(log, from, log.top, reason);
   }
 
   /** Closes every open socket. */
@@ -128,7 +127,7 @@ export class FakeServer {
         else if (this.mode !== 'hang') connection.open();
       });
       return {
-        send: (text) => this.#receive(connection, text),
+        send: (frame) => this.#receive(connection, frame),
         close: (code = 1000) => {
           connection.clientCloseCode ??= code;
           connection.close(code);
@@ -137,54 +136,93 @@ export class FakeServer {
     },
   };
 
+  #openSubscribers(): Subscriber[] {
+    return this.open.map((connection) => this.#subscriber(connection));
+  }
+
+  #subscriber(connection: FakeConnection): Subscriber {
+    const subscriber = this.#subscribers.get(connection) ?? new Subscriber(connection, passesOf);
+    this.#subscribers.set(connection, subscriber);
+    return subscriber;
+  }
+
+  #deliver(topic: string, envelopes: readonly Envelope[]): void {
+    for (const subscriber of this.#openSubscribers()) subscriber.deliver(topic, envelopes);
+  }
+
+  #handleBirth(log: TopicLog): void {
+    const pattern = patternOf(log.topic);
+    if (pattern === undefined) return;
+    const namespace = this.namespace(pattern);
+    namespace.add(log);
+    for (const subscriber of this.#openSubscribers()) subscriber.handleBirth(namespace, log, this.patternTopics);
+  }
+
   /** Frames travel through a microtask, so that neither side is called from within its own call. */
-  #receive(connection: FakeConnection, text: string): void {
+  #receive(connection: FakeConnection, frame: string | Uint8Array<ArrayBuffer>): void {
     if (!connection.isOpen || connection.isDead) return;
-    const envelope = decodeEnvelope(text);
-    connection.received.push(envelope);
+    const envelope = connection.receive(frame);
     if (this.mode !== 'mute') void Promise.resolve().then(() => this.#handle(connection, envelope));
   }
 
   #handle(connection: FakeConnection, envelope: Envelope): void {
     const { t, c, p, cid } = envelope;
     if (c !== 'WSE') this.#handleRequest(connection, envelope);
-    else if (t === 'client_hello') this.#handleHello(connection, p as { topics?: string[] });
+    else if (t === 'client_hello') this.#handleHello(connection, p as Hello);
     else if (t === 'subscription') this.#handleSubscription(connection, p as Subscription, cid);
     else if (t === 'ping' && this.answersPings) connection.send({ t: 'pong', c: 'WSE', p });
   }
 
-  #handleHello(connection: FakeConnection, hello: { topics?: string[] }): void {
-    if (this.refusal !== null) {
-      const { code, close, message = 'refused by the test' } = this.refusal;
+  #handleHello(connection: FakeConnection, hello: Hello): void {
+    const format = (hello.formats ?? ['json']).find((name) => this.formats.includes(name));
+    const refusal = this.refusal ?? (format === undefined ? { code: 'UNSUPPORTED_FORMAT', close: 4406 } : null);
+    if (refusal !== null || format === undefined) {
+      const { code, close, message = 'refused by the test' } = refusal ?? { code: 'INTERNAL', close: 1011 };
       connection.send({ t: 'error', c: 'WSE', p: { code, message } });
       connection.close(close);
       return;
     }
-    const id = `connection-${this.connections.length}`;
-    const limits = { heartbeat_ms: this.heartbeatMs, idle_timeout_ms: DEFAULTS.idleTimeoutMs, message_bytes: this.messageBytes };
-    const subscriptions = DEFAULTS.subscriptions;
-    connection.send({ t: 'server_hello', c: 'WSE', p: { version: 2, format: 'json', connection: id, server: 'fake', ...limits, subscriptions } });
-    connection.send({ t: 'server_ready', c: 'WSE', p: { connection: id, user: this.user, retry_ms: this.retryMs } });
-    if (hello.topics !== undefined) this.#handleSubscription(connection, { action: 'subscribe', topics: hello.topics }, undefined);
+    const compression = this.compression && hello.compression?.includes('zlib') === true;
+    const agreed = { format, compression, batch: this.batch && hello.batch === true };
+    this.#welcome(connection, { ...agreed, compression: compression ? 'zlib' : null });
+    connection.agreed = agreed;
+    connection.send({ t: 'server_ready', c: 'WSE', p: { connection: this.#id(connection), user: this.user, retry_ms: this.retryMs } });
+    const { topics = [] } = hello;
+    if (topics.length > 0) this.#handleSubscription(connection, { ...hello, action: 'subscribe', topics }, undefined);
   }
 
-  #handleSubscription(connection: FakeConnection, { action, topics, positions = {} }: Subscription, cid: string | undefined): void {
-    const replays: Envelope[] = [];
-    const answers = topics.map((topic) => {
-      const code = this.refusedTopics.get(topic);
-      if (code !== undefined) return { tp: topic, status: 'refused', code, message: 'refused by the test' };
-      if (action === 'unsubscribe') {
-        connection.topics.delete(topic);
-        return { tp: topic, status: 'unsubscribed' };
-      }
-      const position = connection.topics.has(topic) ? undefined : positions[topic];
-      connection.topics.add(topic);
-      const { answer, replay } = this.log(topic).resume(position);
-      replays.push(...replay);
-      return answer;
-    });
-    connection.send({ t: 'subscription_update', c: 'WSE', ...(cid === undefined ? {} : { cid }), p: { topics: answers } });
-    for (const envelope of replays) connection.send(envelope);
+  #welcome(connection: FakeConnection, agreed: Record<string, unknown>): void {
+    const { subscriptions, patterns, idleTimeoutMs } = DEFAULTS;
+    const limits = { heartbeat_ms: this.heartbeatMs, idle_timeout_ms: idleTimeoutMs, message_bytes: this.messageBytes, subscriptions, patterns };
+    connection.send({ t: 'server_hello', c: 'WSE', p: { version: 2, ...agreed, connection: this.#id(connection), server: 'fake', ...limits } });
+  }
+
+  #id(connection: FakeConnection): string {
+    return `connection-${this.connections.indexOf(connection) + 1}`;
+  }
+
+  #handleSubscription(connection: FakeConnection, subscription: Subscription, cid: string | undefined): void {
+    const resumed = subscription.topics.map((name) => this.#change(this.#subscriber(connection), subscription, name));
+    const topics = resumed.map(({ answer }) => answer);
+    connection.send({ t: 'subscription_update', c: 'WSE', ...(cid === undefined ? {} : { cid }), p: { topics } });
+    for (const { replay } of resumed) for (const envelope of replay) connection.send(envelope);
+  }
+
+  #change(subscriber: Subscriber, { action, positions = {}, filters = {} }: Subscription, name: string): Resumed {
+    const refused = (code: string, message: string): Resumed => ({ answer: { tp: name, status: 'refused', code, message }, replay: [] });
+    const code = this.refusedTopics.get(name);
+    if (code !== undefined) return refused(code, 'refused by the test');
+    if (action === 'unsubscribe') {
+      subscriber.unsubscribe(name);
+      return { answer: { tp: name, status: 'unsubscribed' }, replay: [] };
+    }
+    if (isPattern(name) && this.namespace(name).logs.length > this.patternTopics) return refused('TOO_MANY_TOPICS', 'too many topics');
+    try {
+      if (!isPattern(name)) return subscriber.subscribe(this.log(name), filters[name], positions[name]);
+      return subscriber.subscribePattern(this.namespace(name), filters[name], positions);
+    } catch (error) {
+      return error instanceof WSEError ? refused(error.code, error.message) : refused('INTERNAL', String(error));
+    }
   }
 
   #handleRequest(connection: FakeConnection, { t, p, cid }: Envelope): void {
@@ -204,8 +242,24 @@ export class FakeServer {
   }
 }
 
-interface Subscription {
+interface Wanted {
+  readonly positions?: Readonly<Record<string, WirePosition>>;
+  readonly filters?: Readonly<Record<string, Filter>>;
+}
+
+interface Hello extends Wanted {
+  readonly formats?: readonly Format[];
+  readonly compression?: readonly string[];
+  readonly batch?: boolean;
+  readonly topics?: readonly string[];
+}
+
+interface Subscription extends Wanted {
   readonly action: 'subscribe' | 'unsubscribe';
-  readonly topics: string[];
-  readonly positions?: Record<string, { e: string; seq: number }>;
+  readonly topics: readonly string[];
+}
+
+/** Until filters are compiled, everything passes. */
+function passesOf(): (payload: unknown) => boolean {
+  return () => true;
 }

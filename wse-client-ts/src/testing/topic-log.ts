@@ -1,6 +1,18 @@
 // One topic's log in the fake server: positions, history, and what a returning client gets.
 import type { Envelope } from '../core/envelope';
 
+/** A position as the wire has it. */
+export interface WirePosition {
+  readonly e: string;
+  readonly seq: number;
+}
+
+/** An answer to a subscribe, and the messages to replay after it. */
+export interface Resumed {
+  readonly answer: Record<string, unknown>;
+  readonly replay: readonly Envelope[];
+}
+
 /** A log that answers as [P-24] says. */
 export class TopicLog {
   readonly topic: string;
@@ -8,6 +20,8 @@ export class TopicLog {
   epoch = 'e1';
   #messages: Envelope[] = [];
   #top = 0;
+  /** Everything up to it is out of the history. */
+  #trimmed = 0;
 
   constructor(topic: string) {
     this.topic = topic;
@@ -27,9 +41,15 @@ export class TopicLog {
     return envelope;
   }
 
+  /** Positions that no message will ever have. */
+  skip(count: number): void {
+    this.#top += count;
+  }
+
   /** Forgets the history, not the position. */
   trim(): void {
     this.#messages = [];
+    this.#trimmed = this.#top;
   }
 
   /** Begins anew in another epoch. */
@@ -37,18 +57,19 @@ export class TopicLog {
     this.epoch = epoch;
     this.#messages = [];
     this.#top = 0;
+    this.#trimmed = 0;
   }
 
-  /** The answer to a subscribe, and the messages to replay after it. */
-  resume(position: { e: string; seq: number } | undefined): { answer: Record<string, unknown>; replay: Envelope[] } {
+  /** The answer to a subscribe from `position`, and the messages to replay after it: those that pass. */
+  resume(position: WirePosition | undefined, passes: (payload: unknown) => boolean): Resumed {
     const at = { tp: this.topic, e: this.epoch, seq: this.#top };
-    const resync = (reason: string): { answer: Record<string, unknown>; replay: Envelope[] } => ({ answer: { ...at, status: 'resync', reason }, replay: [] });
+    const resync = (reason: string): Resumed => ({ answer: { ...at, status: 'resync', reason }, replay: [] });
     if (position === undefined) return { answer: { ...at, status: 'live' }, replay: [] };
     if (position.e !== this.epoch) return resync('epoch');
     if (position.seq > this.#top) return resync('fork');
     if (position.seq === this.#top) return { answer: { ...at, status: 'live' }, replay: [] };
-    const replay = this.#messages.filter(({ seq = 0 }) => seq > position.seq);
-    if (replay.length < this.#top - position.seq) return resync('history');
+    if (position.seq < this.#trimmed) return resync('history');
+    const replay = this.#messages.filter(({ seq = 0, p }) => seq > position.seq && passes(p));
     return { answer: { ...at, seq: position.seq, status: 'recovered', recovered: replay.length }, replay };
   }
 }

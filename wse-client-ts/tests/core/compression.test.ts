@@ -104,9 +104,9 @@ describe('inflate', () => {
     const taken: number[] = [];
     const Original = globalThis.Uint8Array;
     vi.stubGlobal('Uint8Array', new Proxy(Original, {
-      construct(target, [first, ...rest]) {
+      construct(target, [first, ...rest]: unknown[]) {
         if (typeof first === 'number') taken.push(first);
-        return Reflect.construct(target, [first, ...rest] as unknown[]) as object;
+        return Reflect.construct(target, [first, ...rest]) as object;
       },
     }));
     const bound = Math.min(DEFAULTS.inflateBytes, DEFAULTS.inflateRatio * bomb.length);

@@ -327,12 +327,12 @@ describe('bad frames', () => {
     client.onNotice('error', ({ code }) => codes.push(code));
     client.connect();
     await clock.advance(0);
-    server.last.sendText('{');
-    server.last.sendText('[]');
-    server.last.sendText('{"v":3,"t":"a"}');
-    server.last.sendText('{"v":2}');
-    server.last.sendText(new ArrayBuffer(4));
-    server.last.sendText('{"v":2,"c":"WSE","t":"of_the_future"}');
+    server.last.sendRaw('{');
+    server.last.sendRaw('[]');
+    server.last.sendRaw('{"v":3,"t":"a"}');
+    server.last.sendRaw('{"v":2}');
+    server.last.sendRaw(new ArrayBuffer(4));
+    server.last.sendRaw('{"v":2,"c":"WSE","t":"of_the_future"}');
     expect(codes).toEqual(['INVALID_JSON', 'INVALID_JSON', 'UNSUPPORTED_VERSION', 'INVALID_MESSAGE', 'UNSUPPORTED_FORMAT']);
     expect(client.state.isConnected).toBe(true);
   });

@@ -1,11 +1,14 @@
 // The shared vectors: what every implementation of the protocol must agree on.
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { CLIENT_CODES, CLOSE_CODES, decodeEnvelope, DEFAULTS, encodeEnvelope, ERROR_CODES, type Envelope } from '../../src/core';
+import { CLIENT_CODES, CLOSE_CODES, decodeEnvelope, DEFAULTS, encodeEnvelope, ERROR_CODES, type Envelope, type Position } from '../../src/core';
+import { PLAIN } from '../../src/core/agreement';
 import { Backoff } from '../../src/core/backoff';
+import { encodeBeat, encodeClientHello, encodeSubscription, type Asked } from '../../src/core/client-messages';
+import { decodeFrame } from '../../src/core/frames';
 import { Health } from '../../src/core/health';
 import { isFatalClose } from '../../src/core/machine';
-import { encodeBeat, encodeClientHello, encodeSubscription, parseServerMessage } from '../../src/core/messages';
+import { parseServerMessage, type ServerMessage } from '../../src/core/messages';
 
 const folder = new URL('../../../vectors/', import.meta.url);
 
@@ -88,6 +91,14 @@ describe('health.json', () => {
   });
 });
 
+function parse(text: string): ServerMessage {
+  return parseServerMessage(decodeFrame(text, PLAIN));
+}
+
+function asked(topics: readonly string[], position?: Position): Asked {
+  return { topics, positions: new Map(position === undefined ? [] : [['a', position]]), filters: new Map() };
+}
+
 describe('codes.json', () => {
   const { errors, close } = read<Codes>('codes.json');
 
@@ -147,12 +158,22 @@ describe('messages.json', () => {
 
   it.each(server)('reads $name ($rule) as its kind', ({ kind, text }) => {
     const kinds: Record<string, string> = { server_hello: 'hello', server_ready: 'ready', subscription_update: 'subscriptions' };
-    expect(parseServerMessage(text).kind).toBe(kinds[kind] ?? kind);
+    expect(parse(text).kind).toBe(kinds[kind] ?? kind);
   });
 
   it('reads every field of them', () => {
-    const first = (kind: string): unknown => parseServerMessage(server.find((message) => message.kind === kind)?.text ?? '');
-    expect(first('server_hello')).toEqual({ kind: 'hello', heartbeatMs: 15_000, messageBytes: 1_048_576, subscriptions: 128, server: 'wse-server/0.1.0' });
+    const first = (kind: string): unknown => parse(server.find((message) => message.kind === kind)?.text ?? '');
+    expect(first('server_hello')).toEqual({
+      kind: 'hello',
+      format: 'json',
+      compression: null,
+      batch: false,
+      heartbeatMs: 15_000,
+      messageBytes: 1_048_576,
+      subscriptions: 128,
+      patterns: 16,
+      server: 'wse-server/0.1.0',
+    });
     expect(first('server_ready')).toEqual({ kind: 'ready', connection: 'c1', user: 'ada', retryMs: 500 });
     expect(first('error')).toMatchObject({ cid: 'q1', error: { code: 'NO_HANDLER', message: 'the server has no handler for "x"' } });
     expect(first('reply')).toEqual({ kind: 'reply', cid: 'q1', payload: { ok: true } });
@@ -160,19 +181,19 @@ describe('messages.json', () => {
       kind: 'subscriptions',
       cid: 's1',
       topics: [
-        { topic: 'a', status: 'live', position: at7 },
-        { topic: 'b', status: 'recovered', position: at7, recovered: 3 },
-        { topic: 'c', status: 'resync', position: at7, reason: 'epoch' },
-        { topic: 'd', status: 'unsubscribed' },
-        { topic: '@e', status: 'refused', code: 'RESERVED_TOPIC', message: 'no' },
+        { topic: 'a', topics: [], status: 'live', position: at7 },
+        { topic: 'b', topics: [], status: 'recovered', position: at7, recovered: 3 },
+        { topic: 'c', topics: [], status: 'resync', position: at7, reason: 'epoch' },
+        { topic: 'd', topics: [], status: 'unsubscribed' },
+        { topic: '@e', topics: [], status: 'refused', code: 'RESERVED_TOPIC', message: 'no' },
       ],
     });
   });
 
   it('holds what this client sends', () => {
     const sent = [
-      encodeClientHello({ token: 't', topics: ['a'], client: 'x/1' }),
-      encodeSubscription('subscribe', ['a', 'b'], new Map([['a', at7]]), 's1'),
+      encodeClientHello({ token: 't', offers: PLAIN, client: 'x/1', ...asked(['a']) }),
+      encodeSubscription('subscribe', asked(['a', 'b'], at7), 's1'),
       encodeBeat('ping', { at: 1 }),
       encodeBeat('pong', null),
     ];

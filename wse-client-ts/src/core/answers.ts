@@ -1,0 +1,95 @@
+// What the server's word on a topic or pattern does to the book, and what the application must hear of it ([P-24], [P-39]).
+import type { Entry } from './entry';
+import { WSEError } from './errors';
+import { patternOf, type PatternTopics } from './pattern';
+import type { TopicBook } from './topic-book';
+import type { StreamItem } from './topic-stream';
+import type { Subscribed, TopicUpdate } from './topic-update';
+
+/** What the application must hear. */
+export interface News {
+  /** Messages that waited and are next now. */
+  readonly ready: StreamItem[];
+  /** Topics and patterns whose state must be loaded anew. */
+  readonly resyncs: { readonly topic: string; readonly reason: string }[];
+  readonly refusals: WSEError[];
+}
+
+/** Applies updates to a book. */
+export class Answers {
+  readonly #book: TopicBook;
+  readonly #now: number;
+  readonly news: News = { ready: [], resyncs: [], refusals: [] };
+
+  constructor(book: TopicBook, now: number) {
+    this.#book = book;
+    this.#now = now;
+  }
+
+  /** `isAnswer`: to a request of ours; otherwise the server speaks by itself. */
+  handle(entry: Entry, update: TopicUpdate, isAnswer: boolean): void {
+    if (update.status === 'unsubscribed') return;
+    if (update.status === 'refused') this.#refuse(entry, update.topic, update.code, update.message);
+    else if (entry.pattern === null) this.#handleTopic(entry, update);
+    else this.#handlePattern(entry, entry.pattern, update, isAnswer);
+  }
+
+  #refuse(entry: Entry, topic: string, code: string, message: string): void {
+    const error = new WSEError(code, message, { topic });
+    entry.refuse(error, this.#now);
+    this.news.refusals.push(error);
+  }
+
+  #handleTopic(entry: Entry, update: Subscribed): void {
+    const { status, reason } = this.#handleStream(update, entry.replacing);
+    entry.settle({ status, error: null, reason });
+  }
+
+  /** Another stream begins with a clean buffer; its position is where it was asked from. */
+  #handleStream(update: Subscribed, isOther: boolean): { readonly status: Subscribed['status']; readonly reason: string | null } {
+    const stream = this.#book.streams.follow(update.topic);
+    if (isOther) stream.drop();
+    const outcome = stream.handleUpdate(this.#now, update, (item) => this.news.ready.push(item));
+    this.#book.streams.noteChange(update.topic);
+    if (outcome.status === 'resync') this.news.resyncs.push({ topic: update.topic, reason: outcome.reason });
+    return outcome;
+  }
+
+  #handlePattern(entry: Entry, pattern: PatternTopics, update: Subscribed, isAnswer: boolean): void {
+    const isOther = entry.replacing;
+    pattern.births = update.position ?? pattern.births;
+    const reason = update.status === 'resync' ? update.reason : null;
+    if (reason !== null) this.news.resyncs.push({ topic: update.topic, reason });
+    if (isAnswer) entry.settle({ status: update.status, error: null, reason });
+    else if (reason !== null) entry.state = { status: 'resync', error: null, reason };
+    if (isAnswer) this.#forgetOthers(entry, pattern, update.topics);
+    for (const member of update.topics) if (patternOf(member.topic) === update.topic) this.#handleMember(entry, update.topic, member, isOther);
+  }
+
+  /** An answer lists every topic that the pattern stands for. */
+  #forgetOthers(entry: Entry, pattern: PatternTopics, members: readonly TopicUpdate[]): void {
+    const listed = new Set(members.map(({ topic }) => topic));
+    for (const topic of pattern.topics) if (!listed.has(topic)) this.#book.dropMember(entry, topic);
+  }
+
+  #handleMember(entry: Entry, pattern: string, update: TopicUpdate, isOther: boolean): void {
+    if (update.status === 'refused') this.news.refusals.push(new WSEError(update.code, update.message, { topic: update.topic }));
+    if (update.status === 'refused' || update.status === 'unsubscribed') {
+      this.#book.dropMember(entry, update.topic);
+      return;
+    }
+    if (!this.#book.admitMember(entry, update.topic)) {
+      this.#overflow(entry, pattern);
+      return;
+    }
+    // Where the topic is subscribed by itself too, its own answer counts.
+    if (this.#book.carrier(update.topic) === entry) this.#handleStream(update, isOther);
+  }
+
+  /** More topics than the limit: what the server says of its own limit, said by the client of the client's. */
+  #overflow(entry: Entry, pattern: string): void {
+    if (entry.state.reason === 'births') return;
+    entry.state = { status: 'resync', error: null, reason: 'births' };
+    this.news.resyncs.push({ topic: pattern, reason: 'births' });
+  }
+}

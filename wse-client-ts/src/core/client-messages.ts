@@ -1,0 +1,66 @@
+// What a client may send: one constructor for each message.
+import type { Agreement } from './agreement';
+import { DEFAULTS } from './defaults.gen';
+import { encodeEnvelope, type Priority } from './envelope';
+import type { Filter } from './filter-key';
+import type { Position } from './topic-update';
+
+/** Topics and patterns asked for, each with the position known and the filter wanted, where there is one. */
+export interface Asked {
+  readonly topics: readonly string[];
+  readonly positions: ReadonlyMap<string, Position>;
+  readonly filters: ReadonlyMap<string, Filter>;
+}
+
+/** What `client_hello` says ([P-20]). */
+export interface ClientHello extends Asked {
+  readonly token: string | undefined;
+  /** What the client would like to speak ([P-9]). */
+  readonly offers: Agreement;
+  /** Name and version of the client. */
+  readonly client: string;
+}
+
+/** First frame of every connection. */
+export function encodeClientHello({ token, offers, client, ...asked }: ClientHello): string {
+  const p: Record<string, unknown> = {
+    versions: [DEFAULTS.protocolVersion],
+    // In order of preference: every server speaks JSON.
+    formats: offers.format === 'json' ? ['json'] : [offers.format, 'json'],
+    client,
+  };
+  if (offers.compression) p['compression'] = ['zlib'];
+  if (offers.batch) p['batch'] = true;
+  if (token !== undefined) p['token'] = token;
+  if (asked.topics.length > 0) Object.assign(p, wireOf(asked));
+  return encodeEnvelope({ t: 'client_hello', c: 'WSE', p });
+}
+
+/** Asks for topics or lets them go ([P-23]). */
+export function encodeSubscription(action: 'subscribe' | 'unsubscribe', asked: Asked, cid: string): string {
+  return encodeEnvelope({ t: 'subscription', c: 'WSE', cid, p: { action, ...wireOf(asked) } });
+}
+
+/** Ping or pong ([P-26]). */
+export function encodeBeat(kind: 'ping' | 'pong', payload: unknown): string {
+  return encodeEnvelope({ t: kind, c: 'WSE', p: payload });
+}
+
+/** An application's message that asks for a reply ([P-30]). */
+export function encodeRequest(type: string, payload: unknown, cid: string, priority: Priority | undefined): string {
+  return encodeEnvelope({ t: type, cid, ...(priority === undefined ? {} : { pri: priority }), p: payload });
+}
+
+function wireOf({ topics, positions, filters }: Asked): Record<string, unknown> {
+  const p: Record<string, unknown> = { topics };
+  if (positions.size > 0) p['positions'] = ownEntries([...positions].map(([topic, { epoch, seq }]) => [topic, { e: epoch, seq }]));
+  if (filters.size > 0) p['filters'] = ownEntries(filters);
+  return p;
+}
+
+/** An object without a prototype: `__proto__` is a topic name like any other. */
+function ownEntries(entries: Iterable<readonly [string, unknown]>): object {
+  const own = Object.create(null) as Record<string, unknown>;
+  for (const [key, value] of entries) own[key] = value;
+  return own;
+}

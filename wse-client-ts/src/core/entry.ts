@@ -1,0 +1,122 @@
+// What a client knows of one topic or pattern that its holders want.
+import type { WSEError } from './errors';
+import { filterKey, type Filter } from './filter-key';
+import { HeldFilters } from './held-filters';
+import { isPattern, PatternTopics } from './pattern';
+
+/**
+ * `pending` not answered yet; `live` from the top on; `recovered` all missed messages were replayed; `resync` some are
+ * lost, load the state anew; `refused` see `error`.
+ */
+export type TopicStatus = 'pending' | 'live' | 'recovered' | 'resync' | 'refused';
+
+/** What is known of one subscription. */
+export interface TopicState {
+  readonly status: TopicStatus;
+  /** Why it was refused; null otherwise. */
+  readonly error: WSEError | null;
+  /** Why it is `resync`: `epoch`, `history`, `fork`, of a pattern also `births`; null otherwise. */
+  readonly reason: string | null;
+}
+
+/** Not answered yet. */
+export const PENDING: TopicState = { status: 'pending', error: null, reason: null };
+
+/** A refusal that may pass by itself is asked again after this long. */
+const RETRY_REFUSED_MS = 5_000;
+
+/** One topic or pattern, across connections. */
+export class Entry {
+  refs = 0;
+  /** When an entry without references is let go. */
+  lingerUntil: number | null = null;
+  /** When a refused entry is asked for again. */
+  retryAt: number | null = null;
+  state: TopicState = PENDING;
+  readonly filters = new HeldFilters();
+  /** The topics that it stands for; null for a topic. */
+  readonly pattern: PatternTopics | null;
+  /** Asked for on this connection. */
+  asked = false;
+  /** Filter that was asked for last. */
+  filter: Filter | undefined;
+  /** The server has, or had, it on this connection: it must be told when nobody wants it. */
+  had = false;
+  /** Being asked for again because of a gap: the next request lets it go first. */
+  recovering = false;
+  /** The request whose answer tells the present; what else is answered is of the past. Null: none is under way. */
+  due: string | null = null;
+  /** That request names a position. */
+  resuming = false;
+  /** That request begins another stream than the one that flows: what still comes of the old one will come again. */
+  replacing = false;
+
+  constructor(topic: string) {
+    this.pattern = isPattern(topic) ? new PatternTopics() : null;
+  }
+
+  /** When something is to be done about it by itself; null: never. */
+  get dueAt(): number | null {
+    const { lingerUntil, retryAt } = this;
+    return lingerUntil !== null && retryAt !== null ? Math.min(lingerUntil, retryAt) : (lingerUntil ?? retryAt);
+  }
+
+  /** Whether another filter is wanted than the one asked for. */
+  wantsOther(filter: Filter | undefined): boolean {
+    return filterKey(filter) !== filterKey(this.filter);
+  }
+
+  /** It is asked for by the request `cid`. */
+  ask(cid: string, filter: Filter | undefined, { resuming, replacing }: { readonly resuming: boolean; readonly replacing: boolean }): void {
+    this.asked = true;
+    this.due = cid;
+    this.filter = filter;
+    this.resuming = resuming;
+    this.replacing = replacing;
+    this.retryAt = null;
+    if (this.state.status === 'refused') this.state = PENDING;
+  }
+
+  /** The server has it. */
+  settle(state: TopicState): void {
+    this.#answered(state);
+    this.had = true;
+  }
+
+  /** The server does not give it. */
+  refuse(error: WSEError, now: number): void {
+    this.#answered({ status: 'refused', error, reason: null });
+    const passing = error.fault === 'network' || error.fault === 'server';
+    this.retryAt = passing ? now + RETRY_REFUSED_MS : null;
+  }
+
+  /** Something is missing: what is subscribed with the same filter stays as it is ([P-25]), so it is let go and asked for again. */
+  recover(): void {
+    this.asked = false;
+    this.recovering = true;
+    this.state = PENDING;
+  }
+
+  /** A refusal that may have passed is asked again. */
+  handleTimeout(now: number): void {
+    if (this.retryAt === null || this.retryAt > now) return;
+    this.retryAt = null;
+    this.asked = false;
+  }
+
+  /** The connection is gone. */
+  handleClose(): void {
+    this.#answered(PENDING);
+    this.asked = false;
+    this.had = false;
+    this.retryAt = null;
+  }
+
+  #answered(state: TopicState): void {
+    this.state = state;
+    this.due = null;
+    this.recovering = false;
+    this.resuming = false;
+    this.replacing = false;
+  }
+}

@@ -1,0 +1,90 @@
+// One topic's stream across connections: its position, what is new, what repeats, and where something is missing ([P-33], [P-34]).
+import type { BeaconMessage, EventMessage, SkipMessage } from './messages';
+import { ReorderBuffer, type ReorderPool } from './reorder';
+import type { Position, Subscribed } from './topic-update';
+
+/** What is handed on, in order. */
+export type StreamItem = EventMessage | SkipMessage;
+
+/** What an answer of the server means for the application. */
+export type Outcome =
+  | { readonly status: 'live' | 'recovered'; readonly reason: null }
+  | { readonly status: 'resync'; readonly reason: string };
+
+const LIVE: Outcome = { status: 'live', reason: null };
+const RECOVERED: Outcome = { status: 'recovered', reason: null };
+
+/** Follows one topic. */
+export class TopicStream {
+  readonly #buffer: ReorderBuffer<StreamItem>;
+  #epoch: string | null = null;
+
+  constructor(pool: ReorderPool) {
+    this.#buffer = new ReorderBuffer(pool);
+  }
+
+  /** Highest position examined; null before the first answer. */
+  get position(): Position | null {
+    const seq = this.#buffer.position;
+    return this.#epoch === null || seq === null ? null : { epoch: this.#epoch, seq };
+  }
+
+  /** When `handleTimeout` is due; null: nothing is missing, or it was asked for. */
+  pollTimeout(): number | null {
+    return this.#buffer.pollTimeout();
+  }
+
+  /** Whether what is missing must be asked for now; said once. */
+  handleTimeout(now: number): boolean {
+    return this.#buffer.handleTimeout(now);
+  }
+
+  /** Forgets the place: the next subscription starts from the top. */
+  reset(): void {
+    this.#epoch = null;
+    this.#buffer.clear();
+    this.#buffer.stop();
+  }
+
+  /** What waits will come again with the recovery, or belongs to another stream. */
+  drop(): void {
+    this.#buffer.clear();
+  }
+
+  /** A message of the topic came; what is next goes to `ready`. Returns whether what is missing must be asked for now. */
+  handle(now: number, message: StreamItem | BeaconMessage, ready: (item: StreamItem) => void): boolean {
+    const { position } = message;
+    if (position === undefined || position.epoch !== this.#epoch) return true;
+    const { seq } = position;
+    if (message.kind === 'beacon') return this.#buffer.note(now, seq, message.previous, ready) === 'recover';
+    const entry = { seq, previous: message.previous ?? seq - 1, size: message.size, item: message };
+    return this.#buffer.push(now, entry, ready) === 'recover';
+  }
+
+  /** The server answered a subscription; what waited and is next now goes to `ready`. */
+  handleUpdate(now: number, update: Subscribed, ready: (item: StreamItem) => void): Outcome {
+    const own = this.position;
+    if (update.status === 'resync') {
+      this.#restart(now, update.position, ready);
+      return { status: 'resync', reason: update.reason };
+    }
+    const { position } = update;
+    if (own?.epoch === position.epoch && own.seq >= position.seq) {
+      // What was examined meanwhile stays examined.
+      this.#buffer.start(now, own.seq, ready);
+      return update.status === 'live' ? LIVE : RECOVERED;
+    }
+    this.#restart(now, position, ready);
+    if (update.status === 'recovered') return RECOVERED;
+    // Live beyond what we asked from: the messages between will not come, and loss is never silent.
+    return own === null ? LIVE : { status: 'resync', reason: 'history' };
+  }
+
+  /** Everything after `position` follows anew, so nothing needs to wait. */
+  #restart(now: number, position: Position | null, ready: (item: StreamItem) => void): void {
+    this.reset();
+    if (position === null) return;
+    this.#epoch = position.epoch;
+    this.#buffer.start(now, position.seq, ready);
+  }
+}

@@ -1,0 +1,154 @@
+// Drives the subscriptions: sends what they ask for, keeps their timer, and tells what they say.
+import { encodeSubscription, type Asked } from './client-messages';
+import { Deadline } from './deadline';
+import type { TopicState } from './entry';
+import type { WSEError } from './errors';
+import type { ResyncNotice } from './events';
+import { createHold, type TopicHold } from './hold';
+import type { BeaconMessage, EventMessage, SkipMessage } from './messages';
+import type { ResolvedOptions } from './options';
+import { ReorderPool, type ReorderCounts } from './reorder';
+import type { Roles } from './roles';
+import { Subscriptions } from './subscriptions';
+import type { StreamItem } from './topic-stream';
+import type { TopicUpdate } from './topic-update';
+
+/** What the topics report. */
+export interface TopicEvents {
+  /** Sends a frame on the ready connection. */
+  onSend(text: string): void;
+  /** A message to hand on. */
+  onItem(item: StreamItem): void;
+  onResync(notice: ResyncNotice): void;
+  onRefusal(error: WSEError): void;
+  /** The state of some subscription changed. */
+  onChange(): void;
+}
+
+/** The topics of one client. */
+export class Topics {
+  readonly #roles: Roles;
+  readonly #events: TopicEvents;
+  readonly #pool: ReorderPool;
+  readonly #subscriptions: Subscriptions;
+  readonly #timer: Deadline;
+  readonly #gapTimer: Deadline;
+  #flushPlanned = false;
+
+  constructor(options: ResolvedOptions, roles: Roles, events: TopicEvents) {
+    this.#roles = roles;
+    this.#events = events;
+    const { reorderMessages: items, reorderBytes: bytes, reorderWaitMs: waitMs } = options;
+    this.#pool = new ReorderPool({ items, bytes, waitMs });
+    this.#subscriptions = new Subscriptions(options, this.#pool);
+    this.#timer = new Deadline(roles.clock, () => this.#handleTimer());
+    this.#gapTimer = new Deadline(roles.clock, () => this.#handleGapTimer());
+  }
+
+  /** Declared topics and their states. */
+  get states(): ReadonlyMap<string, TopicState> {
+    return new Map([...this.#subscriptions.entries].map(([topic, { state }]) => [topic, state]));
+  }
+
+  /** Whether somebody holds the topic, or did a moment ago. */
+  has(topic: string): boolean {
+    return this.#subscriptions.state(topic) !== undefined;
+  }
+
+  /** What came out of order so far. */
+  get counts(): Readonly<ReorderCounts> {
+    return { ...this.#pool.counts };
+  }
+
+  /** A separate holder of topics. */
+  hold(): TopicHold {
+    return createHold(
+      (topic, filter) => {
+        this.#subscriptions.retain(topic, filter);
+        this.#planFlush();
+      },
+      (topic, filter) => {
+        this.#subscriptions.release(topic, filter, this.#now());
+        this.#planFlush();
+      },
+    );
+  }
+
+  /** A new connection opens; returns what its `client_hello` asks for. */
+  handleOpen(mayResume: boolean): Asked {
+    return this.#subscriptions.handleOpen(mayResume);
+  }
+
+  /** `server_ready` came. */
+  handleReady(isSameUser: boolean): void {
+    if (!isSameUser) this.#subscriptions.forgetPositions();
+    this.#subscriptions.handleReady();
+    this.#flush();
+  }
+
+  /** The connection is gone. */
+  handleClose(): void {
+    this.#subscriptions.handleClose();
+    this.#handleChange();
+  }
+
+  /** A message came. */
+  handleMessage(message: EventMessage | SkipMessage | BeaconMessage): void {
+    for (const item of this.#subscriptions.handleMessage(message, this.#now())) this.#events.onItem(item);
+    this.#gapTimer.arm(this.#subscriptions.pollGapTimeout());
+    if (this.#subscriptions.hasGap) this.#planFlush();
+  }
+
+  /** The server spoke of topics. */
+  handleUpdates(cid: string | undefined, updates: readonly TopicUpdate[]): void {
+    const { ready, resyncs, refusals } = this.#subscriptions.handleUpdates(cid, updates, this.#now());
+    for (const notice of resyncs) this.#events.onResync(notice);
+    for (const error of refusals) this.#events.onRefusal(error);
+    for (const item of ready) this.#events.onItem(item);
+    this.#handleChange();
+  }
+
+  /** The request `cid` failed as a whole; false if there was none. */
+  handleError(cid: string, error: WSEError): boolean {
+    const isOurs = this.#subscriptions.handleError(cid, error, this.#now());
+    if (isOurs) this.#handleChange();
+    return isOurs;
+  }
+
+  #now(): number {
+    return this.#roles.clock.now();
+  }
+
+  #handleTimer(): void {
+    this.#subscriptions.handleTimeout(this.#now());
+    this.#flush();
+  }
+
+  #handleGapTimer(): void {
+    this.#subscriptions.handleGapTimeout(this.#now());
+    this.#flush();
+  }
+
+  /** Changes made in one turn go out as one message. */
+  #planFlush(): void {
+    if (this.#flushPlanned) return;
+    this.#flushPlanned = true;
+    void Promise.resolve().then(() => {
+      this.#flushPlanned = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    for (const { cid, action, ...asked } of this.#subscriptions.poll(() => this.#roles.environment.uuid())) {
+      this.#events.onSend(encodeSubscription(action, asked, cid));
+    }
+    this.#handleChange();
+  }
+
+  #handleChange(): void {
+    this.#timer.arm(this.#subscriptions.pollTimeout());
+    this.#gapTimer.arm(this.#subscriptions.pollGapTimeout());
+    this.#events.onChange();
+  }
+}
