@@ -14,7 +14,7 @@ export function windowEventName(name: string, target: object): string {
 
 /**
  * Dispatches each event once per distinct name of {type, topic}, `detail` being the payload, and the client's own
- * notices as `wse:status`, `wse:error`, `wse:resync`. Returns what ends it.
+ * notices as `wse:status`, `wse:error`, `wse:resync`, `wse:skip`. Returns what ends it.
  */
 export function bridgeToWindow(client: WSEClient, target: EventTarget): () => void {
   const dispatch = (name: string, detail: unknown): void => {
@@ -27,6 +27,7 @@ export function bridgeToWindow(client: WSEClient, target: EventTarget): () => vo
     client.onNotice('status', (state) => dispatch('wse:status', state)),
     client.onNotice('error', (error) => dispatch('wse:error', error)),
     client.onNotice('resync', (resync) => dispatch('wse:resync', resync)),
+    client.onNotice('skip', (skip) => dispatch('wse:skip', skip)),
   ];
   return () => {
     for (const stop of stops) stop();

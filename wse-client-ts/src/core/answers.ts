@@ -48,7 +48,7 @@ export class Answers {
   /** Another stream begins with a clean buffer; its position is where it was asked from. */
   #handleStream(update: Subscribed, isOther: boolean): { readonly status: Subscribed['status']; readonly reason: string | null } {
     const stream = this.#book.streams.follow(update.topic);
-    if (isOther) stream.drop();
+    if (isOther) stream.drop(this.#now);
     const outcome = stream.handleUpdate(this.#now, update, (item) => this.news.ready.push(item));
     this.#book.streams.noteChange(update.topic);
     if (outcome.status === 'resync') this.news.resyncs.push({ topic: update.topic, reason: outcome.reason });

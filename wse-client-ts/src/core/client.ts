@@ -91,6 +91,16 @@ export class WSEClient {
     return this.#topics.has(topic);
   }
 
+  /** The states of what holders see, by `viewKey`: each topic, and each topic with a filter that somebody holds. */
+  get views(): ReadonlyMap<string, TopicState> {
+    return this.#topics.views;
+  }
+
+  /** The views that a message belongs to: its topic's and its pattern's, and of their filters those that it passes. */
+  viewsOf(topic: string, payload: unknown): readonly string[] {
+    return this.#topics.viewsOf(topic, payload);
+  }
+
   /** Messages that wait for a reply or for the connection. */
   get pending(): number {
     return this.#requests.size;

@@ -43,6 +43,7 @@ const STRING_BYTES = { t: 256, id: 64, ts: 64, tp: DEFAULTS.topicBytes, e: 64, k
 export function decodeEnvelope(text: string, limits: EnvelopeLimits = DEFAULTS): Envelope {
   const value = parseObject(text);
   const scan = scanHeader(text);
+  if (scan.isBeyondJson) throw new WSEError('INVALID_JSON', 'The frame has half a surrogate pair, or a number beyond the largest double.');
   if (scan.depth > limits.nestingDepth) {
     throw new WSEError('TOO_DEEP', `The frame is nested deeper than ${limits.nestingDepth} levels.`);
   }

@@ -1,6 +1,7 @@
 // Filters ([P-70] to [P-79]): compiled once from JSON, judged against payloads; the client needs them where one page has two on one topic.
 import { utf8Bytes } from './envelope';
 import { WSEError } from './errors';
+import { sortKeys } from './filter-key';
 import { readPattern } from './filter-pattern';
 import { compareText, contains, depthOf, equal, isObject, type JsonObject, type Place, places, readPath } from './filter-value';
 
@@ -39,7 +40,7 @@ export function compileFilter(filter: unknown): Filter {
   const text = json(filter);
   const value: unknown = JSON.parse(text);
   const matches = new Compiler().filter(value, '', CAPS.depth);
-  return { matches, key: JSON.stringify(value, sorted) };
+  return { matches, key: JSON.stringify(value, sortKeys) };
 }
 
 /** As its declaration should say: functions and `undefined` have no JSON. */
@@ -61,11 +62,6 @@ function json(filter: unknown): string {
 
 function refused(at: string, fault: string, cause?: unknown): WSEError {
   return new WSEError('INVALID_FILTER', `filter refused at ${at === '' ? 'the top' : at}: ${fault}`, { cause });
-}
-
-function sorted(_: string, value: unknown): unknown {
-  if (!isObject(value)) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => compareText(a, b)));
 }
 
 const all = (judges: readonly Judge[]): Judge => (payload) => judges.every((judge) => judge(payload));

@@ -25,13 +25,17 @@ const BATCH_LEVELS = 2;
 /** Decodes one frame; throws a WSEError with the code that the protocol names. */
 export function decodeFrame(data: string | ArrayBuffer, agreed: Agreement, limits: FrameLimits = DEFAULTS): Frame {
   const own = agreed.batch ? { ...limits, nestingDepth: limits.nestingDepth + BATCH_LEVELS } : limits;
-  const size = typeof data === 'string' ? data.length : data.byteLength;
-  if (size > limits.inflateBytes) throw new WSEError('MESSAGE_TOO_LARGE', `The frame has more than ${limits.inflateBytes} bytes.`);
-  if (typeof data === 'string') return { envelope: decodeEnvelope(data, own), size };
+  if (typeof data === 'string') {
+    checkSize(data.length, limits);
+    return { envelope: decodeEnvelope(data, own), size: data.length };
+  }
   const bytes = new Uint8Array(data);
-  const isCompressed = hasTag(bytes, COMPRESSED);
-  if (isCompressed && !agreed.compression) throw notAgreed('compression');
-  return isCompressed ? decodeInflated(inflate(bytes.subarray(2), limits), agreed, own) : decodePacked(bytes, agreed, own);
+  if (hasTag(bytes, COMPRESSED)) {
+    if (!agreed.compression) throw notAgreed('compression');
+    return decodeInflated(inflate(bytes.subarray(2), limits), agreed, own);
+  }
+  checkSize(bytes.length, limits);
+  return decodePacked(bytes, agreed, own);
 }
 
 /** Encodes a JSON envelope as the connection wants it: compressed from `compressionFromBytes` on, where that makes it smaller. */
@@ -43,6 +47,10 @@ export function encodeFrame(text: string, agreed: Agreement): string | Uint8Arra
   // No UTF-16 unit takes more than 3 bytes, so most frames need no encoding.
   if (!agreed.compression || text.length * 3 < DEFAULTS.compressionFromBytes) return text;
   return compress(new TextEncoder().encode(text), agreed) ?? text;
+}
+
+function checkSize(size: number, { inflateBytes }: FrameLimits): void {
+  if (size > inflateBytes) throw new WSEError('MESSAGE_TOO_LARGE', `The frame has more than ${inflateBytes} bytes.`);
 }
 
 function decodeInflated(body: Uint8Array, agreed: Agreement, limits: FrameLimits): Frame {

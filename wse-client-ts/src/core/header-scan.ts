@@ -1,4 +1,4 @@
-// What a parsed frame does not tell of its header any more: numbers with a fraction of zero, keys that stand twice, depth ([P-11], [P-16]).
+// What a parsed frame does not tell of its header any more: numbers with a fraction of zero, keys that stand twice, depth ([P-11], [P-12], [P-16]).
 
 /** The keys of an envelope; others are ignored ([P-10]). */
 export const HEADER_KEYS = ['v', 't', 'c', 'id', 'ts', 'tp', 'e', 'seq', 'ps', 'k', 'pri', 'cid', 'p'] as const;
@@ -11,6 +11,8 @@ export class HeaderScan {
   readonly fractional = new Set<string>();
   /** The first known key that came twice; null if none did. */
   repeated: string | null = null;
+  /** A string has half a surrogate pair, or a number is beyond the largest double: JSON.parse takes it, the protocol does not. */
+  isBeyondJson = false;
   /** Nesting levels, the envelope included; 0 where the reader has checked it. */
   depth = 0;
   readonly #seen = new Set<string>();
@@ -25,37 +27,68 @@ export class HeaderScan {
 }
 
 const FRACTION = /\s*-?\d+[.eE]/y;
-const [QUOTE, COLON, BACKSLASH] = [0x22, 0x3a, 0x5c];
-const [OPEN, CLOSE] = ['[{', ']}'].map((pair) => new Set([pair.charCodeAt(0), pair.charCodeAt(1)])) as [Set<number>, Set<number>];
+const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+const [QUOTE, COLON, BACKSLASH, ZERO, NINE, E] = [0x22, 0x3a, 0x5c, 0x30, 0x39, 0x65];
+/** Brackets and braces, and letters of both cases, differ in this bit alone. */
+const [OPEN, CLOSE, CASE_BIT] = [0x7b, 0x7d, 0x20];
+/** Fewer digits than this, without an exponent, are no number beyond the largest double. */
+const LONG = 309;
 
-/** Walks once over `text`, which is valid JSON. */
+/** Walks once over `text`, which JSON.parse takes. */
 export function scanHeader(text: string): HeaderScan {
   const scan = new HeaderScan();
+  // Text that came as UTF-8 has half a pair only where it is escaped.
+  const hasEscapes = text.includes('\\u');
   let level = 0;
-  let string = '';
+  let key = '';
   for (let at = 0; at < text.length; at += 1) {
     const char = text.charCodeAt(at);
     if (char === QUOTE) {
       const end = closingQuote(text, at);
-      if (level === 1) string = text.slice(at, end + 1);
+      if (level === 1) key = text.slice(at, end + 1);
+      if (hasEscapes && isLone(text.slice(at, end + 1))) scan.isBeyondJson = true;
       at = end;
-    } else if (OPEN.has(char)) {
-      level += 1;
-      if (level > scan.depth) scan.depth = level;
-    } else if (CLOSE.has(char)) {
-      level -= 1;
+    } else if (char >= ZERO && char <= NINE) {
+      at = lastDigit(text, at, scan);
     } else if (char === COLON && level === 1) {
       FRACTION.lastIndex = at + 1;
-      scan.see(JSON.parse(string) as string, FRACTION.test(text));
+      scan.see(key.includes('\\') ? (JSON.parse(key) as string) : key.slice(1, -1), FRACTION.test(text));
+    } else if ((char | CASE_BIT) === OPEN) {
+      level += 1;
+      if (level > scan.depth) scan.depth = level;
+    } else if ((char | CASE_BIT) === CLOSE) {
+      level -= 1;
     }
   }
   return scan;
 }
 
 function closingQuote(text: string, open: number): number {
-  for (let end = text.indexOf('"', open + 1); ; end = text.indexOf('"', end + 1)) {
-    let escapes = 0;
-    while (text.charCodeAt(end - 1 - escapes) === BACKSLASH) escapes += 1;
-    if (escapes % 2 === 0 || end < 0) return end;
+  let at = open + 1;
+  for (let char = text.charCodeAt(at); char !== QUOTE && at < text.length; char = text.charCodeAt(at)) at += char === BACKSLASH ? 2 : 1;
+  return at;
+}
+
+/** In this mode a surrogate is a character only where it stands alone. */
+function isLone(string: string): boolean {
+  return /\p{Cs}/u.test(JSON.parse(string) as string);
+}
+
+/** The last of the digits that begin at `at`; looks at the whole number where it may be beyond the largest double. */
+function lastDigit(text: string, at: number, scan: HeaderScan): number {
+  let end = at + 1;
+  let char = text.charCodeAt(end);
+  while (char >= ZERO && char <= NINE) char = text.charCodeAt((end += 1));
+  if ((char | CASE_BIT) === E || end - at >= LONG) {
+    // Of a fraction's digits alone the exponent would say too much, so from where the number begins.
+    NUMBER.lastIndex = startOfNumber(text, at);
+    if (!Number.isFinite(Number(NUMBER.exec(text)?.[0]))) scan.isBeyondJson = true;
   }
+  return end - 1;
+}
+
+function startOfNumber(text: string, at: number): number {
+  let start = at;
+  while (/[\d.]/.test(text.charAt(start - 1))) start -= 1;
+  return start;
 }

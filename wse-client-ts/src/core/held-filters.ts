@@ -1,8 +1,11 @@
 // The filters that the holders of one topic want, and the one filter that lets through what any of them wants.
+import { compileFilter } from './filter';
 import { filterKey, type Filter } from './filter-key';
 
 interface Held {
   readonly filter: Filter;
+  /** Null for a filter that cannot be compiled: the server says why. */
+  readonly matches: ((payload: unknown) => boolean) | null;
   refs: number;
 }
 
@@ -18,7 +21,7 @@ export class HeldFilters {
       return;
     }
     const key = filterKey(filter);
-    const held = this.#held.get(key) ?? { filter, refs: 0 };
+    const held = this.#held.get(key) ?? { filter, matches: compile(filter), refs: 0 };
     held.refs += 1;
     this.#held.set(key, held);
   }
@@ -41,16 +44,34 @@ export class HeldFilters {
     return new Map([...this.#held].map(([key, { filter }]) => [key, filter]));
   }
 
+  /** Keys of the filters that a payload passes. */
+  passedBy(payload: unknown): readonly string[] {
+    return [...this.#held].filter(([, { matches }]) => matches?.(payload) === true).map(([key]) => key);
+  }
+
   /** Whether somebody wants everything. */
   get wantsAll(): boolean {
     return this.#unfiltered > 0;
   }
 }
 
-/** What lets through all that any of these holders want; undefined: everything. The same holders in any order give the same. */
+/**
+ * What lets through all that any of these holders want; undefined: everything. The same holders in any order give the same.
+ * Where filters are fine one by one and together are too large to be one, everything is asked for.
+ */
 export function unionOf(holders: readonly HeldFilters[]): Filter | undefined {
   if (holders.some(({ wantsAll }) => wantsAll)) return undefined;
   const distinct = new Map(holders.flatMap(({ filters }) => [...filters]));
   const sorted = [...distinct].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, filter]) => filter);
-  return sorted.length > 1 ? { $or: sorted } : sorted[0];
+  if (sorted.length < 2) return sorted[0];
+  const union = { $or: sorted };
+  return compile(union) === null && sorted.every((filter) => compile(filter) !== null) ? undefined : union;
+}
+
+function compile(filter: Filter): ((payload: unknown) => boolean) | null {
+  try {
+    return compileFilter(filter).matches;
+  } catch {
+    return null;
+  }
 }

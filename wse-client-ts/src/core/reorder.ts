@@ -83,12 +83,12 @@ export class ReorderBuffer<T> {
     this.#missingSince = null;
   }
 
-  /** Forgets what is held and what is missing; the position stays. */
+  /** Forgets all that is held and what was seen, as after construction: another log begins. */
   clear(): void {
+    this.stop();
     for (const { size } of this.#held) this.#pool.bytes -= size;
     this.#held = [];
     this.#top = 0;
-    this.#missingSince = null;
     this.#asked = false;
   }
 

@@ -27,7 +27,7 @@ export class Streams {
 
   /** Follows the topic no longer. */
   forget(topic: string): void {
-    this.#streams.get(topic)?.drop();
+    this.#streams.get(topic)?.reset();
     this.#streams.delete(topic);
     this.#waiting.delete(topic);
   }
@@ -39,8 +39,8 @@ export class Streams {
   }
 
   /** Lets go of everything that waits: the connection is gone, and the next one brings it again. */
-  dropAll(): void {
-    for (const stream of this.#streams.values()) stream.drop();
+  dropAll(now: number): void {
+    for (const stream of this.#streams.values()) stream.drop(now);
     this.#waiting.clear();
   }
 

@@ -95,11 +95,11 @@ export class Subscriptions {
   }
 
   /** The connection is gone: nothing is asked for any more; positions stay. */
-  handleClose(): void {
+  handleClose(now: number): void {
     this.#connected = false;
     this.#dropped.clear();
     this.#leaving.clear();
-    this.#book.streams.dropAll();
+    this.#book.streams.dropAll(now);
     for (const entry of this.#book.entries.values()) entry.handleClose();
   }
 

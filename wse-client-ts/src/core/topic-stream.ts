@@ -43,12 +43,13 @@ export class TopicStream {
   reset(): void {
     this.#epoch = null;
     this.#buffer.clear();
-    this.#buffer.stop();
   }
 
-  /** What waits will come again with the recovery, or belongs to another stream. */
-  drop(): void {
+  /** Lets go of what waits, because it will come again or belongs to another stream; the place stays. */
+  drop(now: number): void {
+    const { position } = this.#buffer;
     this.#buffer.clear();
+    if (position !== null) this.#buffer.start(now, position, () => undefined);
   }
 
   /** A message of the topic came; what is next goes to `ready`. Returns whether what is missing must be asked for now. */

@@ -4,9 +4,11 @@ import { Deadline } from './deadline';
 import type { TopicState } from './entry';
 import type { WSEError } from './errors';
 import type { ResyncNotice } from './events';
+import { viewOf } from './filter-key';
 import { createHold, type TopicHold } from './hold';
 import type { BeaconMessage, EventMessage, SkipMessage } from './messages';
 import type { ResolvedOptions } from './options';
+import { patternOf } from './pattern';
 import { ReorderPool, type ReorderCounts } from './reorder';
 import type { Roles } from './roles';
 import { Subscriptions } from './subscriptions';
@@ -50,6 +52,25 @@ export class Topics {
     return new Map([...this.#subscriptions.entries].map(([topic, { state }]) => [topic, state]));
   }
 
+  /** The states of what holders see: each topic, and each topic with a filter that somebody holds. */
+  get views(): ReadonlyMap<string, TopicState> {
+    const views = new Map<string, TopicState>();
+    for (const [topic, { state, filters }] of this.#subscriptions.entries) {
+      views.set(topic, state);
+      for (const key of filters.filters.keys()) views.set(viewOf(topic, key), state);
+    }
+    return views;
+  }
+
+  /** The views that a message of `topic` belongs to, its pattern's included. */
+  viewsOf(topic: string, payload: unknown): readonly string[] {
+    const names = [topic, patternOf(topic)].filter((name) => name !== undefined && this.has(name)) as string[];
+    return names.flatMap((name) => {
+      const passed = this.#subscriptions.entries.get(name)?.filters.passedBy(payload) ?? [];
+      return [name, ...passed.map((key) => viewOf(name, key))];
+    });
+  }
+
   /** Whether somebody holds the topic, or did a moment ago. */
   has(topic: string): boolean {
     return this.#subscriptions.state(topic) !== undefined;
@@ -88,7 +109,7 @@ export class Topics {
 
   /** The connection is gone. */
   handleClose(): void {
-    this.#subscriptions.handleClose();
+    this.#subscriptions.handleClose(this.#now());
     this.#handleChange();
   }
 

@@ -4,7 +4,7 @@ import type { CreateClientOptions } from '../browser/create-client';
 import type { SendOptions, WSEClient } from '../core/client';
 import { WSEError } from '../core/errors';
 import type { ConnectionHealth } from '../core/health';
-import type { TopicHold } from '../core/hold';
+import type { HoldOptions, TopicHold } from '../core/hold';
 import type { ConnectionStatus } from '../core/machine';
 import type { Token } from '../core/options';
 import { EMPTY_SNAPSHOT, subscribeRegistry } from './context';
@@ -26,7 +26,7 @@ export interface UseWSEResult {
   /** Sends to the server's handler for `type`; resolves with its reply, rejects with a WSEError. */
   readonly sendMessage: <Reply = unknown>(type: string, payload?: unknown, options?: SendOptions) => Promise<Reply>;
   /** Subscribes more topics until `unsubscribe` or unmount. */
-  readonly subscribe: (topics: string | readonly string[]) => void;
+  readonly subscribe: (topics: string | readonly string[], options?: HoldOptions) => void;
   /** Takes `subscribe` back; the `topics` of the options stay. */
   readonly unsubscribe: (topics: string | readonly string[]) => void;
   /** The client itself; null until mounted. */
@@ -93,7 +93,7 @@ function useActions(share: { readonly current: Share | null }): Pick<UseWSEResul
     () => ({
       sendMessage: <Reply>(type: string, payload?: unknown, options?: SendOptions) =>
         share.current?.lease.client.sendMessage<Reply>(type, payload, options) ?? Promise.reject(WSEError.client('CLOSED')),
-      subscribe: (topics: string | readonly string[]) => share.current?.manual.add(asList(topics)),
+      subscribe: (topics: string | readonly string[], options?: HoldOptions) => share.current?.manual.add(asList(topics), options),
       unsubscribe: (topics: string | readonly string[]) => share.current?.manual.remove(asList(topics)),
     }),
     [share],

@@ -14,6 +14,7 @@ export interface TopicSnapshot extends TopicState {
 /** Everything that a view may show; parts that did not change keep their identity. */
 export interface WSESnapshot {
   readonly connection: ClientState;
+  /** By `viewKey`: a topic or pattern, and each with a filter that somebody holds. */
   readonly topics: Readonly<Record<string, TopicSnapshot>>;
 }
 
@@ -36,7 +37,7 @@ function createWSEStore(client: WSEClient): WSEStore {
   const commit = (): void => {
     planned = null;
     const before = store.getState();
-    const next = { connection: client.state, topics: nextTopics(before.topics, client.topics, latest) };
+    const next = { connection: client.state, topics: nextTopics(before.topics, client.views, latest) };
     if (next.connection !== before.connection || next.topics !== before.topics) store.setState(next, true);
   };
   const plan = (): void => {
@@ -49,14 +50,14 @@ function createWSEStore(client: WSEClient): WSEStore {
     plan();
   });
   client.on('*', (payload, { topic }) => {
-    if (topic === undefined || !client.hasTopic(topic)) return;
-    latest.set(topic, payload);
-    plan();
+    const views = topic === undefined ? [] : client.viewsOf(topic, payload);
+    for (const view of views) latest.set(view, payload);
+    if (views.length > 0) plan();
   });
   return store;
 }
 
-/** The next topics, or the same object when nothing changed; payloads of topics that are gone are let go. */
+/** The next topics, or the same object when nothing changed; payloads of views that are gone are let go. */
 function nextTopics(
   before: WSESnapshot['topics'],
   states: ReadonlyMap<string, TopicState>,

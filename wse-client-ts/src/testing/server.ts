@@ -3,6 +3,7 @@ import type { Format } from '../core/agreement';
 import { DEFAULTS } from '../core/defaults.gen';
 import type { Envelope } from '../core/envelope';
 import { WSEError } from '../core/errors';
+import { compileFilter } from '../core/filter';
 import type { Filter } from '../core/filter-key';
 import { isPattern, patternOf } from '../core/pattern';
 import type { Transport } from '../core/transport';
@@ -259,7 +260,6 @@ interface Subscription extends Wanted {
   readonly topics: readonly string[];
 }
 
-/** Until filters are compiled, everything passes. */
-function passesOf(): (payload: unknown) => boolean {
-  return () => true;
+function passesOf(filter: Filter | undefined): (payload: unknown) => boolean {
+  return filter === undefined ? () => true : compileFilter(filter).matches;
 }

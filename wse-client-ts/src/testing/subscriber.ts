@@ -1,7 +1,6 @@
 // What one connection of the fake server has subscribed, and how a topic's messages get to it.
 import type { Envelope } from '../core/envelope';
-import type { Filter } from '../core/filter-key';
-import { filterKey } from '../core/filter-key';
+import { filterKey, type Filter } from '../core/filter-key';
 import { patternOf } from '../core/pattern';
 import type { FakeConnection } from './connection';
 import type { Namespace } from './namespace';

@@ -40,3 +40,27 @@ describe('decodeEnvelope', () => {
     expect(decodeEnvelope(`{"v":2,"t":"a","p":${'['.repeat(63)}${']'.repeat(63)}}`).t).toBe('a');
   });
 });
+
+describe('numbers and strings that JSON.parse takes and the protocol does not', () => {
+  it.each([
+    ['1e308', true],
+    ['-1.5E+308', true],
+    ['0.0000001e314', true],
+    ['1e-400', true],
+    [`0.${'0'.repeat(400)}1`, true],
+    [`1${'0'.repeat(308)}`, true],
+    ['1e309', false],
+    ['-1.5E+400', false],
+    ['1.00001e309', false],
+    [`1${'0'.repeat(309)}`, false],
+    [`[{"a":[true,"1e999",${'9'.repeat(310)}.5]}]`, false],
+    ['"1e999 \\\\ud800"', true],
+    ['"\\ud83d\\ude00"', true],
+    ['"\\ud83d \\ude00"', false],
+    ['"\\uDC00"', false],
+  ])('%s: %s', (payload, isTaken) => {
+    const read = (): unknown => decodeEnvelope(`{"v":2,"t":"a","p":${payload}}`);
+    if (isTaken) expect(read).not.toThrow();
+    else expect(read).toThrow(expect.objectContaining({ code: 'INVALID_JSON' }));
+  });
+});
