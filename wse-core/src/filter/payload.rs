@@ -78,8 +78,7 @@ impl<'a> Place<'a> {
 
     /// Where what follows it begins.
     fn next(self) -> usize {
-        let token = self.token();
-        if matches!(token.shape, Shape::Array | Shape::Object) { token.end as usize } else { self.index + 1 }
+        self.token().next(self.index)
     }
 
     /// The raw text of a string or number.
@@ -138,12 +137,15 @@ impl<'a> View<'a> for Place<'a> {
             return None;
         }
         let (mut found, mut index, end) = (None, self.index + 1, self.next());
-        while index < end {
-            let value = self.to(index + 1);
-            if self.to(index).is_text(key) {
-                found = Some(value);
+        while let (Some(name), Some(value)) = (self.tokens.get(index), self.tokens.get(index + 1)) {
+            if index >= end {
+                break;
             }
-            index = value.next();
+            // Lengths first: most keys differ in theirs.
+            if (name.len() == key.len() || name.shape == Shape::Escaped) && self.to(index).is_text(key) {
+                found = Some(self.to(index + 1));
+            }
+            index = value.next(index + 1);
         }
         found
     }

@@ -29,6 +29,16 @@ pub(super) struct Token {
 
 impl Token {
     pub(super) const NULL: Self = Self { start: 0, end: 0, shape: Shape::Null };
+
+    /// The bytes of a string or number.
+    pub(super) fn len(&self) -> usize {
+        self.end.saturating_sub(self.start) as usize
+    }
+
+    /// The index of what follows it, where `index` is its own.
+    pub(super) fn next(&self, index: usize) -> usize {
+        if matches!(self.shape, Shape::Array | Shape::Object) { self.end as usize } else { index + 1 }
+    }
 }
 
 /// Writes the tokens of a text.
@@ -38,13 +48,15 @@ pub(super) struct Scanner<'a> {
     at: usize,
     tokens: &'a mut Vec<Token>,
     open: &'a mut Vec<u32>,
+    /// Whether the innermost open one is an object.
+    is_object: bool,
 }
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a str, tokens: &'a mut Vec<Token>, open: &'a mut Vec<u32>) -> Self {
         tokens.clear();
         open.clear();
-        Self { text, bytes: text.as_bytes(), at: 0, tokens, open }
+        Self { text, bytes: text.as_bytes(), at: 0, tokens, open, is_object: false }
     }
 
     /// Scans the whole text.
@@ -57,16 +69,16 @@ impl<'a> Scanner<'a> {
                 continue;
             }
             loop {
-                let Some(container) = self.open.last().and_then(|open| self.tokens.get(*open as usize)) else { return self.finish() };
-                let is_object = container.shape == Shape::Object;
-                match self.token()? {
-                    b',' if is_object => {
+                if self.open.is_empty() {
+                    return self.finish();
+                }
+                match (self.token()?, self.is_object) {
+                    (b',', true) => {
                         self.key()?;
                         break;
                     }
-                    b',' => break,
-                    b'}' if is_object => self.close(),
-                    b']' if !is_object => self.close(),
+                    (b',', false) => break,
+                    (b'}', true) | (b']', false) => self.close(),
                     _ => return self.fail(),
                 }
             }
@@ -91,6 +103,7 @@ impl<'a> Scanner<'a> {
     fn opened(&mut self, shape: Shape, closing: u8) -> Result<bool, NotJson> {
         self.open.push(self.tokens.len() as u32);
         self.push(self.at, shape);
+        self.is_object = shape == Shape::Object;
         let before = self.at;
         if self.token()? == closing {
             self.close();
@@ -109,6 +122,8 @@ impl<'a> Scanner<'a> {
         if let Some(token) = self.open.pop().and_then(|open| self.tokens.get_mut(open as usize)) {
             token.end = end;
         }
+        let around = self.open.last().and_then(|open| self.tokens.get(*open as usize));
+        self.is_object = around.is_some_and(|token| token.shape == Shape::Object);
     }
 
     #[inline]
@@ -202,13 +217,10 @@ impl<'a> Scanner<'a> {
     #[inline]
     fn token(&mut self) -> Result<u8, NotJson> {
         loop {
-            match self.bytes.get(self.at) {
-                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
-                Some(byte) => {
-                    self.at += 1;
-                    return Ok(*byte);
-                }
-                None => return self.fail(),
+            let Some(byte) = self.bytes.get(self.at) else { return self.fail() };
+            self.at += 1;
+            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return Ok(*byte);
             }
         }
     }
