@@ -235,6 +235,21 @@ async def test_a_frame_sent_along_with_the_handshake_is_not_lost(server: Server)
     assert received.startswith(b"HTTP/1.1 101")
 
 
+async def test_garbage_along_with_the_handshake_is_closed_or_dropped_and_harms_nobody(server: Server) -> None:
+    head = b"GET /wse HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as raw:
+        raw.sendall(head + b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" + b"\xff" * 200)
+        raw.settimeout(PATIENCE)
+        received = raw.recv(4096)
+        assert received.startswith(b"HTTP/1.1 101"), received
+        if server.kind in ("rust", "axum"):  # uvicorn drops what comes with the request
+            while chunk := raw.recv(4096):
+                received += chunk
+            assert struct.pack("!H", 1002) in received[received.rindex(b"\x88"):]
+    async with server.client() as client:
+        assert (await client.ask("echo", 1))["p"] == 1
+
+
 async def test_a_handshake_without_a_key_is_refused_by_http(server: Server) -> None:
     with pytest.raises(InvalidStatus) as refused:
         async with server.client(additional_headers={"Sec-WebSocket-Version": "12"}):

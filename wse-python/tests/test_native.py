@@ -1,6 +1,7 @@
 """Native means native: the server has let the socket go, and Python takes no part in deliveries."""
 
 import asyncio
+import json
 import time
 
 import pytest
@@ -95,6 +96,38 @@ async def calls_for(server: Server, recipients: int, publishes: int) -> int:
     for client in clients:
         await client.__aexit__(None, None, None)
     return after - int(before)
+
+
+def masked(text: str) -> bytes:
+    """A text frame of a client."""
+    payload = text.encode()
+    assert len(payload) < 126
+    return b"\x81" + bytes([0x80 | len(payload)]) + b"abcd" + bytes(byte ^ b"abcd"[at % 4] for at, byte in enumerate(payload))
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("ws", PROTOCOLS)
+async def test_frames_that_come_before_the_handshake_is_answered_are_not_lost(loop: str, ws: str) -> None:
+    """Their bytes go along with the socket, or the socket stays; half a frame too."""
+    head = "GET /wse HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    first, second = (masked(json.dumps({"v": 2, "t": "echo", "cid": cid, "p": cid})) for cid in ("first", "second"))
+    with servers.running(servers.uvicorn("--ws", ws, "--loop", loop, app="tests.apps.slow:app")) as server:
+        async with asyncio.timeout(10):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(f"{head}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode())
+            await asyncio.sleep(0.1)  # the request has been parsed, and waits in the middleware
+            writer.write(first + second[:10])
+            received = await reader.readuntil(b"server_ready")
+            writer.write(second[10:])
+            while received.count(b'"reply"') < 2:
+                chunk = await reader.read(4096)
+                assert chunk, received
+                received += chunk
+            writer.close()
+            await writer.wait_closed()
+        assert received.startswith(b"HTTP/1.1 101")
+        assert received.index(b'"cid":"first"') < received.index(b'"cid":"second"')
+        assert server.health()["transport"] == ("asgi" if ws == "websockets-sansio" else "native")
 
 
 async def test_takeover_always_refuses_where_it_cannot_be() -> None:
