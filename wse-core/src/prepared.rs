@@ -1,20 +1,31 @@
-//! A frame made once and shared by every connection that gets it.
+//! A frame made once, with its WebSocket header in front.
 use bytes::Bytes;
-use wse_protocol::frame;
+use wse_protocol::{
+    Format,
+    frame::{self, Opcode},
+};
 
-/// A text frame with its WebSocket header in front; server frames are not masked, so all connections share the bytes.
+/// One frame; server frames are not masked, so connections may share its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prepared {
     framed: Bytes,
-    header: usize,
+    payload: usize,
 }
 
 impl Prepared {
-    /// Frames one text.
+    /// Frames a body of this format: JSON as text, MessagePack as binary.
     #[must_use]
-    pub fn text(text: &[u8]) -> Self {
-        let framed = frame::text(text);
-        Self { header: framed.len() - text.len(), framed }
+    pub fn new(format: Format, body: &[u8]) -> Self {
+        let framed = match format {
+            Format::Json => frame::text(body),
+            Format::Msgpack => frame::binary(body),
+        };
+        Self { payload: framed.len() - body.len(), framed }
+    }
+
+    /// A frame whose payload begins at `payload`.
+    pub(crate) fn framed_at(framed: Bytes, payload: usize) -> Self {
+        Self { framed, payload }
     }
 
     /// Header and payload: what goes over a socket.
@@ -26,6 +37,12 @@ impl Prepared {
     /// The payload alone: what goes to a transport that frames by itself.
     #[must_use]
     pub fn payload(&self) -> Bytes {
-        self.framed.slice(self.header..)
+        self.framed.slice(self.payload..)
+    }
+
+    /// Whether it is text.
+    #[must_use]
+    pub fn is_text(&self) -> bool {
+        self.framed.first().is_some_and(|first| first & 0x0F == Opcode::Text as u8)
     }
 }

@@ -21,7 +21,7 @@ use std::{
     },
     time::Duration,
 };
-use wse_protocol::{CloseCode, ErrorCode, Priority, Topic, WireError};
+use wse_protocol::{CloseCode, ErrorCode, Format, Priority, Topic, WireError};
 use wse_pubsub::BusError;
 use wse_server::{
     Channel, ChannelFrame, ConnectionId, Engine as Native, EngineConfig, NewMessage, PeerFrame, RequestHead, ws::handshake::Key,
@@ -214,6 +214,7 @@ impl Engine {
         let Some(channel) = self.channel(connection) else { return Ok(Vec::new()) };
         let frame = |frame| match frame {
             ChannelFrame::Text(text) => PyString::from_bytes(py, &text).map(Bound::into_any),
+            ChannelFrame::Binary(bytes) => PyBytes::new(py, &bytes).into_bound_py_any(py),
             ChannelFrame::Close { code, reason } => (code.number(), reason).into_bound_py_any(py),
         };
         channel.take(limit).into_iter().map(frame).collect()
@@ -237,7 +238,7 @@ impl Engine {
     }
 
     fn reply(&self, connection: u64, cid: &str, payload: PyBackedBytes) -> PyResult<()> {
-        self.running()?.reply(ConnectionId(connection), cid, Bytes::copy_from_slice(&payload));
+        self.running()?.reply(ConnectionId(connection), cid, Format::Json, Bytes::copy_from_slice(&payload));
         Ok(())
     }
 

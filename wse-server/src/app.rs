@@ -9,7 +9,7 @@ use std::{
 };
 use tokio::sync::mpsc;
 use wse_crypto::token::Identity;
-use wse_protocol::{CloseCode, ErrorCode, Value, WireError, envelope::Envelope};
+use wse_protocol::{CloseCode, ErrorCode, Format, Value, WireError, envelope::Envelope};
 
 /// A message as a handler gets it.
 #[derive(Debug, Clone)]
@@ -149,7 +149,9 @@ async fn handle_all(app: App, id: ConnectionId, user: Option<String>, mut work: 
         let reference = envelope.reference();
         let answer = answer(&app, id, user.clone(), &envelope).await;
         match (answer, &envelope.cid) {
-            (Ok(value), Some(cid)) => app.engine.reply(id, cid, simd_json::to_vec(&value).unwrap_or_else(|_| b"null".to_vec())),
+            (Ok(value), Some(cid)) => {
+                app.engine.reply(id, cid, Format::Json, simd_json::to_vec(&value).unwrap_or_else(|_| b"null".to_vec()))
+            }
             (Ok(_), None) => {}
             (Err(error), _) => app.engine.fail(id, error.answering(reference)),
         }

@@ -1,6 +1,7 @@
 //! What an engine is set to.
+use crate::policy::Policies;
 use std::{sync::Arc, time::Duration};
-use wse_core::session::SessionConfig;
+use wse_core::{WireConfig, session::SessionConfig};
 use wse_crypto::token::TokenVerifier;
 use wse_protocol::defaults;
 use wse_pubsub::MemoryConfig;
@@ -27,6 +28,16 @@ pub struct EngineConfig {
     pub token_cookie: Option<String>,
     /// Connections at the same time; then 429 or close 4429. None by default.
     pub connections: Option<usize>,
+    /// What holds for topics by their names; default: slow readers recover, and everybody sees everything.
+    pub policies: Policies,
+    /// How frames are made: compression and batches.
+    pub wire: WireConfig,
+    /// Different filters on one topic; then `FILTER_LIMIT`. Default 64.
+    pub filter_limit: usize,
+    /// Topics that one connection may follow where it follows patterns; default 1,000.
+    pub pattern_topics: usize,
+    /// Threads that serve connections. Default: half of the cores, at least 1; the other half is the application's.
+    pub shards: usize,
     /// How long `drain` waits for clients to take their close.
     pub drain_timeout: Duration,
 }
@@ -59,6 +70,11 @@ impl Default for EngineConfig {
             token_query_parameter: None,
             token_cookie: None,
             connections: None,
+            policies: Policies::default(),
+            wire: WireConfig::default(),
+            filter_limit: defaults::FILTER_LIMIT as usize,
+            pattern_topics: defaults::PATTERN_TOPICS as usize,
+            shards: std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2).max(1),
             drain_timeout: Duration::from_millis(defaults::PUBLISH_TIMEOUT_MS),
         }
     }

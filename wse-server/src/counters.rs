@@ -16,6 +16,10 @@ pub(crate) struct Counters {
     pub(crate) deliveries: AtomicU64,
     /// Messages handed to handlers.
     pub(crate) messages: AtomicU64,
+    /// Times that a connection fell behind a topic and was to catch up from its log.
+    pub(crate) fell_behind: AtomicU64,
+    /// Times that a connection was told of lost messages.
+    pub(crate) resyncs: AtomicU64,
     /// Connections closed because they read too slowly.
     pub(crate) slow_consumers: AtomicU64,
 }

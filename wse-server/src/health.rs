@@ -29,6 +29,10 @@ pub struct Health {
     pub deliveries: u64,
     /// Messages handed to handlers.
     pub messages: u64,
+    /// Times that a connection fell behind a topic and was to catch up from its log.
+    pub fell_behind: u64,
+    /// Times that a connection was told of lost messages.
+    pub resyncs: u64,
     /// Connections closed because they read too slowly.
     pub slow_consumers: u64,
     /// Seconds since the engine started.
@@ -49,6 +53,8 @@ impl Health {
             accepted: counters.accepted.load(Relaxed),
             deliveries: counters.deliveries.load(Relaxed),
             messages: counters.messages.load(Relaxed),
+            fell_behind: counters.fell_behind.load(Relaxed),
+            resyncs: counters.resyncs.load(Relaxed),
             slow_consumers: counters.slow_consumers.load(Relaxed),
             uptime_s: uptime.as_secs(),
         }

@@ -16,8 +16,9 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::{sleep, timeout},
 };
+use wse_core::SlowPolicy;
 use wse_protocol::Topic;
-use wse_server::{App, Engine, EngineConfig, NewMessage, listener};
+use wse_server::{App, Engine, EngineConfig, NewMessage, Policies, TopicPolicy, TopicScope, listener};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const UPGRADE: &str = "GET /wse?topics=t HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -98,25 +99,50 @@ async fn settled(engine: &Engine, connections: usize) {
     timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("{:?}", engine.health()));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_peer_that_stalls_is_closed_with_4001_and_the_others_get_everything() {
-    const COUNT: u64 = 8_000;
-    let (engine, address) = service(EngineConfig::default(), |app| app).await;
-    let mut stalled = connect(address).await;
+/// Publishes this many messages of a kilobyte while one peer reads and one does not; returns the one that did not.
+async fn stall(engine: &Engine, address: SocketAddr, count: u64) -> Client<TcpStream> {
+    let stalled = connect(address).await;
     let mut reader = connect(address).await;
     let reading = tokio::spawn(async move {
-        for n in 1..=COUNT {
+        for n in 1..=count {
             assert_eq!(reader.until("t").await["seq"], n);
         }
     });
     let payload = format!("\"{}\"", "x".repeat(1000));
-    for n in 0..COUNT {
-        publish(&engine, &payload).await;
+    for n in 0..count {
+        publish(engine, &payload).await;
         if n % 50 == 0 {
             sleep(Duration::from_millis(1)).await;
         }
     }
     timeout(PATIENCE, reading).await.expect("the reader is not held up").unwrap();
+    stalled
+}
+
+fn slow(slow: SlowPolicy) -> EngineConfig {
+    let mut config = EngineConfig::default();
+    config.policies = Policies::default().with(TopicScope::All, TopicPolicy { slow, filter: None });
+    config
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_stalls_delays_nobody_and_catches_up_from_the_log() {
+    const COUNT: u64 = 8_000;
+    let (engine, address) = service(slow(SlowPolicy::Recover), |app| app).await;
+    let mut stalled = stall(&engine, address, COUNT).await;
+    assert!(engine.health().fell_behind >= 1);
+    for n in 1..=COUNT {
+        assert_eq!(stalled.until("t").await["seq"], n);
+    }
+    assert_eq!((engine.health().slow_consumers, engine.health().resyncs), (0, 0));
+    publish(&engine, "\"live again\"").await;
+    assert_eq!(stalled.until("t").await["p"], "live again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_stalls_where_the_policy_is_disconnect_is_closed_with_4001() {
+    let (engine, address) = service(slow(SlowPolicy::Disconnect), |app| app).await;
+    let mut stalled = stall(&engine, address, 8_000).await;
     assert_eq!(engine.health().slow_consumers, 1);
     let mut last = json!(null);
     let code = loop {
@@ -130,7 +156,7 @@ async fn a_peer_that_stalls_is_closed_with_4001_and_the_others_get_everything() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_that_never_reads_is_gone_soon_after_its_close() {
-    let (engine, address) = service(EngineConfig::default(), |app| app).await;
+    let (engine, address) = service(slow(SlowPolicy::Disconnect), |app| app).await;
     let _stalled = connect(address).await;
     let payload = format!("\"{}\"", "x".repeat(100_000));
     for _ in 0..100 {
@@ -145,7 +171,9 @@ async fn a_flood_into_a_slow_handler_is_handled_whole_and_in_order_and_delays_no
     const COUNT: usize = 3_000;
     let seen = Arc::new(AtomicUsize::new(0));
     let counter = seen.clone();
-    let (_engine, address) = service(EngineConfig::default(), move |app| {
+    let mut config = EngineConfig::default();
+    config.session.messages_per_second = None;
+    let (_engine, address) = service(config, move |app| {
         app.on("n", move |message| {
             let counter = counter.clone();
             async move {

@@ -1,8 +1,8 @@
 //! What a session is set to.
-use std::time::Duration;
-use wse_protocol::defaults;
+use std::{num::NonZeroU32, time::Duration};
+use wse_protocol::{defaults, messages::Capabilities};
 
-/// The limits and times of one connection.
+/// The limits and times of one connection; shared by all connections of an engine.
 #[derive(Debug, Clone)]
 pub struct SessionConfig {
     /// The server pings after so long without a frame sent.
@@ -13,16 +13,28 @@ pub struct SessionConfig {
     pub handshake_timeout: Duration,
     /// Time for the authenticator to answer; then `AUTH_UNAVAILABLE`.
     pub auth_timeout: Duration,
-    /// Largest message taken, bytes; told to the client. The transport enforces it.
+    /// What clients may choose of formats, compression and batches; default all.
+    pub capabilities: Capabilities,
+    /// Largest message taken, bytes; told to the client. The transport enforces it, and it bounds what a message inflates to.
     pub message_bytes: usize,
     /// Deepest nesting of a message, counting the envelope.
     pub nesting_depth: usize,
-    /// Subscriptions of one connection.
+    /// Subscriptions of one connection, patterns included.
     pub subscriptions: usize,
-    /// Bytes that may wait for the peer; then 4001.
+    /// Patterns of one connection.
+    pub patterns: usize,
+    /// Bytes that may wait for the peer; then topics give way by their policies.
     pub outbound_bytes: usize,
     /// Messages handed to handlers and not yet done with; then the peer is not read.
     pub handler_queue: usize,
+    /// Messages per second that the peer may send; `None`: any number. Above it the peer is not read until it is within it.
+    pub messages_per_second: Option<NonZeroU32>,
+    /// Messages that may come at once.
+    pub message_burst: u32,
+    /// Bytes per second that the peer may send, and at once; `None`: any number.
+    pub bytes_per_second: Option<NonZeroU32>,
+    /// How long a peer may press against its rate; then `RATE_LIMITED`.
+    pub rate_patience: Duration,
     /// The window of the client's return after a restart.
     pub restart_retry: Duration,
 }
@@ -34,11 +46,17 @@ impl Default for SessionConfig {
             idle_timeout: Duration::from_millis(defaults::IDLE_TIMEOUT_MS),
             handshake_timeout: Duration::from_millis(defaults::HANDSHAKE_TIMEOUT_MS),
             auth_timeout: Duration::from_millis(defaults::AUTH_TIMEOUT_MS),
+            capabilities: Capabilities::ALL,
             message_bytes: defaults::MESSAGE_BYTES as usize,
             nesting_depth: defaults::NESTING_DEPTH as usize,
             subscriptions: defaults::SUBSCRIPTIONS as usize,
+            patterns: defaults::PATTERNS as usize,
             outbound_bytes: defaults::OUTBOUND_BYTES as usize,
             handler_queue: defaults::HANDLER_QUEUE as usize,
+            messages_per_second: NonZeroU32::new(defaults::MESSAGES_PER_SECOND as u32),
+            message_burst: defaults::MESSAGE_BURST as u32,
+            bytes_per_second: NonZeroU32::new(defaults::BYTES_PER_SECOND as u32),
+            rate_patience: Duration::from_millis(defaults::RATE_PATIENCE_MS),
             restart_retry: Duration::from_millis(defaults::RESTART_RETRY_MS),
         }
     }

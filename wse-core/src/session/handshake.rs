@@ -1,6 +1,9 @@
 //! From the upgrade to `server_ready`: waiting for `client_hello`, then for the authenticator.
 use std::time::Instant;
-use wse_protocol::{WireError, messages::ClientHello};
+use wse_protocol::{
+    WireError,
+    messages::{Action, Agreed, ClientHello, Subscription},
+};
 
 /// What the HTTP request said, judged by the server before the session begins.
 #[derive(Debug, Clone, Default)]
@@ -33,27 +36,48 @@ pub(super) enum Stage {
 pub(super) struct Handshake {
     pub(super) stage: Stage,
     pub(super) auth_required: bool,
+    /// What waits for the end of the handshake; nothing afterwards.
+    early: Option<Box<Early>>,
+}
+
+#[derive(Debug)]
+struct Early {
     token: Option<String>,
-    topics: Vec<String>,
+    agreed: Agreed,
+    request: Subscription,
 }
 
 impl Handshake {
     pub(super) fn new(offer: Offer, hello_due: Instant) -> Self {
-        Self { stage: Stage::AwaitsHello(hello_due), auth_required: offer.auth_required, token: offer.token, topics: offer.topics }
+        let request = Subscription {
+            action: Action::Subscribe,
+            topics: offer.topics,
+            positions: Default::default(),
+            filters: Default::default(),
+            cid: None,
+        };
+        let early = Some(Box::new(Early { token: offer.token, agreed: Agreed::default(), request }));
+        Self { stage: Stage::AwaitsHello(hello_due), auth_required: offer.auth_required, early }
     }
 
-    /// Takes in what the hello says; returns the credential to judge. The frame's own goes before the request's.
-    pub(super) fn hello(&mut self, hello: ClientHello) -> Option<String> {
+    /// Takes in what the hello says and what of it was agreed on; returns the credential to judge. The frame's own goes before the request's.
+    pub(super) fn hello(&mut self, hello: ClientHello, agreed: Agreed) -> Option<String> {
+        let early = self.early.as_mut()?;
         for topic in hello.topics {
-            if !self.topics.contains(&topic) {
-                self.topics.push(topic);
+            if !early.request.topics.contains(&topic) {
+                early.request.topics.push(topic);
             }
         }
-        hello.token.or_else(|| self.token.take())
+        early.agreed = agreed;
+        early.request.positions = hello.positions;
+        early.request.filters = hello.filters;
+        hello.token.or_else(|| early.token.take())
     }
 
-    pub(super) fn take_topics(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.topics)
+    /// What was agreed on, and what was asked for before the connection was ready.
+    pub(super) fn finish(&mut self) -> (Agreed, Option<Subscription>) {
+        let Some(early) = self.early.take() else { return Default::default() };
+        (early.agreed, Some(early.request).filter(|request| !request.topics.is_empty()))
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {

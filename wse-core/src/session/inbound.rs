@@ -17,6 +17,10 @@ impl Inbound {
         ClientMessage::decode(envelope::decode(text, self.depth)?)
     }
 
+    pub(super) fn decode_msgpack(&self, map: &[u8]) -> Result<ClientMessage, WireError> {
+        ClientMessage::decode(envelope::decode_msgpack(map, self.depth)?)
+    }
+
     pub(super) fn handed_over(&mut self) {
         self.in_flight += 1;
     }

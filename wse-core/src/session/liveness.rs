@@ -1,4 +1,5 @@
 //! When to ping, and when a silent peer is given up.
+use crate::HealthScore;
 use std::time::{Duration, Instant};
 
 /// What is due.
@@ -14,16 +15,38 @@ pub(super) struct Liveness {
     idle_timeout: Duration,
     last_sent: Instant,
     last_heard: Instant,
+    /// When the ping went out that has no answer yet.
+    asked: Option<Instant>,
+    score: HealthScore,
     paused_since: Option<Instant>,
 }
 
 impl Liveness {
     pub(super) fn new(heartbeat: Duration, idle_timeout: Duration, now: Instant) -> Self {
-        Self { heartbeat, idle_timeout, last_sent: now, last_heard: now, paused_since: None }
+        Self { heartbeat, idle_timeout, last_sent: now, last_heard: now, asked: None, score: HealthScore::new(), paused_since: None }
     }
 
     pub(super) fn heard(&mut self, now: Instant) {
         self.last_heard = now;
+    }
+
+    /// A ping goes out; one that has no answer yet is lost.
+    pub(super) fn pinged(&mut self, now: Instant) {
+        if self.asked.replace(now).is_some() {
+            self.score.handle_lost();
+        }
+    }
+
+    /// A pong came.
+    pub(super) fn ponged(&mut self, now: Instant) {
+        if let Some(asked) = self.asked.take() {
+            self.score.handle_pong(now.saturating_duration_since(asked));
+        }
+    }
+
+    /// How well the peer answers.
+    pub(super) fn score(&self) -> &HealthScore {
+        &self.score
     }
 
     pub(super) fn sent(&mut self, now: Instant) {

@@ -1,13 +1,15 @@
-//! What waits to be sent on one connection: a bounded queue of frames, and the close at its end.
-use crate::Prepared;
+//! What waits to be sent on one connection: the protocol's own frames, then topics by rank, and the close at the end.
+use crate::{Chunk, Hole, Lanes, Next, Prepared, Shed, ShedCounts, SlowPolicy};
 use std::collections::VecDeque;
-use wse_protocol::CloseCode;
+use wse_protocol::{CloseCode, Epoch, Topic};
 
 /// The next thing to send.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Transmit {
-    /// A text frame.
-    Text(Prepared),
+    /// A frame of the protocol's own, not compressed yet.
+    Own(Prepared),
+    /// Frames of a topic.
+    Topic(Chunk),
     /// A close frame; nothing follows it.
     Close {
         /// The close code; none answers a close that had none.
@@ -17,70 +19,113 @@ pub enum Transmit {
     },
 }
 
-/// Said when a frame did not fit: the peer reads too slowly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Overflow;
+/// What comes next, before the session has put words to it.
+pub(super) enum Waiting {
+    Ready(Transmit),
+    Hole(Topic, Epoch, Hole),
+}
 
 #[derive(Debug)]
 pub(super) struct Outbound {
-    frames: VecDeque<Prepared>,
-    bytes: usize,
+    own: VecDeque<Prepared>,
+    own_bytes: usize,
+    lanes: Lanes,
     limit: usize,
-    close: Option<Transmit>,
+    close: Option<Box<(Option<CloseCode>, String)>>,
     closed: bool,
 }
 
 impl Outbound {
     pub(super) fn new(limit: usize) -> Self {
-        Self { frames: VecDeque::new(), bytes: 0, limit, close: None, closed: false }
+        Self { own: VecDeque::new(), own_bytes: 0, lanes: Lanes::default(), limit, close: None, closed: false }
     }
 
-    /// Queues a frame. One frame always fits into an empty queue, however large.
-    pub(super) fn push(&mut self, frame: Prepared) -> Result<(), Overflow> {
-        let size = frame.framed().len();
-        if self.bytes > 0 && self.bytes + size > self.limit {
-            return Err(Overflow);
+    /// Queues frames of a topic; returns what gave way to stay within the limit.
+    pub(super) fn push(&mut self, topic: &Topic, policy: SlowPolicy, chunk: Chunk) -> Vec<Shed> {
+        if self.is_ending() || chunk.is_empty() {
+            return Vec::new();
         }
-        self.push_anyway(frame);
-        Ok(())
+        self.lanes.push(topic, policy, chunk, self.limit)
+    }
+
+    /// Queues frames that were read for this connection, within the room that it had.
+    pub(super) fn put(&mut self, topic: &Topic, policy: SlowPolicy, chunk: Chunk) {
+        if !self.is_ending() && !chunk.is_empty() {
+            self.lanes.put(topic, policy, chunk);
+        }
     }
 
     /// Queues a frame of the protocol's own. Each answers a frame of the peer, which is not read without `has_room`.
-    pub(super) fn push_anyway(&mut self, frame: Prepared) {
-        if self.close.is_none() && !self.closed {
-            self.bytes += frame.framed().len();
-            self.frames.push_back(frame);
+    pub(super) fn push_own(&mut self, frame: Prepared) {
+        if !self.is_ending() {
+            self.own_bytes += frame.framed().len();
+            self.own.push_back(frame);
         }
     }
 
     /// Forgets what waits; frames already taken are not affected.
     pub(super) fn clear(&mut self) {
-        self.frames.clear();
-        self.bytes = 0;
+        self.own = VecDeque::new();
+        self.own_bytes = 0;
+        self.lanes.clear();
+    }
+
+    /// Whether something of a topic waits.
+    pub(super) fn waits(&self, topic: &Topic) -> bool {
+        self.lanes.waits(topic)
+    }
+
+    /// Forgets what waits of a topic.
+    pub(super) fn drop_topic(&mut self, topic: &Topic) {
+        self.lanes.drop_topic(topic);
     }
 
     /// Queues the close; what is queued before it is still sent. The first close wins.
     pub(super) fn close(&mut self, code: Option<CloseCode>, reason: String) {
-        if self.close.is_none() && !self.closed {
-            self.close = Some(Transmit::Close { code, reason });
+        if !self.is_ending() {
+            self.close = Some(Box::new((code, reason)));
         }
     }
 
-    pub(super) fn poll(&mut self) -> Option<Transmit> {
-        if let Some(frame) = self.frames.pop_front() {
-            self.bytes -= frame.framed().len();
-            return Some(Transmit::Text(frame));
+    pub(super) fn poll(&mut self) -> Option<Waiting> {
+        if let Some(frame) = self.own.pop_front() {
+            self.own_bytes -= frame.framed().len();
+            return Some(Waiting::Ready(Transmit::Own(frame)));
         }
-        let close = self.close.take();
-        self.closed |= close.is_some();
-        close
+        match self.lanes.pop() {
+            Some(Next::Frames(chunk)) => return Some(Waiting::Ready(Transmit::Topic(chunk))),
+            Some(Next::Hole(topic, epoch, hole)) => return Some(Waiting::Hole(topic, epoch, hole)),
+            None => {}
+        }
+        let (code, reason) = *self.close.take()?;
+        self.closed = true;
+        Some(Waiting::Ready(Transmit::Close { code, reason }))
+    }
+
+    /// Gives back memory that nothing needs at the moment.
+    pub(super) fn compact(&mut self) {
+        if self.own.is_empty() {
+            self.own = VecDeque::new();
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.own.is_empty() && self.lanes.is_empty() && self.close.is_none()
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.bytes < self.limit
+        self.waiting_bytes() < self.limit
     }
 
     pub(super) fn waiting_bytes(&self) -> usize {
-        self.bytes
+        self.own_bytes + self.lanes.bytes()
+    }
+
+    pub(super) fn shed(&self) -> ShedCounts {
+        self.lanes.counts()
+    }
+
+    fn is_ending(&self) -> bool {
+        self.close.is_some() || self.closed
     }
 }

@@ -1,7 +1,11 @@
-//! Which topics a connection is subscribed to, and its requests to change that, answered one at a time in order.
-use std::collections::{HashSet, VecDeque};
+//! What a connection is subscribed to, and its requests to change that, answered one at a time in order.
+use crate::filter::Filter;
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+};
 use wse_protocol::{
-    ErrorCode, Position, Topic, WireError,
+    ErrorCode, Followed, Position, Topic, Value, WireError,
     messages::{Action, Status, Subscription, SubscriptionUpdate, TopicStatus},
 };
 
@@ -9,12 +13,16 @@ use wse_protocol::{
 const WAITING: usize = 16;
 
 /// What the hub is asked to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Wanted {
-    /// The topic.
-    pub topic: Topic,
+    /// The topic or pattern.
+    pub followed: Followed,
     /// The client's position in it, if it has one.
     pub position: Option<Position>,
+    /// Of a pattern: the client's positions in the topics that it knows under it.
+    pub known: HashMap<Topic, Position>,
+    /// What of it the client wants.
+    pub filter: Option<Arc<Filter>>,
 }
 
 /// What the hub did about one wanted topic.
@@ -28,43 +36,46 @@ pub enum Outcome {
     Resync(Position, &'static str),
     /// Not subscribed.
     Refused(WireError),
+    /// What became of a pattern, and of each topic that it stands for.
+    Pattern(Box<Outcome>, Vec<(Topic, Outcome)>),
 }
 
 /// The work that one request leaves for the hub.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Work {
     Subscribe(Vec<Wanted>),
-    Unsubscribe(Vec<Topic>),
+    Unsubscribe(Vec<Followed>),
 }
 
 #[derive(Debug)]
 struct Open {
     cid: Option<Box<str>>,
     entries: Vec<TopicStatus>,
-    /// Indices into `entries` that wait for the hub, with their topics.
-    asked: Vec<(usize, Topic)>,
+    /// Indices into `entries` that wait for the hub, with what they name.
+    asked: Vec<(usize, Followed)>,
 }
 
 #[derive(Debug)]
 pub(super) struct Subscriptions {
-    topics: HashSet<Topic>,
+    names: HashSet<Followed>,
     limit: usize,
+    patterns: usize,
     waiting: VecDeque<Subscription>,
-    open: Option<Open>,
+    open: Option<Box<Open>>,
 }
 
 impl Subscriptions {
-    pub(super) fn new(limit: usize) -> Self {
-        Self { topics: HashSet::new(), limit, waiting: VecDeque::new(), open: None }
+    pub(super) fn new(limit: usize, patterns: usize) -> Self {
+        Self { names: HashSet::new(), limit, patterns, waiting: VecDeque::new(), open: None }
     }
 
-    pub(super) fn topics(&self) -> impl Iterator<Item = &Topic> {
-        self.topics.iter()
+    pub(super) fn names(&self) -> impl Iterator<Item = &Followed> {
+        self.names.iter()
     }
 
-    pub(super) fn clear(&mut self) -> Vec<Topic> {
-        self.waiting.clear();
-        self.topics.drain().collect()
+    pub(super) fn clear(&mut self) -> Vec<Followed> {
+        self.waiting = VecDeque::new();
+        std::mem::take(&mut self.names).into_iter().collect()
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -81,6 +92,9 @@ impl Subscriptions {
             return None;
         }
         let request = self.waiting.pop_front()?;
+        if self.waiting.is_empty() {
+            self.waiting = VecDeque::new();
+        }
         Some(match request.action {
             Action::Subscribe => self.begin_subscribe(request),
             Action::Unsubscribe => self.begin_unsubscribe(request),
@@ -88,56 +102,94 @@ impl Subscriptions {
     }
 
     fn begin_subscribe(&mut self, request: Subscription) -> Work {
-        let Subscription { topics, mut positions, cid, .. } = request;
+        let Subscription { topics, positions, filters, cid, .. } = request;
         let (mut entries, mut asked, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
         for name in topics {
-            let position = positions.remove(&name);
-            match self.admit(&name) {
-                Ok(topic) => {
-                    asked.push((entries.len(), topic.clone()));
-                    wanted.push(Wanted { topic, position });
+            let admitted = compiled(filters.get(&name)).and_then(|filter| Ok((self.admit(&name)?, filter)));
+            match admitted {
+                Ok((followed, filter)) => {
+                    asked.push((entries.len(), followed.clone()));
+                    wanted.push(Wanted { position: positions.get(&name).cloned(), known: known(&followed, &positions), followed, filter });
                     entries.push(TopicStatus::new(name, Status::Live));
                 }
                 Err(error) => entries.push(TopicStatus::refused(name, &error)),
             }
         }
-        self.open = Some(Open { cid, entries, asked });
+        self.open = Some(Box::new(Open { cid, entries, asked }));
         Work::Subscribe(wanted)
     }
 
-    fn admit(&mut self, name: &str) -> Result<Topic, WireError> {
-        let topic = Topic::parse(name)?;
-        if !self.topics.contains(&topic) && self.topics.len() >= self.limit {
+    fn admit(&mut self, name: &str) -> Result<Followed, WireError> {
+        let followed = Followed::parse(name)?;
+        if self.names.contains(&followed) {
+            return Ok(followed);
+        }
+        if self.names.len() >= self.limit {
             let text = format!("this connection may hold {} subscriptions; unsubscribe from others first", self.limit);
             return Err(WireError::new(ErrorCode::TooManySubscriptions, text));
         }
-        self.topics.insert(topic.clone());
-        Ok(topic)
+        let patterns = self.names.iter().filter(|name| matches!(name, Followed::Pattern(_))).count();
+        if matches!(followed, Followed::Pattern(_)) && patterns >= self.patterns {
+            let text = format!("this connection may hold {} patterns; unsubscribe from others first", self.patterns);
+            return Err(WireError::new(ErrorCode::TooManyPatterns, text));
+        }
+        self.names.insert(followed.clone());
+        Ok(followed)
     }
 
     fn begin_unsubscribe(&mut self, request: Subscription) -> Work {
-        let left = request.topics.iter().filter_map(|name| self.topics.take(name.as_str())).collect();
+        let named = request.topics.iter().filter_map(|name| Followed::parse(name).ok());
+        let left = named.filter_map(|name| self.names.take(&name)).collect();
         let entries = request.topics.into_iter().map(|name| TopicStatus::new(name, Status::Unsubscribed)).collect();
-        self.open = Some(Open { cid: request.cid, entries, asked: Vec::new() });
+        self.open = Some(Box::new(Open { cid: request.cid, entries, asked: Vec::new() }));
         Work::Unsubscribe(left)
     }
 
     /// Ends the open request with what the hub did, in the order asked; returns the answer for the peer.
     pub(super) fn finish(&mut self, outcomes: Vec<Outcome>) -> Option<(SubscriptionUpdate, Option<Box<str>>)> {
-        let mut open = self.open.take()?;
-        for ((index, topic), outcome) in open.asked.into_iter().zip(outcomes) {
+        let mut open = *self.open.take()?;
+        for ((index, followed), outcome) in open.asked.into_iter().zip(outcomes) {
             let Some(entry) = open.entries.get_mut(index) else { continue };
-            let name = std::mem::take(&mut entry.topic);
-            *entry = match outcome {
-                Outcome::Live(position) => TopicStatus::live(name, position),
-                Outcome::Recovered(position, count) => TopicStatus::recovered(name, position, count),
-                Outcome::Resync(position, reason) => TopicStatus::resync(name, position, reason),
-                Outcome::Refused(error) => {
-                    self.topics.remove(&topic);
-                    TopicStatus::refused(name, &error)
-                }
-            };
+            if is_refused(&outcome) {
+                self.names.remove(&followed);
+            }
+            *entry = status(std::mem::take(&mut entry.topic), outcome);
         }
         Some((SubscriptionUpdate { topics: open.entries }, open.cid))
     }
+}
+
+/// An outcome as the wire tells it.
+pub(super) fn status(name: String, outcome: Outcome) -> TopicStatus {
+    match outcome {
+        Outcome::Live(position) => TopicStatus::live(name, position),
+        Outcome::Recovered(position, count) => TopicStatus::recovered(name, position, count),
+        Outcome::Resync(position, reason) => TopicStatus::resync(name, position, reason),
+        Outcome::Refused(error) => TopicStatus::refused(name, &error),
+        Outcome::Pattern(own, topics) => {
+            let topics = topics.into_iter().map(|(topic, outcome)| status(topic.as_str().into(), outcome)).collect();
+            status(name, *own).with_topics(topics)
+        }
+    }
+}
+
+fn is_refused(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Refused(_) => true,
+        Outcome::Pattern(own, _) => is_refused(own),
+        _ => false,
+    }
+}
+
+fn compiled(filter: Option<&Value>) -> Result<Option<Arc<Filter>>, WireError> {
+    let compile = |filter| Filter::compile(filter).map_err(|error| WireError::new(error.code(), error.to_string()));
+    let filter = filter.map(compile).transpose()?;
+    Ok(filter.filter(|filter| !filter.is_empty()).map(Arc::new))
+}
+
+/// The positions of the topics that a pattern stands for.
+fn known(followed: &Followed, positions: &HashMap<String, Position>) -> HashMap<Topic, Position> {
+    let Followed::Pattern(pattern) = followed else { return HashMap::new() };
+    let topics = positions.iter().filter_map(|(name, position)| Some((Topic::parse(name).ok()?, position.clone())));
+    topics.filter(|(topic, _)| topic.namespace() == Some(pattern.namespace())).collect()
 }

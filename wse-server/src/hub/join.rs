@@ -1,189 +1,400 @@
-//! How a connection joins a topic without a window: buffer what comes, read what was missed, replay, go live.
-use crate::connection::Connection;
-use std::{rc::Rc, time::Instant};
-use wse_core::{Prepared, session::Outcome};
-use wse_protocol::{ErrorCode, Format, Position, Seq, Topic, WireError, encode};
-use wse_pubsub::{Bus, Entry, History, HistoryGap};
+//! How a connection joins a topic without a window, and how one that fell behind catches up: buffer what comes, read a page of the
+//! log, hand it over, and go live when the page reaches what is buffered.
+use super::{
+    Hub,
+    fan_out::{self, Piece, Runs},
+    gone,
+    record::{Buffer, State, Subscriber},
+    unavailable,
+};
+use crate::{connection::Connection, host::ConnectionId, shard::Shard};
+use std::{mem, rc::Rc, sync::Arc, sync::atomic::Ordering::Relaxed, time::Instant};
+use wse_core::{
+    Chunk, SlowPolicy,
+    filter::Filter,
+    session::{Outcome, Wanted},
+};
+use wse_protocol::{ErrorCode, Followed, Pattern, Position, Publication, Seq, Topic, WireError};
+use wse_pubsub::{BusError, Entry, History, HistoryGap};
 
-/// The fewest bytes of a message in a log; bounds how many are read for a budget of bytes.
-const LEAST_BYTES: usize = 100;
+/// Entries read from a log at a time.
+const PAGE: usize = 256;
 
-/// One topic that a connection is joining.
-#[derive(Debug)]
-pub(super) struct Begun {
+/// A topic that a connection is to join.
+#[derive(Debug, Clone)]
+pub(super) struct Joining {
     pub(super) topic: Topic,
-    /// Entries after it are buffered.
-    pub(super) start: Position,
     /// What the client says that it has examined.
     pub(super) theirs: Option<Position>,
+    pub(super) filter: Option<Arc<Filter>>,
+    pub(super) by_pattern: bool,
 }
 
-/// What lies between the client's position and the start of the buffer.
+/// One that has begun: entries after `start` are buffered.
 #[derive(Debug)]
-pub(super) enum Missed {
-    /// Nothing; the client has examined up to here.
-    Nothing(Position),
-    /// These frames.
-    Frames(Vec<Prepared>),
-    /// It cannot be had.
-    Unknown(HistoryGap),
+pub(super) struct Begun {
+    joining: Joining,
+    start: Position,
+    /// It was in the topic already, and stays as it was.
+    stays: bool,
 }
 
-/// Reads what a client missed, within `budget` bytes, which it takes from.
-pub(super) async fn missed(bus: &dyn Bus, begun: &Begun, budget: &mut usize) -> Missed {
-    let Begun { topic, start, theirs } = begun;
-    let Some(theirs) = theirs.as_ref().filter(|theirs| *theirs != start) else {
-        return Missed::Nothing(start.clone());
-    };
-    let behind = start.seq.number().saturating_sub(theirs.seq.number()) as usize;
-    if behind > *budget / LEAST_BYTES {
-        return Missed::Unknown(HistoryGap::Trimmed);
-    }
-    match bus.history(topic, theirs, behind.max(1)).await {
-        Ok(History::Entries { entries, .. }) if theirs.epoch == start.epoch => replay(entries, theirs, start, budget),
-        Ok(History::Entries { .. }) => Missed::Unknown(HistoryGap::Epoch),
-        Ok(History::Gap { reason, .. }) => Missed::Unknown(reason),
-        Err(error) => {
-            tracing::warn!(%error, %topic, "what a client missed could not be read");
-            Missed::Unknown(HistoryGap::Trimmed)
-        }
-    }
-}
+/// What was read of the log for it.
+pub(super) type Page = Option<Result<History, BusError>>;
 
-fn replay(entries: Vec<Entry>, theirs: &Position, start: &Position, budget: &mut usize) -> Missed {
-    if theirs.seq > start.seq {
-        // The client heard more from another worker than has reached this one.
-        return Missed::Nothing(theirs.clone());
-    }
-    let wanted = entries.into_iter().take_while(|entry| entry.position.seq <= start.seq);
-    let frames: Vec<_> = wanted.filter_map(|entry| prepared(&entry)).collect();
-    let bytes: usize = frames.iter().map(|frame| frame.framed().len()).sum();
-    let whole = frames.len() as u64 == start.seq.number() - theirs.seq.number();
-    if !whole || bytes > *budget {
-        return Missed::Unknown(HistoryGap::Trimmed);
-    }
-    *budget -= bytes;
-    Missed::Frames(frames)
-}
-
-/// The frame of one entry; none when its payload is not what its publisher said it is.
-pub(super) fn prepared(entry: &Entry) -> Option<Prepared> {
-    let mut text = Vec::new();
-    match encode::topic_message(&mut text, Format::Json, &entry.topic, &entry.position, None, &entry.publication) {
-        Ok(()) => Some(Prepared::text(&text)),
-        Err(error) => {
-            tracing::error!(%error, topic = %entry.topic, id = %entry.publication.id, "a payload cannot be sent");
-            None
-        }
-    }
-}
-
-/// A connection in a topic.
-#[derive(Debug)]
-pub(super) struct Subscriber {
-    connection: Rc<Connection>,
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
-    /// Gets what is above this.
-    Live(Seq),
-    Joining(Buffer),
-}
-
-/// What came while the client's past was being read.
-#[derive(Debug)]
-struct Buffer {
-    frames: Vec<(Seq, Prepared)>,
-    bytes: usize,
-    limit: usize,
-    /// The topic went on elsewhere, or more came than may be buffered.
-    broken: Option<HistoryGap>,
-}
-
-/// The end of joining: the answer for the client, and the frames that follow it.
+/// The end of joining: the answer, and the frames that follow it.
 #[derive(Debug)]
 pub(super) struct Joined {
     pub(super) outcome: Outcome,
-    pub(super) frames: Vec<Prepared>,
+    frames: Vec<Chunk>,
+    policy: SlowPolicy,
+}
+
+impl Hub {
+    /// Subscribes a connection to all of `wanted`. Not to be dropped half-way: give it a task of its own.
+    pub(crate) async fn subscribe(&self, shard: &Rc<Shard>, connection: Rc<Connection>, wanted: Vec<Wanted>) {
+        let mut plans = Vec::with_capacity(wanted.len());
+        for wanted in wanted {
+            plans.push(match wanted.followed.clone() {
+                Followed::Topic(topic) => Plan::Topic(Joining { topic, theirs: wanted.position, filter: wanted.filter, by_pattern: false }),
+                Followed::Pattern(pattern) => {
+                    let (own, joinings) = self.follow(&connection, pattern.clone(), wanted).await;
+                    Plan::Pattern(pattern, own, joinings)
+                }
+            });
+        }
+        let patterns: Vec<_> = plans.iter().filter_map(Plan::pattern).collect();
+        let all: Vec<Joining> = plans.iter().flat_map(Plan::joinings).cloned().collect();
+        let mut ready = self.prepare(&connection, all).await.into_iter();
+        // From here to the end nothing is awaited: the answer and what follows it are one step.
+        let mut joined = Vec::new();
+        let outcomes =
+            plans.into_iter().map(|plan| plan.outcome(|topic| self.next_joined(&connection, topic, &mut ready, &mut joined))).collect();
+        connection.session().subscribed(Instant::now(), outcomes);
+        joined.into_iter().for_each(|(topic, joined)| self.replay(&connection, &topic, joined));
+        patterns.iter().for_each(|(pattern, position)| self.followed(shard, &connection, pattern, position));
+        connection.wake();
+    }
+
+    /// Begins to buffer each topic, and reads what the client has missed of it.
+    pub(super) async fn prepare(&self, connection: &Rc<Connection>, all: Vec<Joining>) -> Vec<Result<(Begun, Page), WireError>> {
+        let interests = all.iter().map(|joining| self.show_interest(&joining.topic));
+        let shown = futures_util::future::join_all(interests).await;
+        let begun: Vec<_> = all.into_iter().zip(shown).map(|(joining, shown)| self.begin(connection, joining, shown)).collect();
+        let pages = begun.iter().map(|begun| async move {
+            match begun {
+                Ok(begun) => self.missed(begun).await,
+                Err(_) => None,
+            }
+        });
+        let pages = futures_util::future::join_all(pages).await;
+        begun.into_iter().zip(pages).map(|(begun, page)| begun.map(|begun| (begun, page))).collect()
+    }
+
+    fn next_joined(
+        &self,
+        connection: &Rc<Connection>,
+        topic: &Topic,
+        ready: &mut impl Iterator<Item = Result<(Begun, Page), WireError>>,
+        joined: &mut Vec<(Topic, Joined)>,
+    ) -> Outcome {
+        match ready.next() {
+            Some(Ok((begun, page))) => {
+                let end = self.finish(connection, &begun, page);
+                let outcome = end.outcome.clone();
+                joined.push((topic.clone(), end));
+                outcome
+            }
+            Some(Err(error)) => Outcome::Refused(error),
+            None => gone(),
+        }
+    }
+
+    /// Enters a connection as one that is behind: from here on its entries are buffered.
+    fn begin(&self, connection: &Rc<Connection>, joining: Joining, shown: Result<(), BusError>) -> Result<Begun, WireError> {
+        let refusal = match shown {
+            Ok(()) if !connection.is_closing() => None,
+            Ok(()) => Some(WireError::new(ErrorCode::UnexpectedMessage, "the connection is closing")),
+            Err(error) => Some(unavailable(&error)),
+        };
+        let entered = refusal.map_or_else(|| self.enter(connection, joining.clone()), Err);
+        if entered.as_ref().map_or(true, |begun| begun.stays) {
+            self.release(&joining.topic);
+        }
+        entered
+    }
+
+    fn enter(&self, connection: &Rc<Connection>, joining: Joining) -> Result<Begun, WireError> {
+        let mut records = self.topics.borrow_mut();
+        let known = records.get_mut(&joining.topic).and_then(|record| Some((record.position.clone()?, record)));
+        let (start, record) = known.ok_or_else(|| WireError::new(ErrorCode::Internal, "the topic has no position"))?;
+        let filter = both(record.policy.filter.as_ref(), joining.filter.as_ref());
+        let mut marks = (!joining.by_pattern, joining.by_pattern);
+        if let Some((class, present)) = record.member(connection.id) {
+            marks = (marks.0 || present.by_name, marks.1 || present.by_pattern);
+            // What was asked for by name holds, whatever the pattern's filter is.
+            let stays = if joining.by_pattern { present.by_name } else { class.filter == filter && joining.theirs.is_none() };
+            if stays {
+                if let Some(subscriber) = record.subscriber(connection.id) {
+                    (subscriber.by_name, subscriber.by_pattern) = marks;
+                }
+                return Ok(Begun { joining, start, stays });
+            }
+            record.remove(connection.id);
+            record.users -= 1;
+            self.counters.subscriptions.fetch_sub(1, Relaxed);
+            connection.session().leave(&joining.topic);
+            connection.behind.borrow_mut().retain(|other| *other != joining.topic);
+        }
+        let limit = self.filter_limit;
+        let Some(class) = record.class(filter, limit) else {
+            connection.topics.borrow_mut().remove(&joining.topic);
+            let text = format!("{} has {limit} different filters already; use one of them, or raise filter_limit", joining.topic);
+            return Err(WireError::new(ErrorCode::FilterLimit, text));
+        };
+        let after = joining.theirs.clone().unwrap_or_else(|| start.clone());
+        let mut subscriber = Subscriber::new(connection.clone(), after);
+        (subscriber.by_name, subscriber.by_pattern) = marks;
+        class.members.insert(connection.id, subscriber);
+        self.counters.subscriptions.fetch_add(1, Relaxed);
+        connection.topics.borrow_mut().insert(joining.topic.clone());
+        Ok(Begun { joining, start, stays: false })
+    }
+
+    /// The first page of what a client has missed; `None` where it has missed nothing.
+    async fn missed(&self, begun: &Begun) -> Page {
+        let theirs = begun.joining.theirs.as_ref().filter(|theirs| !begun.stays && **theirs != begun.start)?;
+        Some(self.read(&begun.joining.topic, theirs).await)
+    }
+
+    async fn read(&self, topic: &Topic, after: &Position) -> Result<History, BusError> {
+        // Never closed, so there always is a permit sooner or later.
+        let _permit = self.reads.acquire().await;
+        self.bus.history(topic, after, PAGE).await
+    }
+
+    /// Makes a joining connection a live one, or one that catches up page by page.
+    pub(super) fn finish(&self, connection: &Rc<Connection>, begun: &Begun, page: Page) -> Joined {
+        let mut records = self.topics.borrow_mut();
+        let known = records.get_mut(&begun.joining.topic).and_then(|record| Some((record.position.clone()?, record)));
+        let Some((now_at, record)) = known else { return Joined::plain(gone()) };
+        let policy = record.policy.slow;
+        let filter = record.member(connection.id).and_then(|(class, _)| class.filter.clone());
+        let Some(subscriber) = record.subscriber(connection.id) else { return Joined::plain(gone()) };
+        if begun.stays {
+            return Joined::plain(Outcome::Live(now_at));
+        }
+        let Begun { joining, start, .. } = begun;
+        let theirs = joining.theirs.clone().unwrap_or_else(|| start.clone());
+        let (outcome, from, frames) = match page {
+            None => (Outcome::Live(start.clone()), start.clone(), Vec::new()),
+            Some(Ok(History::Entries { entries, top })) if entries.first().is_none_or(|first| first.position.epoch == theirs.epoch) => {
+                let behind = top.number().saturating_sub(theirs.seq.number());
+                let outcome = if behind == 0 { Outcome::Live(theirs.clone()) } else { Outcome::Recovered(theirs.clone(), behind) };
+                let (frames, last) = self.page(subscriber, policy, filter.as_deref(), &joining.topic, &theirs, &entries, usize::MAX);
+                if last < top {
+                    self.settle(subscriber, &joining.topic, last_of(&theirs, last), None);
+                    return Joined { outcome, frames, policy };
+                }
+                (outcome, last_of(&theirs, last), frames)
+            }
+            Some(Ok(History::Entries { .. })) => self.lost(start, HistoryGap::Epoch),
+            Some(Ok(History::Gap { reason, .. })) => self.lost(start, reason),
+            Some(Err(error)) => {
+                tracing::warn!(%error, topic = %joining.topic, "what a client missed could not be read");
+                self.lost(start, HistoryGap::Trimmed)
+            }
+        };
+        let mut joined = Joined { outcome, frames, policy };
+        joined.frames.extend(self.settle(subscriber, &joining.topic, from, Some(now_at)));
+        joined
+    }
+
+    fn lost(&self, start: &Position, reason: HistoryGap) -> (Outcome, Position, Vec<Chunk>) {
+        self.counters.resyncs.fetch_add(1, Relaxed);
+        (Outcome::Resync(start.clone(), reason.as_str()), start.clone(), Vec::new())
+    }
+
+    /// The log was read up to `from`. With `now_at` that is all that there was: what is buffered follows, and the subscriber is live,
+    /// unless the buffer did not hold; then, as without it, it catches up.
+    fn settle(&self, subscriber: &mut Subscriber, topic: &Topic, from: Position, now_at: Option<Position>) -> Vec<Chunk> {
+        let behind = State::Behind { after: from.clone(), buffer: None };
+        let buffer = match mem::replace(&mut subscriber.state, behind) {
+            State::Behind { buffer: Some(buffer), .. } if buffer.broken.is_none() && now_at.is_some() => buffer,
+            _ => {
+                let mut waiting = subscriber.connection.behind.borrow_mut();
+                if !waiting.contains(topic) {
+                    waiting.push(topic.clone());
+                }
+                return Vec::new();
+            }
+        };
+        subscriber.told = now_at.map_or(from.seq, |position| position.seq);
+        subscriber.state = State::Live(from.seq);
+        // A batch that lies on both sides of the border holds nothing that the log did not have.
+        buffer.runs.iter().filter_map(|run| run.after(from.seq)).filter(|chunk| !chunk.is_empty()).collect()
+    }
+
+    /// Frames of a page, of at most `room` bytes but at least one entry; and the last message that they cover.
+    #[expect(clippy::too_many_arguments, reason = "what a page is made of")]
+    fn page(
+        &self,
+        subscriber: &Subscriber,
+        policy: SlowPolicy,
+        filter: Option<&Filter>,
+        topic: &Topic,
+        after: &Position,
+        entries: &[Entry],
+        room: usize,
+    ) -> (Vec<Chunk>, Seq) {
+        let mut cost = 0;
+        let fits = |entry: &&Entry| {
+            let first = cost == 0;
+            cost += entry.publication.cost();
+            first || cost <= room
+        };
+        let taken: Vec<(Seq, &Publication)> =
+            entries.iter().take_while(fits).map(|entry| (entry.position.seq, &entry.publication)).collect();
+        let last = taken.last().map_or(after.seq, |(seq, _)| *seq);
+        let mut passes = filter.map(|_| Vec::with_capacity(taken.len()));
+        for (_, publication) in &taken {
+            fan_out::judge_one(&mut self.scratch.borrow_mut(), publication, std::iter::once((filter, &mut passes)));
+        }
+        let messages = fan_out::number(&mut after.seq.clone(), &taken, passes.as_deref());
+        if messages.is_empty() {
+            return (Vec::new(), last);
+        }
+        let policy = crate::TopicPolicy { slow: policy, filter: None };
+        let piece = Piece { topic, epoch: &after.epoch, messages };
+        let run = Runs::default().get(&mut self.wire.borrow_mut(), subscriber.variant(&policy), &piece).clone();
+        (vec![run.whole()], last)
+    }
+
+    /// Hands over what was read; the answer has been given.
+    pub(super) fn replay(&self, connection: &Connection, topic: &Topic, joined: Joined) {
+        let mut session = connection.session();
+        for chunk in joined.frames {
+            self.counters.deliveries.fetch_add(chunk.messages(), Relaxed);
+            session.replay(topic, joined.policy, chunk);
+        }
+    }
+
+    /// Fetches topics that fell behind from their logs, as long as the connection has room.
+    pub(crate) async fn fetch(&self, connection: &Rc<Connection>) {
+        while connection.session().has_ample_room() && !connection.is_closing() {
+            let Some(topic) = connection.behind.borrow_mut().pop() else { return };
+            let Some(after) = self.begin_reading(connection.id, &topic) else { continue };
+            let page = self.read(&topic, &after).await;
+            self.catch_up(connection, &topic, &after, page);
+            connection.wake();
+            // The driver writes what it has; room is what is left then.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// From here on entries are buffered, to follow what is read.
+    fn begin_reading(&self, id: ConnectionId, topic: &Topic) -> Option<Position> {
+        let mut records = self.topics.borrow_mut();
+        match &mut records.get_mut(topic)?.subscriber(id)?.state {
+            State::Behind { after, buffer } => {
+                *buffer = Some(Buffer::default());
+                Some(after.clone())
+            }
+            State::Live(_) => None,
+        }
+    }
+
+    fn catch_up(&self, connection: &Rc<Connection>, topic: &Topic, after: &Position, page: Result<History, BusError>) {
+        let mut records = self.topics.borrow_mut();
+        let known = records.get_mut(topic).and_then(|record| Some((record.position.clone()?, record)));
+        let Some((now_at, record)) = known else { return };
+        let policy = record.policy.slow;
+        let filter = record.member(connection.id).and_then(|(class, _)| class.filter.clone());
+        let Some(subscriber) = record.subscriber(connection.id) else { return };
+        // It may have joined anew meanwhile.
+        if !matches!(&subscriber.state, State::Behind { after: still, .. } if still == after) {
+            return;
+        }
+        let (room, now) = (connection.session().room(), Instant::now());
+        let (mut frames, last) = match page {
+            Ok(History::Entries { entries, top }) if entries.first().is_none_or(|first| first.position.epoch == after.epoch) => {
+                let (frames, last) = self.page(subscriber, policy, filter.as_deref(), topic, after, &entries, room);
+                (frames, Some((last, last >= top)))
+            }
+            Ok(History::Entries { .. }) => (Vec::new(), None),
+            Ok(History::Gap { .. }) => (Vec::new(), None),
+            Err(error) => {
+                tracing::debug!(%error, %topic, "a log could not be read; again soon");
+                (Vec::new(), Some((after.seq, false)))
+            }
+        };
+        match last {
+            Some((last, whole)) => frames.extend(self.settle(subscriber, topic, last_of(after, last), whole.then_some(now_at))),
+            None => {
+                self.counters.resyncs.fetch_add(1, Relaxed);
+                let reason = if now_at.epoch == after.epoch { HistoryGap::Trimmed } else { HistoryGap::Epoch };
+                subscriber.state = State::Live(now_at.seq);
+                fan_out::resync(topic, subscriber, &now_at, reason);
+                if subscriber.lost(now) {
+                    connection.session().give_up(now);
+                }
+            }
+        }
+        drop(records);
+        self.replay(connection, topic, Joined { outcome: Outcome::Live(after.clone()), frames, policy });
+    }
 }
 
 impl Joined {
-    /// The answer to a connection that left while it joined; nobody reads it.
-    pub(super) fn gone() -> Self {
-        Self { outcome: Outcome::Refused(WireError::new(ErrorCode::UnexpectedMessage, "the connection is closing")), frames: Vec::new() }
+    fn plain(outcome: Outcome) -> Self {
+        Self { outcome, frames: Vec::new(), policy: SlowPolicy::Recover }
     }
 }
 
-impl Subscriber {
-    pub(super) fn joining(connection: Rc<Connection>, limit: usize) -> Self {
-        Self { connection, state: State::Joining(Buffer { frames: Vec::new(), bytes: 0, limit, broken: None }) }
-    }
+/// What one wanted name comes to.
+enum Plan {
+    Topic(Joining),
+    /// The pattern's own outcome, and its topics; none where it is refused.
+    Pattern(Pattern, Outcome, Vec<Joining>),
+}
 
-    /// Passes an entry on, or keeps it; true if it went to the connection.
-    pub(super) fn deliver(&mut self, now: Instant, seq: Seq, frame: &Prepared) -> bool {
-        match &mut self.state {
-            State::Live(from) if seq <= *from => false,
-            State::Live(_) => {
-                self.connection.session().deliver(now, frame.clone());
-                self.connection.wake();
-                true
-            }
-            State::Joining(buffer) => {
-                buffer.push(seq, frame.clone());
-                false
-            }
+impl Plan {
+    fn joinings(&self) -> &[Joining] {
+        match self {
+            Self::Topic(joining) => std::slice::from_ref(joining),
+            Self::Pattern(_, _, joinings) => joinings,
         }
     }
 
-    /// The topic goes on from another position.
-    pub(super) fn reset(&mut self, topic: &Topic, position: &Position, reason: HistoryGap) {
-        match &mut self.state {
-            State::Live(from) => {
-                *from = position.seq;
-                self.connection.session().resync(topic, position.clone(), reason.as_str());
-                self.connection.wake();
+    /// A pattern that is followed now, and where its births log stood.
+    fn pattern(&self) -> Option<(Pattern, Position)> {
+        match self {
+            Self::Pattern(pattern, Outcome::Live(at) | Outcome::Recovered(at, _) | Outcome::Resync(at, _), _) => {
+                Some((pattern.clone(), at.clone()))
             }
-            State::Joining(buffer) => buffer.broken = Some(reason),
+            _ => None,
         }
     }
 
-    /// Goes live; `position` is where the topic stands now. One that is live already stays as it is.
-    pub(super) fn join(&mut self, begun: &Begun, missed: Missed, position: Position) -> Joined {
-        let buffer = match std::mem::replace(&mut self.state, State::Live(position.seq)) {
-            State::Joining(buffer) => buffer,
-            live @ State::Live(_) => {
-                self.state = live;
-                return Joined { outcome: Outcome::Live(position), frames: Vec::new() };
+    fn outcome(self, mut joined: impl FnMut(&Topic) -> Outcome) -> Outcome {
+        match self {
+            Self::Topic(joining) => joined(&joining.topic),
+            Self::Pattern(_, own, joinings) => {
+                let topics = joinings.into_iter().map(|joining| (joining.topic.clone(), joined(&joining.topic))).collect();
+                Outcome::Pattern(Box::new(own), topics)
             }
-        };
-        if let Some(reason) = buffer.broken {
-            return Joined { outcome: Outcome::Resync(position, reason.as_str()), frames: Vec::new() };
         }
-        let (outcome, from, mut frames) = match missed {
-            Missed::Nothing(theirs) => (Outcome::Live(theirs.clone()), theirs.seq, Vec::new()),
-            Missed::Unknown(reason) => (Outcome::Resync(begun.start.clone(), reason.as_str()), begun.start.seq, Vec::new()),
-            Missed::Frames(frames) => {
-                let theirs = begun.theirs.clone().unwrap_or_else(|| begun.start.clone());
-                (Outcome::Recovered(theirs, frames.len() as u64), begun.start.seq, frames)
-            }
-        };
-        frames.extend(buffer.frames.into_iter().filter(|(seq, _)| *seq > from).map(|(_, frame)| frame));
-        self.state = State::Live(from);
-        Joined { outcome, frames }
     }
 }
 
-impl Buffer {
-    fn push(&mut self, seq: Seq, frame: Prepared) {
-        self.bytes += frame.framed().len();
-        if self.bytes > self.limit {
-            self.broken = Some(HistoryGap::Trimmed);
-            self.frames.clear();
-        }
-        if self.broken.is_none() {
-            self.frames.push((seq, frame));
-        }
+fn last_of(position: &Position, seq: Seq) -> Position {
+    Position { epoch: position.epoch.clone(), seq }
+}
+
+/// What passes a forced filter and the client's own.
+fn both(forced: Option<&Arc<Filter>>, own: Option<&Arc<Filter>>) -> Option<Arc<Filter>> {
+    match (forced, own) {
+        (Some(forced), Some(own)) => Some(Arc::new(forced.and(own))),
+        (one, other) => one.or(other).cloned(),
     }
 }

@@ -23,6 +23,8 @@ const WRITE_AHEAD: usize = 256 * 1024;
 pub enum ChannelFrame {
     /// A text message; valid UTF-8.
     Text(Bytes),
+    /// A binary message.
+    Binary(Bytes),
     /// The close; nothing follows.
     Close {
         /// Its code.
@@ -132,7 +134,7 @@ impl Shared {
 
 fn size(frame: &ChannelFrame) -> usize {
     match frame {
-        ChannelFrame::Text(text) => text.len(),
+        ChannelFrame::Text(payload) | ChannelFrame::Binary(payload) => payload.len(),
         ChannelFrame::Close { .. } => 0,
     }
 }

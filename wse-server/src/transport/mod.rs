@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use channel::{ChannelSink, ChannelSource};
 use socket::{SocketSink, SocketSource};
 use std::io;
-use wse_core::Prepared;
+use wse_core::{Chunk, Prepared};
 use wse_protocol::CloseCode;
 
 /// What came from the peer.
@@ -78,10 +78,19 @@ impl ToPeer {
         }
     }
 
-    pub(crate) fn text(&mut self, frame: &Prepared) {
+    /// A frame of the protocol's own.
+    pub(crate) fn frame(&mut self, frame: &Prepared) {
         match self {
             Self::Socket(sink) => sink.push(frame.framed().clone()),
-            Self::Channel(sink) => sink.push(ChannelFrame::Text(frame.payload())),
+            Self::Channel(sink) => sink.push(message(frame.is_text(), frame.payload())),
+        }
+    }
+
+    /// Frames of a topic.
+    pub(crate) fn chunk(&mut self, chunk: &Chunk) {
+        match self {
+            Self::Socket(sink) => sink.push(chunk.framed()),
+            Self::Channel(sink) => chunk.payloads().for_each(|(is_text, payload)| sink.push(message(is_text, payload))),
         }
     }
 
@@ -123,4 +132,8 @@ impl ToPeer {
             (Self::Socket(_), Source::Channel(_)) => unreachable!("a transport is made of two ends of one kind"),
         }
     }
+}
+
+fn message(is_text: bool, payload: Bytes) -> ChannelFrame {
+    if is_text { ChannelFrame::Text(payload) } else { ChannelFrame::Binary(payload) }
 }

@@ -1,13 +1,13 @@
 //! The engine: one process's hub and connections behind a handle that any thread may use.
+mod threads;
+
 use crate::{
     EngineConfig,
     admission::{self, Admission, RequestHead},
-    auth::Auth,
-    config::BusChoice,
     counters::Counters,
     health::Health,
     host::{ConnectionId, SharedHost},
-    shard::{AsyncStream, Command, Shard, Stream},
+    shard::{AsyncStream, Command, NewConnection, Stream},
     transport::{Channel, Prelude},
     ws::handshake::{Key, raw_switching},
 };
@@ -23,10 +23,9 @@ use std::{
 use tokio::{
     runtime,
     sync::{mpsc, oneshot},
-    task::LocalSet,
 };
-use wse_protocol::{CloseCode, Format, Priority, Publication, Topic, UnixMillis, WireError};
-use wse_pubsub::{Bus, BusError, EventReceiver, MemoryBus, Receipt, RedisBus};
+use wse_protocol::{CloseCode, Followed, Format, Priority, Publication, Topic, UnixMillis, WireError};
+use wse_pubsub::{Bus, BusError, Receipt};
 
 /// A running engine; cheap to clone. It ends when the last handle is dropped, or by `stop`.
 #[derive(Debug, Clone)]
@@ -36,8 +35,8 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     config: EngineConfig,
     bus: Arc<dyn Bus>,
-    runtime: runtime::Handle,
-    commands: mpsc::UnboundedSender<Command>,
+    /// One for each shard.
+    shards: Vec<Handle>,
     counters: Arc<Counters>,
     draining: AtomicBool,
     next: AtomicU64,
@@ -93,7 +92,12 @@ impl NewMessage {
     }
 }
 
-type Started = Result<(Arc<dyn Bus>, runtime::Handle), StartError>;
+/// How other threads reach a shard.
+#[derive(Debug, Clone)]
+struct Handle {
+    runtime: runtime::Handle,
+    commands: mpsc::UnboundedSender<Command>,
+}
 
 impl Engine {
     /// Starts the engine's thread and connects its bus. Blocks until both are done: call it outside of async code, or in
@@ -102,16 +106,11 @@ impl Engine {
     /// # Errors
     /// [`StartError`].
     pub fn start(config: EngineConfig) -> Result<Self, StartError> {
-        let (commands, receiver) = mpsc::unbounded_channel();
-        let (ready, started) = std::sync::mpsc::channel::<Started>();
         let counters = Arc::new(Counters::default());
-        let (shard_config, shard_counters) = (config.clone(), counters.clone());
-        let thread = std::thread::Builder::new().name("wse-shard-0".into());
-        thread.spawn(move || run_shard(shard_config, shard_counters, receiver, &ready))?;
-        let (bus, runtime) = started.recv().map_err(|_| StartError::Ended)??;
+        let (bus, shards) = threads::start(&config, &counters)?;
         let instance = uuid::Uuid::new_v4().as_fields().0;
         let (next, draining) = (AtomicU64::new(1), AtomicBool::new(false));
-        Ok(Self(Arc::new(Inner { config, bus, runtime, commands, counters, draining, next, instance, started: Instant::now() })))
+        Ok(Self(Arc::new(Inner { config, bus, shards, counters, draining, next, instance, started: Instant::now() })))
     }
 
     /// Its settings.
@@ -147,7 +146,8 @@ impl Engine {
     pub fn open_channel(&self, host: SharedHost, admission: Admission) -> (ConnectionId, Channel) {
         let (id, name) = self.number();
         let (channel, transport) = Channel::open(id, host.clone(), self.0.config.session.message_bytes);
-        self.command(Command::Serve { id, name, host, offer: admission.offer, transport });
+        let new = NewConnection { id, name, host, offer: admission.offer };
+        self.command(id, Command::Serve { new, transport });
         (id, channel)
     }
 
@@ -178,45 +178,45 @@ impl Engine {
         let at_once = self.0.bus.try_publish(topic, &publication, key.as_deref());
         if at_once.is_none() {
             let (bus, topic) = (self.0.bus.clone(), topic.clone());
-            self.0.runtime.spawn(async move { done(bus.publish(&topic, publication, key.as_deref()).await) });
+            self.0.shards[0].runtime.spawn(async move { done(bus.publish(&topic, publication, key.as_deref()).await) });
         }
         at_once
     }
 
     /// Answers `Host::authenticate`: yes. `user` is the id that the client is told.
     pub fn welcome(&self, id: ConnectionId, user: Option<String>) {
-        self.command(Command::Welcome { id, user });
+        self.command(id, Command::Welcome { id, user });
     }
 
     /// Answers `Host::authenticate`: no, or not now.
     pub fn refuse(&self, id: ConnectionId, error: WireError) {
-        self.command(Command::Refuse { id, error });
+        self.command(id, Command::Refuse { id, error });
     }
 
-    /// Answers a message; `payload` is JSON.
-    pub fn reply(&self, id: ConnectionId, cid: &str, payload: impl Into<Bytes>) {
-        self.command(Command::Reply { id, cid: cid.into(), payload: payload.into() });
+    /// Answers a message; `payload` is the bytes of one value in `format`.
+    pub fn reply(&self, id: ConnectionId, cid: &str, format: Format, payload: impl Into<Bytes>) {
+        self.command(id, Command::Reply { id, cid: cid.into(), format, payload: payload.into() });
     }
 
     /// Tells the client of an error; the error's `cid` says which message it is about.
     pub fn fail(&self, id: ConnectionId, error: WireError) {
-        self.command(Command::Fail { id, error });
+        self.command(id, Command::Fail { id, error });
     }
 
     /// So many messages of a connection are done with; the ones that are not hold back the reading of its socket.
     pub fn handled(&self, id: ConnectionId, count: usize) {
-        self.command(Command::Handled { id, count });
+        self.command(id, Command::Handled { id, count });
     }
 
     /// Closes a connection after what is queued for it.
     pub fn close(&self, id: ConnectionId, code: CloseCode, reason: &str) {
-        self.command(Command::Close { id, code, reason: reason.into() });
+        self.command(id, Command::Close { id, code, reason: reason.into() });
     }
 
     /// What a connection is subscribed to.
-    pub async fn topics(&self, id: ConnectionId) -> Vec<Topic> {
+    pub async fn topics(&self, id: ConnectionId) -> Vec<Followed> {
         let (answer, topics) = oneshot::channel();
-        self.command(Command::Topics { id, answer });
+        self.command(id, Command::Topics { id, answer });
         topics.await.unwrap_or_default()
     }
 
@@ -224,9 +224,13 @@ impl Engine {
     /// still works.
     pub async fn drain(&self, limit: Duration) {
         self.0.draining.store(true, Relaxed);
-        let (done, drained) = oneshot::channel();
-        self.command(Command::Drain { limit, done });
-        let _ = drained.await;
+        let drains = self.0.shards.iter().map(|shard| {
+            let (done, drained) = oneshot::channel();
+            // A shard that has ended has no clients left.
+            let _ = shard.commands.send(Command::Drain { limit, done });
+            drained
+        });
+        futures_util::future::join_all(drains).await;
     }
 
     /// Closes the bus. Connections end with the last handle.
@@ -240,15 +244,16 @@ impl Engine {
         Health::read(&self.0.counters, self.0.bus.health(), self.0.started.elapsed(), self.0.draining.load(Relaxed))
     }
 
-    /// The runtime of the engine's thread, for waiting from another one.
+    /// The runtime of the engine's first thread, for waiting from another one.
     #[must_use]
     pub fn runtime(&self) -> &runtime::Handle {
-        &self.0.runtime
+        &self.0.shards[0].runtime
     }
 
     fn adopt_stream(&self, host: SharedHost, admission: Admission, stream: Stream, prelude: Prelude) -> ConnectionId {
         let (id, name) = self.number();
-        self.command(Command::Adopt { id, name, host, offer: admission.offer, stream, prelude });
+        let new = NewConnection { id, name, host, offer: admission.offer };
+        self.command(id, Command::Adopt { new, stream, prelude });
         id
     }
 
@@ -260,9 +265,11 @@ impl Engine {
     }
 
     /// The queue of commands is bounded by what causes them: connections, and messages in their handlers.
-    fn command(&self, command: Command) {
+    fn command(&self, id: ConnectionId, command: Command) {
+        let shards = &self.0.shards;
+        let shard = &shards[(id.0 % shards.len() as u64) as usize];
         // The shard ends only with the last handle, and this is one; a panic there has been reported already.
-        let _ = self.0.commands.send(command);
+        let _ = shard.commands.send(command);
     }
 
     fn publication(&self, topic: &Topic, message: NewMessage) -> (Publication, Option<String>) {
@@ -278,40 +285,4 @@ impl Engine {
         };
         (publication, message.idempotency_key)
     }
-}
-
-/// The shard's thread, from the bus to the last command.
-fn run_shard(
-    config: EngineConfig,
-    counters: Arc<Counters>,
-    commands: mpsc::UnboundedReceiver<Command>,
-    ready: &std::sync::mpsc::Sender<Started>,
-) {
-    let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return drop(ready.send(Err(error.into()))),
-    };
-    LocalSet::new().block_on(&runtime, async {
-        let auth = Auth::new(&config);
-        let (bus, events) = match open_bus(config.bus).await {
-            Ok(opened) => opened,
-            Err(error) => return drop(ready.send(Err(error.into()))),
-        };
-        let _ = ready.send(Ok((bus.clone(), runtime.handle().clone())));
-        Shard::new(config.session, auth, bus, counters).run(commands, events).await;
-    });
-}
-
-async fn open_bus(choice: BusChoice) -> Result<(Arc<dyn Bus>, EventReceiver), BusError> {
-    let (bus, mut receivers): (Arc<dyn Bus>, _) = match choice {
-        BusChoice::Memory(config) => {
-            let (bus, receivers) = MemoryBus::new(config, 1);
-            (Arc::new(bus), receivers)
-        }
-        BusChoice::Redis(config) => {
-            let (bus, receivers) = RedisBus::connect(config, 1).await?;
-            (Arc::new(bus), receivers)
-        }
-    };
-    Ok((bus, receivers.pop().expect("a bus has a queue for each consumer")))
 }

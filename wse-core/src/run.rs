@@ -1,0 +1,117 @@
+//! What a turn holds of one topic for one wire variant: consecutive frames, made once and shared by every connection.
+use bytes::Bytes;
+use std::{ops::Range, sync::Arc};
+use wse_protocol::{Epoch, Priority, Seq};
+
+/// Frames of one topic in ascending order, with their WebSocket headers, in one piece of memory.
+#[derive(Debug)]
+pub struct Run {
+    pub(crate) epoch: Epoch,
+    pub(crate) bytes: Bytes,
+    pub(crate) marks: Box<[Mark]>,
+}
+
+/// Where a frame of a run lies, and what it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Mark {
+    /// The message before it that its subscription had: where a reader must be to take it.
+    pub(crate) previous: Seq,
+    /// Its first and last message; they differ only in batches.
+    pub(crate) first: Seq,
+    pub(crate) last: Seq,
+    /// Where its WebSocket payload begins and where it ends in the run's bytes.
+    pub(crate) payload: usize,
+    pub(crate) end: usize,
+    pub(crate) priority: Priority,
+    /// The key, which `latest` keeps the newest of.
+    pub(crate) key: Option<Arc<str>>,
+}
+
+impl Run {
+    /// All of its frames.
+    #[must_use]
+    pub fn whole(self: &Arc<Self>) -> Chunk {
+        Chunk { run: self.clone(), frames: 0..self.marks.len() }
+    }
+
+    /// The frames after `seq`, where none of them is a batch that lies on both sides of it.
+    #[must_use]
+    pub fn after(self: &Arc<Self>, seq: Seq) -> Option<Chunk> {
+        let start = self.marks.partition_point(|mark| mark.last <= seq);
+        let whole = self.marks.get(start).is_none_or(|mark| mark.first > seq);
+        whole.then(|| Chunk { run: self.clone(), frames: start..self.marks.len() })
+    }
+
+    /// Whether it has no frame: no message passed the filter.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.marks.is_empty()
+    }
+}
+
+/// A part of a run: a connection's cursor into shared frames.
+#[derive(Debug, Clone)]
+pub struct Chunk {
+    run: Arc<Run>,
+    frames: Range<usize>,
+}
+
+impl Chunk {
+    /// The frames with their headers: what goes over a socket.
+    #[must_use]
+    pub fn framed(&self) -> Bytes {
+        if self.frames.is_empty() {
+            return Bytes::new();
+        }
+        self.run.bytes.slice(self.start(self.frames.start)..self.start(self.frames.end))
+    }
+
+    /// Each frame's payload, and whether it is text: what goes to a transport that frames by itself.
+    pub fn payloads(&self) -> impl Iterator<Item = (bool, Bytes)> + '_ {
+        self.frames.clone().map(|index| {
+            let mark = &self.run.marks[index];
+            (self.run.bytes[self.start(index)] & 0x0F == 1, self.run.bytes.slice(mark.payload..mark.end))
+        })
+    }
+
+    /// Its bytes, headers included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.start(self.frames.end) - self.start(self.frames.start)
+    }
+
+    /// Whether it has no frame.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Messages in it.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.marks().iter().map(|mark| mark.last.number() - mark.first.number() + 1).sum()
+    }
+
+    pub(crate) fn epoch(&self) -> &Epoch {
+        &self.run.epoch
+    }
+
+    /// Where a reader must be to take it.
+    pub(crate) fn previous(&self) -> Seq {
+        self.marks().first().map_or(Seq::ZERO, |mark| mark.previous)
+    }
+
+    pub(crate) fn marks(&self) -> &[Mark] {
+        &self.run.marks[self.frames.clone()]
+    }
+
+    /// The part from one of its frames to before another.
+    pub(crate) fn part(&self, frames: Range<usize>) -> Self {
+        let start = self.frames.start;
+        Self { run: self.run.clone(), frames: start + frames.start..start + frames.end }
+    }
+
+    fn start(&self, frame: usize) -> usize {
+        frame.checked_sub(1).map_or(0, |before| self.run.marks[before].end)
+    }
+}

@@ -1,0 +1,197 @@
+//! What comes from the peer and its transport: frames, control frames, the end, and the time.
+use super::{Event, Session, handshake::Stage, liveness::Due};
+use crate::{InflateError, Inflater};
+use std::time::Instant;
+use wse_protocol::{
+    CloseCode, ErrorCode, Format, Tagged, WireError, frame_body,
+    messages::{ClientHello, ClientMessage, Ping},
+};
+
+impl Session {
+    /// A whole text message from the peer; `text` is scratch afterwards.
+    pub fn handle_text(&mut self, now: Instant, text: &mut [u8]) {
+        if self.admits(now, text.len()) {
+            let decoded = self.inbound.decode(text);
+            self.handle_decoded(now, decoded);
+        }
+    }
+
+    /// A whole binary message from the peer ([P-14]). An `inflater` may serve any number of sessions.
+    pub fn handle_binary(&mut self, now: Instant, bytes: &[u8], inflater: &mut Inflater) {
+        if !self.admits(now, bytes.len()) {
+            return;
+        }
+        let decoded = match frame_body(bytes) {
+            Tagged::Msgpack(map) if self.variant.format == Format::Msgpack => self.inbound.decode_msgpack(map),
+            Tagged::Compressed(stream) if self.variant.compressed => match inflater.inflate(stream) {
+                Ok(mut body) => self.decode_inflated(&mut body),
+                Err(error) => return self.refuse_stream(now, error),
+            },
+            Tagged::Msgpack(_) => Err(unsupported("M:")),
+            Tagged::Compressed(_) => Err(unsupported("C:")),
+            Tagged::Reserved(tag) => Err(unsupported(tag)),
+            Tagged::Unknown => Err(unsupported("without a known tag")),
+        };
+        self.handle_decoded(now, decoded);
+    }
+
+    /// A WebSocket ping or pong: a sign of life. The driver answers pings.
+    pub fn handle_control(&mut self, now: Instant) {
+        self.liveness.heard(now);
+    }
+
+    /// The peer's close frame.
+    pub fn handle_close(&mut self, now: Instant, code: Option<CloseCode>, reason: &str) {
+        self.outbound.clear();
+        self.outbound.close(code, String::new());
+        self.end(now, code.unwrap_or(CloseCode::NORMAL), reason);
+    }
+
+    /// The transport failed: `code` is what to tell the peer, if anything can still be told.
+    pub fn handle_lost(&mut self, now: Instant, code: Option<CloseCode>, reason: &str) {
+        if let Some(code) = code {
+            self.outbound.clear();
+            if code == CloseCode::TOO_LARGE {
+                self.push_error(&WireError::new(ErrorCode::MessageTooLarge, reason));
+            }
+            self.outbound.close(Some(code), reason.into());
+            self.end(now, code, reason);
+        } else {
+            self.end(now, CloseCode::ABNORMAL, reason);
+            self.handshake.stage = Stage::Closed;
+        }
+    }
+
+    /// What is due at `now`: a ping, the end of a silent peer, of a handshake, of a close that nobody answers, of a wait for the rate.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.handshake.deadline().is_some_and(|due| now >= due) {
+            self.handle_stage_timeout(now);
+        }
+        if self.is_closing() {
+            return;
+        }
+        self.rate.handle_timeout(now);
+        self.update_reading(now);
+        match self.liveness.due(now) {
+            Some(Due::Ping) if self.opened => {
+                self.compact();
+                self.liveness.pinged(now);
+                self.push_with(Ping::encode);
+                self.events.push_back(Event::Heartbeat);
+            }
+            Some(Due::IdleTimeout) => {
+                let text = format!("nothing came for {} ms", self.config.idle_timeout.as_millis());
+                self.fatal(now, &WireError::new(ErrorCode::IdleTimeout, text), CloseCode::IDLE_TIMEOUT);
+            }
+            _ => {}
+        }
+    }
+
+    /// Counts a message; false where it is not to be handled.
+    fn admits(&mut self, now: Instant, bytes: usize) -> bool {
+        self.liveness.heard(now);
+        if self.is_closing() {
+            return false;
+        }
+        if self.rate.handle_message(now, bytes, self.config.rate_patience) {
+            let text = format!(
+                "more messages or bytes than the rate allows for {} ms; send less, or raise it",
+                self.config.rate_patience.as_millis()
+            );
+            self.fatal(now, &WireError::new(ErrorCode::RateLimited, text), CloseCode::TRY_LATER);
+            return false;
+        }
+        true
+    }
+
+    fn decode_inflated(&self, body: &mut [u8]) -> Result<ClientMessage, WireError> {
+        match frame_body(body) {
+            Tagged::Msgpack(map) if self.variant.format == Format::Msgpack => self.inbound.decode_msgpack(map),
+            Tagged::Msgpack(_) => Err(unsupported("M: within C:")),
+            Tagged::Compressed(_) => {
+                Err(WireError::new(ErrorCode::InvalidCompression, "a compressed frame holds another compressed frame"))
+            }
+            Tagged::Reserved(tag) => Err(unsupported(tag)),
+            Tagged::Unknown => self.inbound.decode(body),
+        }
+    }
+
+    /// A stream that grows too much ends the connection: whoever sends one will send more.
+    fn refuse_stream(&mut self, now: Instant, error: InflateError) {
+        let wire = WireError::new(error.code(), error.to_string());
+        match wire.code.close() {
+            Some(code) => self.fatal(now, &wire, code),
+            None => self.push_error(&wire),
+        }
+    }
+
+    fn handle_decoded(&mut self, now: Instant, decoded: Result<ClientMessage, WireError>) {
+        match decoded {
+            Ok(message) => self.handle_message(now, message),
+            Err(error) => self.push_error(&error),
+        }
+        self.update_reading(now);
+    }
+
+    fn handle_message(&mut self, now: Instant, message: ClientMessage) {
+        match (self.handshake.stage, message) {
+            (Stage::AwaitsHello(_), ClientMessage::Hello(hello)) => self.handle_hello(now, hello),
+            (_, ClientMessage::Hello(_)) => {
+                self.push_error(&WireError::new(ErrorCode::UnexpectedMessage, "client_hello is the first frame, once"))
+            }
+            (_, ClientMessage::Ping(ping)) => self.push_with(|format, out| ping.pong().encode(format, out)),
+            (_, ClientMessage::Pong) => self.liveness.ponged(now),
+            (Stage::Ready, ClientMessage::Subscription(request)) => {
+                self.subscriptions.request(request);
+                self.advance_subscriptions();
+            }
+            (Stage::Ready, ClientMessage::Event(envelope)) => {
+                self.inbound.handed_over();
+                self.events.push_back(Event::Message(envelope));
+            }
+            (_, early) => self.refuse_early(early),
+        }
+    }
+
+    fn refuse_early(&mut self, message: ClientMessage) {
+        let cid = match message {
+            ClientMessage::Subscription(request) => request.cid,
+            ClientMessage::Event(envelope) => envelope.reference(),
+            _ => None,
+        };
+        self.push_error(&WireError::new(ErrorCode::NotReady, "wait for server_ready; this message was not handled").answering(cid));
+    }
+
+    pub(super) fn handle_hello(&mut self, now: Instant, hello: ClientHello) {
+        let agreed = match hello.negotiate(self.config.capabilities) {
+            Ok(agreed) => agreed,
+            Err(error) => return self.fatal(now, &error, CloseCode::NO_COMMON_VERSION),
+        };
+        let token = self.handshake.hello(hello, agreed);
+        self.handshake.stage = Stage::Authenticating(now + self.config.auth_timeout);
+        if self.handshake.auth_required {
+            self.events.push_back(Event::Authenticate { token });
+        } else {
+            self.welcome(None);
+        }
+    }
+
+    fn handle_stage_timeout(&mut self, now: Instant) {
+        match self.handshake.stage {
+            Stage::AwaitsHello(_) => {
+                let text = format!("client_hello did not come within {} ms", self.config.handshake_timeout.as_millis());
+                self.fatal(now, &WireError::new(ErrorCode::HandshakeTimeout, text), CloseCode::HANDSHAKE_TIMEOUT);
+            }
+            Stage::Authenticating(_) => {
+                let error = WireError::new(ErrorCode::AuthUnavailable, "authentication did not answer in time; try again");
+                self.fatal(now, &error, CloseCode::TRY_LATER);
+            }
+            Stage::Closing(_) => self.handshake.stage = Stage::Closed,
+            Stage::Ready | Stage::Closed => {}
+        }
+    }
+}
+
+fn unsupported(tag: &str) -> WireError {
+    WireError::new(ErrorCode::UnsupportedFormat, format!("a binary frame {tag} was not agreed on in the hellos"))
+}

@@ -1,0 +1,321 @@
+//! One plain socket of the slab: what was read and not taken, what was taken and not written, and nothing while it is idle.
+use super::timers::Armed;
+use crate::{
+    connection::{Connection, End, dispatch, fetch_if_room},
+    shard::Shard,
+    transport::Prelude,
+};
+use bytes::{Buf, Bytes};
+use mio::net::TcpStream;
+use std::{
+    collections::VecDeque,
+    io::{self, ErrorKind, IoSlice, Read, Write},
+    rc::Rc,
+    time::{Duration, Instant},
+};
+use wse_core::session::{Session, Transmit};
+use wse_protocol::{
+    CloseCode, frame,
+    ws::{DecodeError, Decoder, Incoming, Limits},
+};
+
+/// Bytes taken from the session for one write.
+const WRITE_BYTES: usize = 128 * 1024;
+/// Pieces given to one write.
+const WRITE_PIECES: usize = 64;
+/// Reads of one socket in one turn, so that a flood leaves the others their share.
+const READS: usize = 4;
+/// How long a peer that reads nothing holds up the end of its connection.
+const LAST_FLUSH: Duration = Duration::from_secs(2);
+/// How long a closed peer may take to close its side.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A socket with its connection.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    socket: TcpStream,
+    pub(super) connection: Rc<Connection>,
+    decoder: Decoder,
+    /// Read while the session did not take more; brought first the next time.
+    held: Vec<u8>,
+    /// Taken from the session and not written yet.
+    pending: VecDeque<Bytes>,
+    /// Only the newest ping needs an answer (RFC 6455, 5.5.3), so this is all that pings can make us hold.
+    pong: Option<Bytes>,
+    readable: bool,
+    writable: bool,
+    pub(super) armed: Armed,
+    end: Option<End>,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Open,
+    /// The session is over, and its last frames may be written until then.
+    Flushing(Instant),
+    /// Our close is written; the peer may close its side until then. What it sends is discarded, lest a reset overtake our close.
+    Lingering(Instant),
+    Gone,
+}
+
+/// Whether a peer needs another turn soon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    Rests,
+    Again,
+    Gone,
+}
+
+impl Peer {
+    pub(super) fn new(socket: TcpStream, connection: Rc<Connection>, prelude: Prelude, message_bytes: usize) -> Self {
+        let pending = if prelude.response.is_empty() { VecDeque::new() } else { VecDeque::from([prelude.response]) };
+        Self {
+            socket,
+            connection,
+            decoder: Decoder::new(Limits::default().message_bytes(message_bytes)),
+            held: prelude.leftover.into(),
+            pending,
+            pong: None,
+            readable: true,
+            writable: true,
+            armed: Armed::default(),
+            end: None,
+            stage: Stage::Open,
+        }
+    }
+
+    pub(super) fn socket(&mut self) -> &mut TcpStream {
+        &mut self.socket
+    }
+
+    pub(super) fn is_ready(&mut self, readable: bool, writable: bool) {
+        self.readable |= readable;
+        self.writable |= writable;
+    }
+
+    /// Everything that can be done for it now: read, handle, write.
+    pub(super) fn turn(&mut self, shard: &Rc<Shard>, buffer: &mut [u8], now: Instant) -> Turn {
+        self.connection.looked_at();
+        let mut again = false;
+        if self.stage == Stage::Open {
+            again = self.read(shard, buffer, now);
+        }
+        if let Stage::Open | Stage::Flushing(_) = self.stage {
+            self.write(shard, now);
+        }
+        if let Stage::Lingering(_) = self.stage {
+            self.discard(buffer);
+        }
+        match self.stage {
+            Stage::Gone => Turn::Gone,
+            _ if again => Turn::Again,
+            _ => Turn::Rests,
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        match self.stage {
+            Stage::Lingering(until) if now >= until => self.stage = Stage::Gone,
+            Stage::Flushing(until) if now >= until => self.finish(now, false),
+            Stage::Open if self.connection.session().poll_timeout().is_some_and(|due| due <= now) => {
+                self.connection.session().handle_timeout(now);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        match self.stage {
+            Stage::Open => self.connection.session().poll_timeout(),
+            Stage::Flushing(until) | Stage::Lingering(until) => Some(until),
+            Stage::Gone => None,
+        }
+    }
+
+    /// Reads while the session takes more; true if there is more to read in another turn.
+    fn read(&mut self, shard: &Rc<Shard>, buffer: &mut [u8], now: Instant) -> bool {
+        if !self.held.is_empty() && self.connection.session().reads() {
+            let mut held = std::mem::take(&mut self.held);
+            self.handle(shard, &mut held, now);
+        }
+        for _ in 0..READS {
+            if !self.readable || self.end.is_some() || !self.held.is_empty() || !self.connection.session().reads() {
+                return false;
+            }
+            match self.socket.read(buffer) {
+                Ok(0) => self.lost(now, "the peer closed the connection without a close frame"),
+                Ok(count) => {
+                    // A short read has emptied the socket; what comes later is told of again.
+                    self.readable = count == buffer.len();
+                    self.handle(shard, &mut buffer[..count], now);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => self.lost(now, &error.to_string()),
+            }
+            self.end_if_any(shard);
+        }
+        self.readable && self.end.is_none()
+    }
+
+    /// Has the session handle whole messages, as far as it takes them; the rest is held.
+    fn handle(&mut self, shard: &Rc<Shard>, bytes: &mut [u8], now: Instant) {
+        let mut input = bytes;
+        loop {
+            let outcome = match self.decoder.decode(&mut input) {
+                Ok(None) => break,
+                Ok(Some(incoming)) => take(shard, &mut self.connection.session(), &mut self.pong, incoming, now),
+                Err(error) => fault(&mut self.connection.session(), error, now),
+            };
+            if !outcome || !self.connection.session().reads() {
+                break;
+            }
+        }
+        self.held.extend_from_slice(input);
+        self.end_if_any(shard);
+    }
+
+    fn lost(&mut self, now: Instant, reason: &str) {
+        self.readable = false;
+        self.connection.session().handle_lost(now, None, reason);
+    }
+
+    fn end_if_any(&mut self, shard: &Rc<Shard>) {
+        if let Some(end) = dispatch(shard, &self.connection) {
+            self.end = Some(end);
+        }
+    }
+
+    /// Writes until nothing waits or the socket is full; then goes on with what the end needs.
+    fn write(&mut self, shard: &Rc<Shard>, now: Instant) {
+        self.end_if_any(shard);
+        while self.writable {
+            self.fill(shard, now);
+            if self.pending.is_empty() {
+                break;
+            }
+            if let Err(error) = self.write_some() {
+                self.lost(now, &error.to_string());
+                self.end_if_any(shard);
+                break;
+            }
+        }
+        let is_closed = self.connection.session().is_closed();
+        match self.stage {
+            _ if is_closed && (self.pending.is_empty() || self.is_lost()) => self.finish(now, !self.is_lost()),
+            Stage::Open if is_closed => self.stage = Stage::Flushing(now + LAST_FLUSH),
+            _ => fetch_if_room(shard, &self.connection),
+        }
+    }
+
+    /// Takes from the session what one write may carry.
+    fn fill(&mut self, shard: &Shard, now: Instant) {
+        let mut bytes: usize = self.pending.iter().map(Bytes::len).sum();
+        if bytes == 0
+            && let Some(pong) = self.pong.take()
+        {
+            bytes += pong.len();
+            self.pending.push_back(pong);
+        }
+        while bytes < WRITE_BYTES && self.pending.len() < WRITE_PIECES {
+            let next = self.connection.session().poll_transmit(now);
+            let piece = match next {
+                Some(Transmit::Topic(chunk)) => chunk.framed(),
+                Some(Transmit::Own(own)) => shard.pack(&self.connection, own).framed().clone(),
+                Some(Transmit::Close { code: Some(code), reason }) => frame::close(code.number(), &reason),
+                Some(Transmit::Close { code: None, .. }) => frame::close_without_code(),
+                None => return,
+            };
+            bytes += piece.len();
+            self.pending.push_back(piece);
+        }
+    }
+
+    fn write_some(&mut self) -> io::Result<()> {
+        let written = match &mut *self.pending.make_contiguous() {
+            [single] => self.socket.write(single),
+            many => {
+                let mut slices = [IoSlice::new(&[]); WRITE_PIECES];
+                let count = many.len().min(WRITE_PIECES);
+                many.iter().zip(&mut slices).for_each(|(piece, slice)| *slice = IoSlice::new(piece));
+                self.socket.write_vectored(&slices[..count])
+            }
+        };
+        match written {
+            Ok(0) => Err(ErrorKind::WriteZero.into()),
+            Ok(count) => {
+                self.advance(count);
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.writable = false;
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        while let Some(first) = self.pending.front_mut() {
+            if count < first.len() {
+                first.advance(count);
+                return;
+            }
+            count -= first.len();
+            self.pending.pop_front();
+        }
+        self.pending = VecDeque::new();
+    }
+
+    fn is_lost(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| end.code == CloseCode::ABNORMAL)
+    }
+
+    /// Our last frame is written, or never will be.
+    fn finish(&mut self, now: Instant, written: bool) {
+        if let Some(end) = self.end.take() {
+            end.tell(&self.connection);
+        }
+        let half_closed = written && self.socket.shutdown(std::net::Shutdown::Write).is_ok();
+        self.pending = VecDeque::new();
+        self.held = Vec::new();
+        self.readable = true;
+        self.stage = if half_closed { Stage::Lingering(now + LINGER) } else { Stage::Gone };
+    }
+
+    fn discard(&mut self, buffer: &mut [u8]) {
+        while self.readable && self.stage != Stage::Gone {
+            match self.socket.read(buffer) {
+                Ok(count) if count > 0 => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
+                Ok(_) | Err(_) => self.stage = Stage::Gone,
+            }
+        }
+    }
+}
+
+/// Hands one message to the session; false after the last.
+fn take(shard: &Shard, session: &mut Session, pong: &mut Option<Bytes>, incoming: Incoming<'_>, now: Instant) -> bool {
+    match incoming {
+        Incoming::Text(text) => session.handle_text(now, text),
+        Incoming::Binary(bytes) => session.handle_binary(now, bytes, &mut shard.inflater.borrow_mut()),
+        Incoming::Ping(payload) => {
+            session.handle_control(now);
+            *pong = Some(frame::pong(payload));
+        }
+        Incoming::Pong(_) => session.handle_control(now),
+        Incoming::Close { code, reason } => {
+            session.handle_close(now, code.map(CloseCode::new), reason);
+            return false;
+        }
+    }
+    true
+}
+
+fn fault(session: &mut Session, error: DecodeError, now: Instant) -> bool {
+    session.handle_lost(now, Some(error.close_code()), &error.to_string());
+    false
+}

@@ -1,0 +1,202 @@
+//! A run of a topic to everybody in it: judged once for each filter, encoded once for each variant, shared by all.
+use super::{
+    Hub,
+    record::{Class, State, Subscriber},
+};
+use crate::{host::ConnectionId, policy::TopicPolicy};
+use std::{sync::Arc, sync::atomic::Ordering::Relaxed, time::Instant};
+use wse_core::{
+    Numbered, Run, Variant, Wire,
+    filter::{Filter, Payload, Scratch},
+    session::{Delivered, Outcome},
+};
+use wse_protocol::{Epoch, Format, Position, Publication, Seq, Topic, transcode};
+use wse_pubsub::{HistoryGap, Run as LogRun};
+
+/// Bytes of messages that are encoded and handed to all connections before these write.
+const PIECE_BYTES: usize = 128 * 1024;
+
+/// A topic's subscriber that fell behind, and after which message.
+type Fallen = (ConnectionId, Topic, Seq);
+
+/// Messages of a topic on their way to one class of subscribers.
+pub(super) struct Piece<'a> {
+    pub(super) topic: &'a Topic,
+    pub(super) epoch: &'a Epoch,
+    pub(super) messages: Vec<Numbered<'a>>,
+}
+
+/// The frames of a piece, by variant, made when the first subscriber needs them.
+#[derive(Default)]
+pub(super) struct Runs([Option<Arc<Run>>; Variant::COUNT]);
+
+impl Hub {
+    pub(super) fn deliver(&self, run: &LogRun, flush: &mut dyn FnMut(Instant)) {
+        let now = Instant::now();
+        let mut rest: Vec<(Seq, &Publication)> = {
+            let records = self.topics.borrow();
+            // Entries of an interest that was given back and taken up again may still be under way: they are no news.
+            let Some(record) = records.get(&run.topic) else { return };
+            let news = |seq: Seq| !record.has_passed(&Position { epoch: run.epoch.clone(), seq });
+            run.iter().filter(|(seq, _)| news(*seq)).collect()
+        };
+        while !rest.is_empty() {
+            let after = rest.split_off(piece(&rest));
+            let fallen = self.deliver_piece(&run.topic, &run.epoch, &rest, now);
+            fallen.into_iter().for_each(|(id, topic, seq)| self.fall_behind(id, &topic, seq));
+            flush(now);
+            rest = after;
+        }
+    }
+
+    fn deliver_piece(&self, topic: &Topic, epoch: &Epoch, messages: &[(Seq, &Publication)], now: Instant) -> Vec<Fallen> {
+        let mut records = self.topics.borrow_mut();
+        let (Some(record), Some((last, _))) = (records.get_mut(topic), messages.last()) else { return Vec::new() };
+        record.position = Some(Position { epoch: epoch.clone(), seq: *last });
+        let passes = self.judge(&record.classes, messages);
+        let (mut fallen, mut wire, mut delivered) = (Vec::new(), self.wire.borrow_mut(), 0);
+        for (class, passes) in record.classes.iter_mut().zip(passes) {
+            let piece = Piece { topic, epoch, messages: number(&mut class.previous, messages, passes.as_deref()) };
+            if piece.messages.len() < messages.len() {
+                class.quiet_since = Some(now);
+                self.quiet.borrow_mut().insert(topic.clone());
+            }
+            if piece.messages.is_empty() {
+                continue;
+            }
+            let (mut runs, policy) = (Runs::default(), &record.policy);
+            for (id, subscriber) in &mut class.members {
+                delivered +=
+                    self.hand_over(&mut wire, &piece, &mut runs, policy, subscriber, now, |topic, seq| fallen.push((*id, topic, seq)));
+            }
+        }
+        self.counters.deliveries.fetch_add(delivered, Relaxed);
+        fallen
+    }
+
+    /// Which messages pass each class's filter; `None`: all of them.
+    fn judge(&self, classes: &[Class], messages: &[(Seq, &Publication)]) -> Vec<Option<Vec<bool>>> {
+        let mut passes: Vec<_> = classes.iter().map(|class| class.filter.as_ref().map(|_| Vec::with_capacity(messages.len()))).collect();
+        if passes.iter().all(Option::is_none) {
+            return passes;
+        }
+        let mut scratch = self.scratch.borrow_mut();
+        for (_, publication) in messages {
+            let filters = classes.iter().map(|class| class.filter.as_deref());
+            judge_one(&mut scratch, publication, filters.zip(&mut passes));
+        }
+        passes
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the inner step of a loop that holds all of them apart")]
+    fn hand_over(
+        &self,
+        wire: &mut Wire,
+        piece: &Piece<'_>,
+        runs: &mut Runs,
+        policy: &TopicPolicy,
+        subscriber: &mut Subscriber,
+        now: Instant,
+        mut fell: impl FnMut(Topic, Seq),
+    ) -> u64 {
+        let variant = subscriber.variant(policy);
+        match &mut subscriber.state {
+            State::Behind { buffer, .. } => {
+                if let Some(buffer) = buffer {
+                    buffer.push(runs.get(wire, variant, piece), self.buffer_bytes);
+                }
+                0
+            }
+            State::Live(from) => {
+                // Of a batch that begins before what the subscriber has already it gets its part one by one.
+                let chunk = runs.get(wire, variant, piece).after(*from);
+                let Some(chunk) = chunk.or_else(|| runs.get(wire, variant.single(), piece).after(*from)) else { return 0 };
+                let count = chunk.messages();
+                match subscriber.connection.session().deliver(now, piece.topic, policy.slow, chunk) {
+                    Delivered::Behind(topics) => topics.into_iter().for_each(|(topic, seq)| fell(topic, seq)),
+                    Delivered::Queued | Delivered::Closed => {}
+                }
+                subscriber.connection.wake();
+                count
+            }
+        }
+    }
+
+    /// A connection cannot follow a topic for now: its log is read when there is room.
+    fn fall_behind(&self, id: ConnectionId, topic: &Topic, seq: Seq) {
+        let mut records = self.topics.borrow_mut();
+        let Some(record) = records.get_mut(topic) else { return };
+        let Some(epoch) = record.position.as_ref().map(|position| position.epoch.clone()) else { return };
+        if let Some(subscriber) = record.subscriber(id) {
+            self.counters.fell_behind.fetch_add(1, Relaxed);
+            subscriber.state = State::Behind { after: Position { epoch, seq }, buffer: None };
+            let mut behind = subscriber.connection.behind.borrow_mut();
+            if !behind.contains(topic) {
+                behind.push(topic.clone());
+            }
+        }
+    }
+}
+
+/// The messages that pass, each with the one before it that did where there is a filter.
+pub(super) fn number<'a>(previous: &mut Seq, messages: &[(Seq, &'a Publication)], passes: Option<&[bool]>) -> Vec<Numbered<'a>> {
+    let Some(passes) = passes else {
+        if let Some((last, _)) = messages.last() {
+            *previous = *last;
+        }
+        return messages.iter().map(|(seq, publication)| Numbered { seq: *seq, previous: None, publication }).collect();
+    };
+    let passing = messages.iter().zip(passes).filter(|(_, passes)| **passes);
+    passing.map(|((seq, publication), _)| Numbered { seq: *seq, previous: Some(std::mem::replace(previous, *seq)), publication }).collect()
+}
+
+impl Runs {
+    pub(super) fn get(&mut self, wire: &mut Wire, variant: Variant, piece: &Piece<'_>) -> &Arc<Run> {
+        self.0[variant.index()].get_or_insert_with(|| Arc::new(wire.run(variant, piece.topic, piece.epoch, &piece.messages)))
+    }
+}
+
+/// Judges one message by each filter.
+pub(super) fn judge_one<'a>(
+    scratch: &mut Scratch,
+    publication: &Publication,
+    filters: impl Iterator<Item = (Option<&'a Filter>, &'a mut Option<Vec<bool>>)>,
+) {
+    let mut json = Vec::new();
+    let readable =
+        publication.format == Format::Json || transcode(publication.format, Format::Json, &publication.payload, &mut json).is_ok();
+    let bytes = if publication.format == Format::Json { &publication.payload[..] } else { &json };
+    // What cannot be read passes no filter.
+    let payload = readable.then(|| Payload::parse(scratch, bytes).ok()).flatten();
+    for (filter, passes) in filters {
+        if let (Some(filter), Some(passes)) = (filter, passes) {
+            passes.push(payload.as_ref().is_some_and(|payload| filter.matches_parsed(payload)));
+        }
+    }
+}
+
+/// A subscriber goes on from `position`; what was between is lost, and it is told.
+pub(super) fn resync(topic: &Topic, subscriber: &mut Subscriber, position: &Position, reason: HistoryGap) {
+    if let State::Behind { buffer: Some(buffer), .. } = &mut subscriber.state {
+        buffer.broken = Some(reason);
+        return;
+    }
+    subscriber.state = State::Live(position.seq);
+    subscriber.told = position.seq;
+    let mut session = subscriber.connection.session();
+    session.leave(topic);
+    session.inform(topic.as_str(), Outcome::Resync(position.clone(), reason.as_str()));
+    drop(session);
+    subscriber.connection.behind.borrow_mut().retain(|other| other != topic);
+    subscriber.connection.wake();
+}
+
+/// How many messages make a piece; at least one.
+fn piece(messages: &[(Seq, &Publication)]) -> usize {
+    let mut bytes = 0;
+    let fits = |(_, publication): &&(Seq, &Publication)| {
+        bytes += publication.cost();
+        bytes <= PIECE_BYTES
+    };
+    messages.iter().take_while(fits).count().max(1)
+}

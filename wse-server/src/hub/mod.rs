@@ -1,0 +1,195 @@
+//! Which connections of a shard follow which topics, and what each gets: every entry is encoded once for each variant and shared.
+mod beacons;
+mod fan_out;
+mod join;
+mod patterns;
+mod record;
+
+use crate::{EngineConfig, connection::Connection, counters::Counters, host::ConnectionId, policy::Policies, shard::Shard};
+use patterns::Follow;
+use record::Record;
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+    rc::Rc,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Instant,
+};
+use tokio::sync::Semaphore;
+use wse_core::{Prepared, Variant, Wire, filter::Scratch, session::Outcome};
+use wse_protocol::{ErrorCode, Followed, Pattern, Position, Topic, WireError};
+use wse_pubsub::{Bus, BusError, BusEvent, Consumer, HistoryGap};
+
+/// Reads of logs under way at the same time for one shard.
+const READS: usize = 16;
+
+/// The hub of one shard; lives on the shard's thread.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    bus: Arc<dyn Bus>,
+    consumer: Consumer,
+    counters: Arc<Counters>,
+    policies: Policies,
+    topics: RefCell<HashMap<Topic, Record>>,
+    patterns: RefCell<HashMap<Pattern, Follow>>,
+    wire: RefCell<Wire>,
+    scratch: RefCell<Scratch>,
+    /// Topics with something that did not pass a filter and was not told of.
+    quiet: RefCell<HashSet<Topic>>,
+    reads: Semaphore,
+    filter_limit: usize,
+    pattern_topics: usize,
+    /// Bytes that one topic may buffer for a connection while its log is read.
+    buffer_bytes: usize,
+    compress_from: usize,
+}
+
+impl Hub {
+    pub(crate) fn new(config: &EngineConfig, bus: Arc<dyn Bus>, consumer: Consumer, counters: Arc<Counters>) -> Self {
+        Self {
+            bus,
+            consumer,
+            counters,
+            policies: config.policies.clone(),
+            topics: RefCell::default(),
+            patterns: RefCell::default(),
+            wire: RefCell::new(Wire::new(config.wire)),
+            scratch: RefCell::default(),
+            quiet: RefCell::default(),
+            reads: Semaphore::new(READS),
+            filter_limit: config.filter_limit,
+            pattern_topics: config.pattern_topics,
+            buffer_bytes: config.session.outbound_bytes / 2,
+            compress_from: config.wire.compression.from_bytes,
+        }
+    }
+
+    /// Passes on what the bus handed over; `flush` has connections write what they have.
+    pub(crate) fn handle(&self, shard: &Rc<Shard>, event: BusEvent, flush: &mut dyn FnMut(Instant)) {
+        match event {
+            BusEvent::Run(run) => self.deliver(&run, flush),
+            BusEvent::Reset { topic, position, reason } => self.reset(&topic, &position, reason),
+            BusEvent::Born { pattern, position, topic, start } => self.born(shard, &pattern, position, topic, start),
+            BusEvent::BirthsReset { pattern, position, reason } => self.births_lost(&pattern, &position, reason),
+        }
+    }
+
+    /// Ends subscriptions that a connection asked for.
+    pub(crate) fn unsubscribe(&self, connection: &Rc<Connection>, names: &[Followed]) {
+        for name in names {
+            match name {
+                Followed::Topic(topic) => self.unname(connection, topic),
+                Followed::Pattern(pattern) => self.unfollow(connection, pattern),
+            }
+        }
+    }
+
+    /// Ends all that a connection has here.
+    pub(crate) fn leave(&self, connection: &Connection) {
+        self.forget_patterns(connection);
+        let topics = std::mem::take(&mut *connection.topics.borrow_mut());
+        for topic in topics {
+            self.remove(connection.id, &topic);
+        }
+        connection.behind.borrow_mut().clear();
+    }
+
+    /// A frame of a session's own as its peer agreed to have it.
+    pub(crate) fn pack(&self, variant: Variant, frame: Prepared) -> Prepared {
+        if variant.compressed && frame.payload().len() >= self.compress_from {
+            return self.wire.borrow_mut().own(variant, &frame.payload());
+        }
+        frame
+    }
+
+    /// A topic that was asked for by name is not any more; a pattern may still stand for it.
+    fn unname(&self, connection: &Rc<Connection>, topic: &Topic) {
+        let kept = {
+            let mut records = self.topics.borrow_mut();
+            let Some(subscriber) = records.get_mut(topic).and_then(|record| record.subscriber(connection.id)) else { return };
+            subscriber.by_name = false;
+            subscriber.by_pattern
+        };
+        if !kept {
+            self.take_out(connection, topic);
+        }
+    }
+
+    /// Takes a connection out of a topic, with what waits of it.
+    fn take_out(&self, connection: &Connection, topic: &Topic) {
+        connection.topics.borrow_mut().remove(topic);
+        connection.behind.borrow_mut().retain(|other| other != topic);
+        connection.session().leave(topic);
+        self.remove(connection.id, topic);
+    }
+
+    /// A topic that nobody is left for is given back to the bus.
+    fn remove(&self, id: ConnectionId, topic: &Topic) {
+        let was = self.topics.borrow_mut().get_mut(topic).and_then(|record| record.remove(id));
+        if was.is_some() {
+            self.counters.subscriptions.fetch_sub(1, Relaxed);
+            self.release(topic);
+        }
+    }
+
+    /// Counts a user of a topic and has the bus know of the interest.
+    async fn show_interest(&self, topic: &Topic) -> Result<(), BusError> {
+        let interest = {
+            let mut records = self.topics.borrow_mut();
+            if !records.contains_key(topic) {
+                records.insert(topic.clone(), Record::new(self.policies.of(topic)));
+                self.counters.topics.fetch_add(1, Relaxed);
+            }
+            let Some(record) = records.get_mut(topic) else { return Ok(()) };
+            record.users += 1;
+            record.interest.clone()
+        };
+        interest.get_or_try_init(|| self.ask_bus(topic)).await.copied()
+    }
+
+    async fn ask_bus(&self, topic: &Topic) -> Result<(), BusError> {
+        let position = self.bus.subscribe(topic, self.consumer).await?;
+        if let Some(record) = self.topics.borrow_mut().get_mut(topic)
+            && !record.has_passed(&position)
+        {
+            record.position = Some(position);
+        }
+        Ok(())
+    }
+
+    fn release(&self, topic: &Topic) {
+        let mut records = self.topics.borrow_mut();
+        let Some(record) = records.get_mut(topic) else { return };
+        record.users -= 1;
+        if record.users == 0 {
+            let known = records.remove(topic).is_some_and(|r| r.interest.initialized());
+            self.counters.topics.fetch_sub(1, Relaxed);
+            drop(records);
+            if known {
+                self.bus.unsubscribe(topic, self.consumer);
+            }
+        }
+    }
+
+    /// The topic goes on from another position: every subscriber has lost what was between.
+    fn reset(&self, topic: &Topic, position: &Position, reason: HistoryGap) {
+        let mut records = self.topics.borrow_mut();
+        let Some(record) = records.get_mut(topic) else { return };
+        record.position = Some(position.clone());
+        for class in &mut record.classes {
+            class.previous = position.seq;
+            class.quiet_since = None;
+            class.members.values_mut().for_each(|subscriber| fan_out::resync(topic, subscriber, position, reason));
+        }
+    }
+}
+
+fn unavailable(error: &BusError) -> WireError {
+    tracing::warn!(%error, "a subscription failed");
+    WireError::new(ErrorCode::Unavailable, "the server's message bus did not answer; subscribe again")
+}
+
+/// What a connection is told that goes away while it is answered; nobody reads it.
+fn gone() -> Outcome {
+    Outcome::Refused(WireError::new(ErrorCode::UnexpectedMessage, "the connection is closing"))
+}

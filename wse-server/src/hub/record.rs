@@ -1,0 +1,155 @@
+//! One topic in the hub: where it stands, and who is in it, by filter class.
+use crate::{connection::Connection, host::ConnectionId, policy::TopicPolicy};
+use std::{
+    collections::HashMap,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::OnceCell;
+use wse_core::{Run, Variant, filter::Filter};
+use wse_protocol::{Position, Seq};
+use wse_pubsub::HistoryGap;
+
+/// A topic that somebody follows, or is about to.
+#[derive(Debug)]
+pub(super) struct Record {
+    /// The position of the last entry that reached the hub, or where the interest began.
+    pub(super) position: Option<Position>,
+    pub(super) policy: Arc<TopicPolicy>,
+    /// Subscribers by what of the topic they have; few.
+    pub(super) classes: Vec<Class>,
+    /// Subscribers, and requests that wait for the bus.
+    pub(super) users: usize,
+    /// Set once the bus knows of the interest; one request asks, the others wait for it.
+    pub(super) interest: Rc<OnceCell<()>>,
+}
+
+/// Subscribers with one filter, or none: they share every frame of their wire variant.
+#[derive(Debug)]
+pub(super) struct Class {
+    pub(super) filter: Option<Arc<Filter>>,
+    /// The last message that passed, or where the class began.
+    pub(super) previous: Seq,
+    /// Since when there is something that did not pass and was not told of.
+    pub(super) quiet_since: Option<Instant>,
+    pub(super) members: HashMap<ConnectionId, Subscriber>,
+}
+
+/// A connection in a topic.
+#[derive(Debug)]
+pub(super) struct Subscriber {
+    pub(super) connection: Rc<Connection>,
+    pub(super) state: State,
+    /// The position that its last beacon or answer told.
+    pub(super) told: Seq,
+    /// Asked for by name.
+    pub(super) by_name: bool,
+    /// Stands for by a pattern.
+    pub(super) by_pattern: bool,
+    /// Times that it lost messages lately: a third within the window is one too many.
+    resyncs: (u8, Option<Instant>),
+}
+
+#[derive(Debug)]
+pub(super) enum State {
+    /// Gets what is above this.
+    Live(Seq),
+    /// Gets nothing that comes: the log is to be read after this position.
+    Behind { after: Position, buffer: Option<Buffer> },
+}
+
+/// What came while the log was being read.
+#[derive(Debug, Default)]
+pub(super) struct Buffer {
+    pub(super) runs: Vec<Arc<Run>>,
+    bytes: usize,
+    /// More came than may be buffered, or the topic went on elsewhere: it is in the log.
+    pub(super) broken: Option<HistoryGap>,
+}
+
+/// Messages lost so often within this time make a connection one that cannot follow.
+const RESYNC_WINDOW: Duration = Duration::from_secs(60);
+const RESYNCS: u8 = 3;
+
+impl Record {
+    pub(super) fn new(policy: Arc<TopicPolicy>) -> Self {
+        Self { position: None, policy, classes: Vec::new(), users: 0, interest: Rc::default() }
+    }
+
+    pub(super) fn has_passed(&self, position: &Position) -> bool {
+        self.position.as_ref().is_some_and(|ours| ours.epoch == position.epoch && ours.seq >= position.seq)
+    }
+
+    pub(super) fn member(&self, id: ConnectionId) -> Option<(&Class, &Subscriber)> {
+        self.classes.iter().find_map(|class| Some((class, class.members.get(&id)?)))
+    }
+
+    pub(super) fn subscriber(&mut self, id: ConnectionId) -> Option<&mut Subscriber> {
+        self.classes.iter_mut().find_map(|class| class.members.get_mut(&id))
+    }
+
+    /// Takes a connection out; a class that nobody is left in goes too.
+    pub(super) fn remove(&mut self, id: ConnectionId) -> Option<Subscriber> {
+        let index = self.classes.iter().position(|class| class.members.contains_key(&id))?;
+        let subscriber = self.classes[index].members.remove(&id);
+        if self.classes[index].members.is_empty() {
+            self.classes.swap_remove(index);
+        }
+        subscriber
+    }
+
+    /// The class of a filter, made where there is none and `limit` allows one more.
+    pub(super) fn class(&mut self, filter: Option<Arc<Filter>>, limit: usize) -> Option<&mut Class> {
+        let known = self.classes.iter().position(|class| class.filter == filter);
+        let index = match known {
+            Some(index) => index,
+            None if filter.is_some() && self.classes.iter().filter(|class| class.filter.is_some()).count() >= limit => return None,
+            None => {
+                let previous = self.position.as_ref().map_or(Seq::ZERO, |position| position.seq);
+                self.classes.push(Class { filter, previous, quiet_since: None, members: HashMap::new() });
+                self.classes.len() - 1
+            }
+        };
+        self.classes.get_mut(index)
+    }
+}
+
+impl Subscriber {
+    pub(super) fn new(connection: Rc<Connection>, after: Position) -> Self {
+        let state = State::Behind { after, buffer: Some(Buffer::default()) };
+        Self { connection, state, told: Seq::ZERO, by_name: false, by_pattern: false, resyncs: (0, None) }
+    }
+
+    /// The variant that it gets frames in: what may be left out one by one is not batched.
+    pub(super) fn variant(&self, policy: &TopicPolicy) -> Variant {
+        let variant = self.connection.variant();
+        match policy.slow {
+            wse_core::SlowPolicy::Latest | wse_core::SlowPolicy::DropLow => variant.single(),
+            _ => variant,
+        }
+    }
+
+    /// It lost messages; true if that happens too often.
+    pub(super) fn lost(&mut self, now: Instant) -> bool {
+        let (count, since) = &mut self.resyncs;
+        if since.is_none_or(|since| now.saturating_duration_since(since) > RESYNC_WINDOW) {
+            (*count, *since) = (0, Some(now));
+        }
+        *count += 1;
+        *count >= RESYNCS
+    }
+}
+
+impl Buffer {
+    pub(super) fn push(&mut self, run: &Arc<Run>, limit: usize) {
+        self.bytes += run.whole().len();
+        if self.bytes > limit {
+            self.broken = Some(HistoryGap::Trimmed);
+            self.runs = Vec::new();
+        }
+        if self.broken.is_none() {
+            self.runs.push(run.clone());
+        }
+    }
+}

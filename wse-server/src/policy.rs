@@ -1,0 +1,53 @@
+//! What holds for topics by their names: what becomes of slow readers, and what of a topic anybody may see.
+use std::sync::Arc;
+use wse_core::{SlowPolicy, filter::Filter};
+use wse_protocol::{Pattern, Topic};
+
+/// What holds for a topic.
+#[derive(Debug, Clone, Default)]
+pub struct TopicPolicy {
+    /// What becomes of messages that a connection does not read in time; default `Recover`.
+    pub slow: SlowPolicy,
+    /// Only what passes reaches anybody, whatever a client asks for; default none.
+    pub filter: Option<Arc<Filter>>,
+}
+
+/// Which topics a policy is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TopicScope {
+    /// One topic.
+    Topic(Topic),
+    /// Every topic of a namespace.
+    Pattern(Pattern),
+    /// Every topic.
+    All,
+}
+
+impl TopicScope {
+    fn holds(&self, topic: &Topic) -> bool {
+        match self {
+            Self::Topic(name) => name == topic,
+            Self::Pattern(pattern) => topic.namespace() == Some(pattern.namespace()),
+            Self::All => true,
+        }
+    }
+}
+
+/// Policies by scope; the first that holds counts.
+#[derive(Debug, Clone, Default)]
+pub struct Policies(Vec<(TopicScope, Arc<TopicPolicy>)>);
+
+impl Policies {
+    /// Adds a policy after those that there are.
+    #[must_use]
+    pub fn with(mut self, scope: TopicScope, policy: TopicPolicy) -> Self {
+        self.0.push((scope, Arc::new(policy)));
+        self
+    }
+
+    /// What holds for a topic.
+    #[must_use]
+    pub fn of(&self, topic: &Topic) -> Arc<TopicPolicy> {
+        self.0.iter().find(|(scope, _)| scope.holds(topic)).map(|(_, policy)| policy.clone()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,52 @@
+//! What the other threads ask of a shard.
+use super::AsyncStream;
+use crate::{
+    host::{ConnectionId, SharedHost},
+    transport::{Prelude, Transport},
+};
+use bytes::Bytes;
+use std::{fmt, net::TcpStream, time::Duration};
+use tokio::sync::oneshot;
+use wse_core::session::Offer;
+use wse_protocol::{CloseCode, Followed, Format, WireError};
+
+/// A connected stream whose handshake is done, or will be by the prelude's response.
+pub(crate) enum Stream {
+    /// A plain socket: served by the shard's slab.
+    Tcp(TcpStream),
+    /// Anything else: TLS, or a stream that another runtime drives.
+    Other(Box<dyn AsyncStream>),
+}
+
+/// A connection to be.
+#[derive(Debug)]
+pub(crate) struct NewConnection {
+    pub(crate) id: ConnectionId,
+    /// The id that the client is told.
+    pub(crate) name: String,
+    pub(crate) host: SharedHost,
+    pub(crate) offer: Offer,
+}
+
+#[derive(Debug)]
+pub(crate) enum Command {
+    Adopt { new: NewConnection, stream: Stream, prelude: Prelude },
+    Serve { new: NewConnection, transport: Transport },
+    Welcome { id: ConnectionId, user: Option<String> },
+    Refuse { id: ConnectionId, error: WireError },
+    Reply { id: ConnectionId, cid: String, format: Format, payload: Bytes },
+    Fail { id: ConnectionId, error: WireError },
+    Handled { id: ConnectionId, count: usize },
+    Close { id: ConnectionId, code: CloseCode, reason: String },
+    Topics { id: ConnectionId, answer: oneshot::Sender<Vec<Followed>> },
+    Drain { limit: Duration, done: oneshot::Sender<()> },
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(socket) => socket.fmt(f),
+            Self::Other(_) => f.write_str("Stream::Other"),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! A shard: one thread with a current-thread runtime that owns its connections and their hub.
+mod command;
+mod turns;
+
+pub(crate) use command::{Command, NewConnection, Stream};
+
+use crate::{
+    ConnectionId, EngineConfig,
+    auth::Auth,
+    connection::{Connection, Waker},
+    counters::Counters,
+    driver::task,
+    host::SharedHost,
+    hub::Hub,
+    transport::Transport,
+};
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{Notify, oneshot},
+    time::timeout,
+};
+use wse_core::{
+    InflateLimits, Inflater, Prepared,
+    session::{Session, SessionConfig},
+};
+use wse_protocol::CloseCode;
+use wse_pubsub::{Bus, Consumer};
+
+/// A byte stream in both directions.
+pub trait AsyncStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> AsyncStream for S {}
+
+/// What one shard's connections and tasks share; never leaves its thread.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    pub(crate) hub: Hub,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) auth: Auth,
+    pub(crate) config: Arc<SessionConfig>,
+    pub(crate) connections: RefCell<HashMap<ConnectionId, Rc<Connection>>>,
+    /// One for all connections: a message is inflated whole.
+    pub(crate) inflater: RefCell<Inflater>,
+}
+
+impl Shard {
+    pub(crate) fn new(config: &EngineConfig, bus: Arc<dyn Bus>, consumer: Consumer, counters: Arc<Counters>) -> Rc<Self> {
+        let limits = InflateLimits { bytes: config.session.message_bytes, ..InflateLimits::default() };
+        Rc::new(Self {
+            hub: Hub::new(config, bus, consumer, counters.clone()),
+            counters,
+            auth: Auth::new(config),
+            config: Arc::new(config.session.clone()),
+            connections: RefCell::default(),
+            inflater: RefCell::new(Inflater::new(limits)),
+        })
+    }
+
+    /// A frame of a session's own as its peer agreed to have it.
+    pub(crate) fn pack(&self, connection: &Connection, frame: Prepared) -> Prepared {
+        self.hub.pack(connection.variant(), frame)
+    }
+
+    fn with(&self, id: ConnectionId, change: impl FnOnce(&mut Session)) {
+        if let Some(connection) = self.connections.borrow().get(&id) {
+            change(&mut connection.session());
+            connection.wake();
+        }
+    }
+
+    /// Serves a connection in a task of its own.
+    fn serve(self: &Rc<Self>, new: NewConnection, transport: Transport) {
+        let NewConnection { id, name, host, offer } = new;
+        let session = Session::new(self.config.clone(), name, offer, Instant::now());
+        let connection = Rc::new(Connection::new(id, session, host, Waker::Task(Notify::new())));
+        self.connections.borrow_mut().insert(id, connection.clone());
+        let shard = self.clone();
+        tokio::task::spawn_local(async move {
+            task::run(shard.clone(), connection, transport).await;
+            shard.connections.borrow_mut().remove(&id);
+            shard.counters.connections.fetch_sub(1, Relaxed);
+        });
+    }
+
+    /// A stream could not be taken in.
+    fn not_adopted(&self, id: ConnectionId, host: &SharedHost, error: &std::io::Error) {
+        tracing::warn!(%error, "a socket could not be adopted");
+        self.counters.connections.fetch_sub(1, Relaxed);
+        host.closed(id, CloseCode::ABNORMAL, error.to_string(), false);
+    }
+
+    /// Tells every client to return soon, and waits for them to go.
+    fn drain(self: &Rc<Self>, limit: Duration, done: oneshot::Sender<()>) {
+        let now = Instant::now();
+        for connection in self.connections.borrow().values() {
+            connection.session().close(now, CloseCode::RESTART, "the server restarts");
+            connection.wake();
+        }
+        let shard = self.clone();
+        tokio::task::spawn_local(async move {
+            let _ = timeout(limit, shard.emptied()).await;
+            let _ = done.send(());
+        });
+    }
+
+    async fn emptied(&self) {
+        while !self.connections.borrow().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}

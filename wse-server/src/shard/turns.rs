@@ -1,0 +1,102 @@
+//! A shard's loop. One turn: what the other threads ask, what the bus brought, what sockets and deadlines need, and one write for
+//! each connection that has something.
+use super::{Command, Shard, Stream};
+use crate::{driver::reactor::Reactor, transport::over_stream};
+use std::{
+    io,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+use tokio::{sync::mpsc, time::Interval};
+use wse_protocol::defaults;
+use wse_pubsub::{BusEvent, EventReceiver};
+
+/// Messages of the bus taken in one turn.
+const TURN_MESSAGES: usize = 1024;
+/// Commands taken in one turn.
+const TURN_COMMANDS: usize = 256;
+/// Turns without a pause after which the shard's tasks have theirs.
+const TURNS_TO_YIELD: u32 = 8;
+
+impl Shard {
+    /// Serves until the engine is dropped.
+    pub(crate) async fn run(self: Rc<Self>, mut commands: mpsc::UnboundedReceiver<Command>, mut events: EventReceiver) -> io::Result<()> {
+        let mut turns = Turns { reactor: Reactor::new()?, commands: Vec::new(), events: Vec::new() };
+        let mut quiet = tokio::time::interval(Duration::from_millis(defaults::BEACON_MS));
+        quiet.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut bus_open, mut count) = (true, 0);
+        loop {
+            tokio::select! {
+                taken = commands.recv_many(&mut turns.commands, TURN_COMMANDS) => if taken == 0 {
+                    return Ok(());
+                },
+                taken = events.recv_many(&mut turns.events, TURN_MESSAGES), if bus_open => bus_open = taken > 0,
+                () = turns.reactor.ready() => {}
+                _ = tick(&mut quiet, self.hub.has_quiet()) => self.hub.tell_quiet(Instant::now()),
+            }
+            turns.turn(&self);
+            count += 1;
+            if count % TURNS_TO_YIELD == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    fn carry_out(self: &Rc<Self>, reactor: &mut Reactor, command: Command) {
+        let now = Instant::now();
+        match command {
+            Command::Adopt { new, stream: Stream::Tcp(socket), prelude } => {
+                let (id, host) = (new.id, new.host.clone());
+                if let Err(error) = reactor.adopt(self, new, socket, prelude) {
+                    self.not_adopted(id, &host, &error);
+                }
+            }
+            Command::Adopt { new, stream: Stream::Other(stream), prelude } => {
+                let (read, write) = tokio::io::split(stream);
+                self.serve(new, over_stream(read, write, prelude, self.config.message_bytes));
+            }
+            Command::Serve { new, transport } => self.serve(new, transport),
+            Command::Welcome { id, user } => self.with(id, |session| session.welcome(user)),
+            Command::Refuse { id, error } => self.with(id, |session| session.refuse(now, &error)),
+            Command::Reply { id, cid, format, payload } => self.with(id, |session| session.reply(&cid, format, &payload)),
+            Command::Fail { id, error } => self.with(id, |session| session.fail(&error)),
+            Command::Handled { id, count } => self.with(id, |session| session.handled(now, count)),
+            Command::Close { id, code, reason } => self.with(id, |session| session.close(now, code, &reason)),
+            Command::Topics { id, answer } => {
+                let mut names = Vec::new();
+                self.with(id, |session| names.extend(session.names().cloned()));
+                let _ = answer.send(names);
+            }
+            Command::Drain { limit, done } => self.drain(limit, done),
+        }
+    }
+}
+
+/// What one turn holds; kept from turn to turn for its memory.
+struct Turns {
+    reactor: Reactor,
+    commands: Vec<Command>,
+    events: Vec<BusEvent>,
+}
+
+impl Turns {
+    fn turn(&mut self, shard: &Rc<Shard>) {
+        for command in self.commands.drain(..) {
+            shard.carry_out(&mut self.reactor, command);
+        }
+        for event in self.events.drain(..) {
+            // What the connections have of one piece is written before the next, so that a burst is no backlog.
+            shard.hub.handle(shard, event, &mut |now| self.reactor.flush(shard, now));
+        }
+        self.reactor.turn(shard);
+    }
+}
+
+/// The next tick, while there is something to tell.
+async fn tick(interval: &mut Interval, wanted: bool) {
+    if wanted {
+        interval.tick().await;
+    } else {
+        std::future::pending::<()>().await;
+    }
+}
