@@ -10,13 +10,18 @@ help: ## this list
 demo: ## build everything and serve the dashboard at http://localhost:8000 (PORT= changes it)
 	@tools/demo.sh
 
-test: test-tools test-rust test-ts test-python test-wire test-e2e ## every test; installs what it needs
+test: test-tools test-rust test-ts test-python test-cross test-wire test-e2e ## every test; installs what it needs
 
 dist: ## dist/*.whl and dist/wse-client-*.tgz
 	@tools/dist.sh
 
 shape: ## lengths of functions and files, and the limits they keep
 	@python3 tools/shape.py
+
+vectors: ## write the vectors that Python's json, msgpack and zlib give
+	@[ -x .work/vectors/bin/python ] || python3 -m venv .work/vectors
+	@.work/vectors/bin/pip install -q --disable-pip-version-check -r tools/vector_cases/requirements.txt
+	@.work/vectors/bin/python tools/vectors.py
 
 gen: ## write the defaults and codes of vectors/ out for the three languages, and the filter vectors
 	@python3 tools/gen.py
@@ -55,6 +60,9 @@ test-ts: test-tools ## lint, types, unit tests under React 18 and 19, the packag
 test-python: dist ## lint, types, and the suite over uvicorn, hypercorn and granian, from the built wheel
 	@tools/python-tests.sh
 
+test-cross: dist ## random envelopes from Rust to Python and Node and back (COUNT= and SEED= change the run)
+	@tests/cross/run.sh
+
 test-wire: dist ## the protocol over real sockets, on four servers
 	cargo build --locked --quiet -p rust-service
 	@tools/wire-tests.sh
@@ -62,4 +70,4 @@ test-wire: dist ## the protocol over real sockets, on four servers
 test-e2e: dist ## the dashboard and the README in headless Chromium
 	@tests/e2e/run.sh
 
-.PHONY: help demo test dist shape gen conformance fuzz bench bench-full test-tools test-rust test-ts test-python test-wire test-e2e
+.PHONY: help demo test dist shape vectors gen conformance fuzz bench bench-full test-tools test-rust test-ts test-python test-cross test-wire test-e2e
