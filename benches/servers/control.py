@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import functools
 import inspect
 import json
 import os
@@ -24,6 +25,17 @@ def port() -> int:
 def message(number: int, size: int) -> str:
     """A JSON string of `size` bytes that begins with its number and the time."""
     return f'"{MARK}{number:08x}{time.monotonic_ns():016x}'.ljust(size - 1, "x") + '"'
+
+
+@functools.cache
+def rows(size: int) -> list[dict[str, object]]:
+    """Something like an order's lines, about `size` bytes as JSON."""
+    return [{"id": n, "name": f"item {n:04}", "price": n + 0.25, "tags": ["a", "b"]} for n in range(size // 60)]
+
+
+def record(text: str) -> dict[str, object]:
+    """A dict of about as many bytes as a message, with the message's stamp."""
+    return {"stamp": text[1:27], "rows": rows(len(text) - 49)}
 
 
 def wants_echo(text: str | bytes) -> bool:

@@ -1,26 +1,32 @@
-"""WSE through its Python package, under uvicorn with the native transport; publishes payloads that are JSON already."""
+"""WSE through its Python package, under uvicorn with native transport; publishes JSON as bytes, or dicts with PAYLOADS=dicts."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
-from control import Control, port
+from control import Control, port, record
 from fastapi import FastAPI
 from wse_server import WSEConfig, create_wse_router
 
 TOPIC = "bench"
 wse = create_wse_router(WSEConfig(takeover="always"))
 publish_many = getattr(wse, "publish_many", None)
+DICTS = os.environ.get("PAYLOADS") == "dicts"
+
+
+def payload(text: str) -> bytes | dict[str, object]:
+    return record(text) if DICTS else text.encode()
 
 
 async def publish(messages: list[str]) -> None:
     if publish_many is not None and len(messages) > 1:
-        await publish_many([(TOPIC, text.encode()) for text in messages])
+        await publish_many([(TOPIC, payload(text)) for text in messages])
         return
     for text in messages:
-        await wse.publish(TOPIC, text.encode())
+        await wse.publish(TOPIC, payload(text))
 
 
 @wse.on("echo")

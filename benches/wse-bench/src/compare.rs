@@ -18,7 +18,9 @@ pub struct Measured {
     pub numbers: BTreeMap<String, f64>,
     /// Messages that never came, came twice, or came after a later one.
     pub faults: [u64; 3],
-    /// The load's CPU as a share of one core.
+    /// The server's CPU as a share of one core.
+    pub server: f64,
+    /// The load's.
     pub load: f64,
     /// The load was so busy that it may have held the server back.
     pub load_bound: bool,

@@ -62,6 +62,8 @@ fn fanout(target: &mut Target, arguments: &mut Arguments) -> Result<Value> {
         drive: fanout::Drive::Listen,
         warmup: arguments.seconds("warmup", 0.5)?,
         measured: arguments.seconds("seconds", 5.0)?,
+        stalled: arguments.take_or("stalled", 0)?,
+        churn: arguments.take_or("churn", 0)?,
     };
     let outcome = fanout::run(target, &plan)?;
     let per_second = outcome.deliveries as f64 / outcome.costs.seconds;

@@ -10,7 +10,7 @@ use crate::{
 /// The form of a few minutes.
 pub const SHORT: &[&str] = &[
     "fanout --rounds 5 --seconds 0.4",
-    "fanout --burst 1 --window 1 --rounds 5 --seconds 0.4",
+    "fanout --burst 1 --rounds 5 --seconds 0.4",
     "echo --rounds 3 --seconds 0.4",
     "connects --rounds 3 --seconds 0.4",
     "idle --few 500 --many 2500 --settle 0.5",
@@ -20,12 +20,17 @@ pub const SHORT: &[&str] = &[
 pub const FULL: &[&str] = &[
     "fanout",
     "fanout --size 1024",
+    "fanout --floor-size 274 --servers floor,wse,wse-python",
     "fanout --subscribers 1000",
     "fanout --subscribers 1000 --size 1024",
-    "fanout --burst 1 --window 1",
+    "fanout --burst 1",
     "fanout --rate 1000",
+    "fanout --rate 500 --subscribers 1000 --servers floor,bare,wse,wse-python",
+    "fanout --rate 500 --subscribers 1000 --stalled 1000 --rounds 3 --servers wse,wse-python",
+    "fanout --rate 500 --subscribers 1000 --churn 16 --seconds 5 --rounds 3 --servers floor,wse,wse-python",
     "fanout --rate 1000 --subscribers 1",
-    "fanout --subscribers 1 --size 1024 --burst 10000 --window 10000 --servers floor,bare,wse,wse-python",
+    "fanout --subscribers 1 --size 1024 --burst 10000 --servers floor,bare,wse,wse-python",
+    "fanout --subscribers 1 --size 1024 --servers floor,wse,wse-python,wse-dicts",
     "ingest --servers floor,bare,wse,wse-python,websockets,fastapi,picows,ws,socket.io",
     "echo",
     "echo --connections 100",
@@ -54,7 +59,7 @@ pub fn trial(mut arguments: Arguments) -> Result<Trial> {
     let line = arguments.line();
     let subjects: Vec<Subject> = subject::named(&arguments.take_or("servers", SERVERS.to_owned())?)?;
     let scenario = match arguments.words.first().map_or("", |word| word) {
-        "fanout" => Scenario::Fanout(fanout_plan(&mut arguments)?),
+        "fanout" => Scenario::Fanout { floor_size: arguments.take("floor-size")?, plan: fanout_plan(&mut arguments)? },
         "topics" => {
             let others = arguments.take_or("others", 100_000)?;
             Scenario::Topics(topics::Plan { fanout: fanout_plan(&mut arguments)?, others })
@@ -92,8 +97,8 @@ pub fn trial(mut arguments: Arguments) -> Result<Trial> {
 /// # Errors
 /// They cannot be read, or contradict one another.
 pub fn fanout_plan(arguments: &mut Arguments) -> Result<fanout::Plan> {
-    let burst = arguments.take_or("burst", 64)?;
-    let window = arguments.take_or("window", burst * 2)?;
+    let burst = arguments.take_or("burst", 32)?;
+    let window = arguments.take_or("window", burst)?;
     let drive = match arguments.take("rate")? {
         Some(rate) => fanout::Drive::Rate(rate),
         None if burst == 0 || window % burst != 0 || window == 0 => {
@@ -107,6 +112,8 @@ pub fn fanout_plan(arguments: &mut Arguments) -> Result<fanout::Plan> {
         drive,
         warmup: arguments.seconds("warmup", 0.2)?,
         measured: arguments.seconds("seconds", 1.0)?,
+        stalled: arguments.take_or("stalled", 0)?,
+        churn: arguments.take_or("churn", 0)?,
     })
 }
 

@@ -257,6 +257,11 @@ impl Pool {
         (0..self.connections.len()).for_each(|number| self.reset(number));
     }
 
+    /// Ends every connection with a reset, without a word.
+    pub fn abandon(mut self) {
+        (0..self.connections.len()).for_each(|number| self.reset(number));
+    }
+
     fn interest(&self, number: usize, flags: epoll::EventFlags) -> Result<()> {
         let Some(socket) = &self.connections[number].socket else { return Ok(()) };
         epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(number as u64), flags).doing("epoll")

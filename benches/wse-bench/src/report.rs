@@ -39,7 +39,9 @@ pub struct Row {
     pub rates: [f64; 2],
     /// Lost, doubled and late messages of all runs.
     pub faults: [u64; 3],
-    /// The load's CPU, the most of any run.
+    /// The server's CPU as a share of one core, median.
+    pub server: f64,
+    /// The load's, the most of any run.
     pub load: f64,
     /// Runs in which the load was the bottleneck.
     pub load_bound: usize,
@@ -89,6 +91,7 @@ impl<'a> Judged<'a> {
         if counts < ENOUGH_ROUNDS && self.outcome.sense != Sense::Alone {
             caveats.push(format!("{counts} rounds: a check of the tool; a figure takes {ENOUGH_ROUNDS}"));
         }
+        caveats.extend(self.rows.iter().filter_map(|row| self.uneven(row)));
         for row in self.rows.iter().filter(|row| row.load_bound > 0) {
             caveats.push(format!("{}: the load was the bottleneck in {} runs", row.name, row.load_bound));
         }
@@ -96,6 +99,17 @@ impl<'a> Judged<'a> {
             caveats.extend(row.failure.iter().map(|failure| format!("{}: a run failed: {failure}", row.name)));
         }
         caveats
+    }
+}
+
+impl Judged<'_> {
+    /// Where a server put many more or fewer messages into a write than the floor: then its cost says more of that than of its work.
+    fn uneven(&self, row: &Row) -> Option<String> {
+        const MOST: f64 = 1.25;
+        let per_write = |row: &Row| row.numbers.get("messages per write").copied();
+        let floor = self.rows.iter().find(|row| row.name == "floor").and_then(per_write)?;
+        let own = per_write(row).filter(|own| own / floor > MOST || floor / own > MOST)?;
+        Some(format!("{}: {own:.1} messages per write beside the floor's {floor:.1}", row.name))
     }
 }
 
@@ -114,6 +128,7 @@ fn row(sense: Sense, floor: &Runs, runs: &Runs, rounds: &[usize], itself: Option
         numbers: names.map(|name| (name.clone(), number(&name))).collect(),
         rates: [median(&|run| run.rate), median(&|run| run.per_cpu)],
         faults: [sum(0), sum(1), sum(2)],
+        server: median(&|run| run.server),
         load: measured.iter().map(|run| run.load).fold(0.0, f64::max),
         load_bound: measured.iter().filter(|run| run.load_bound).count(),
         failure: runs.failure.clone(),
@@ -176,7 +191,7 @@ fn cells(judged: &Judged<'_>) -> Vec<Vec<String>> {
     names.dedup();
     let mut head = vec!["server".into(), ratio.into(), "verdict".into(), unit.clone(), "per CPU s".into(), "per s".into()];
     head.extend(names.iter().map(|name| (*name).clone()));
-    head.extend(["load".into(), "lost/doubled/late".into()]);
+    head.extend(["server core".into(), "load core".into(), "lost/doubled/late".into()]);
     let line = |row: &Row| {
         let verdict = match row.verdict {
             Verdict::Equal => "equal",
@@ -187,7 +202,7 @@ fn cells(judged: &Judged<'_>) -> Vec<Vec<String>> {
         let rate = |rate: f64| if rate > 0.0 { number(rate) } else { "-".into() };
         line.extend([rate(row.rates[1]), rate(row.rates[0])]);
         line.extend(names.iter().map(|name| row.numbers.get(*name).map_or(String::new(), |value| number(*value))));
-        line.push(format!("{:.0} %", row.load * 100.0));
+        line.extend([row.server, row.load].map(|share| format!("{:.0} %", share * 100.0)));
         line.push(if row.faults == [0; 3] { "0".into() } else { row.faults.map(|count| count.to_string()).join("/") });
         line
     };

@@ -12,7 +12,12 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Copy)]
 pub enum Scenario {
     /// See [`fanout`].
-    Fanout(fanout::Plan),
+    Fanout {
+        /// The same for all.
+        plan: fanout::Plan,
+        /// Bytes of a message of the floor, where it is to have as many on the wire as a server that puts an envelope around.
+        floor_size: Option<usize>,
+    },
     /// Fan-out on one topic among many; see [`topics`].
     Topics(topics::Plan),
     /// See [`ingest`].
@@ -80,7 +85,7 @@ pub fn run(trial: &Trial, places: &Places, cores: Cores, tell: &mut dyn FnMut(&s
     }
     let mut targets = Vec::new();
     for subject in &trial.subjects {
-        targets.push(subject.start(places, cores.server, &[])?);
+        targets.push(subject.start(places, cores.server)?);
     }
     let mut outcome = trial.blank();
     let has_floor = trial.subjects.first().is_some_and(|subject| subject.name == "floor") && trial.scenario.sense() != Sense::Alone;
@@ -89,9 +94,10 @@ pub fn run(trial: &Trial, places: &Places, cores: Cores, tell: &mut dyn FnMut(&s
         for turn in 0..targets.len() {
             let at = (turn + round) % targets.len();
             tell(&format!("{} {}/{} {}", trial.id, round + 1, trial.rounds, trial.subjects[at].name));
-            enter(&mut outcome.servers[at], trial.scenario.run(&mut targets[at]));
+            let scenario = trial.scenario.on(trial.subjects[at].name);
+            enter(&mut outcome.servers[at], scenario.run(&mut targets[at]));
             if at == 0 && has_floor {
-                enter(&mut outcome.again, trial.scenario.run(&mut targets[0]));
+                enter(&mut outcome.again, scenario.run(&mut targets[0]));
             }
         }
     }
@@ -129,7 +135,8 @@ impl Scenario {
     #[must_use]
     pub fn title(&self) -> String {
         match self {
-            Self::Fanout(plan) => fanout_title(plan),
+            Self::Fanout { plan, floor_size: None } => fanout_title(plan),
+            Self::Fanout { plan, floor_size: Some(size) } => format!("{}; {size} B from the floor", fanout_title(plan)),
             Self::Topics(plan) => format!("{}; {} other topics, each with a subscriber", fanout_title(&plan.fanout), plan.others),
             Self::Ingest(plan) => format!("Ingest: {} connections send {} B messages, counted by the handler", plan.connections, plan.size),
             Self::Echo(plan) => format!("Echo: {} connection(s), one {} B message under way on each", plan.connections, plan.size),
@@ -138,10 +145,23 @@ impl Scenario {
         }
     }
 
+    /// What is run on one of the servers.
+    fn on(self, name: &str) -> Self {
+        match self {
+            Self::Fanout { plan, floor_size: Some(size) } if name == "floor" => {
+                Self::Fanout { plan: fanout::Plan { size, ..plan }, floor_size: Some(size) }
+            }
+            other => other,
+        }
+    }
+
     fn unit(&self) -> &'static str {
         match self {
-            Self::Fanout(fanout::Plan { drive: fanout::Drive::Rate(_), .. }) => "us, p99 from publish to receive",
-            Self::Fanout(_) | Self::Topics(_) => "server CPU s per 1M deliveries",
+            Self::Fanout { plan: fanout::Plan { drive: fanout::Drive::Rate(_), subscribers, .. }, .. } => match subscribers {
+                1 => "us, p50 from publish to receive",
+                _ => "us, p99 from publish to receive",
+            },
+            Self::Fanout { .. } | Self::Topics(_) => "server CPU s per 1M deliveries",
             Self::Ingest(_) => "server CPU s per 1M messages",
             Self::Echo(_) => "us, p50 of the round trip",
             Self::Connects(_) => "server CPU s per 1,000 connects",
@@ -151,7 +171,7 @@ impl Scenario {
 
     fn sense(&self) -> Sense {
         match self {
-            Self::Fanout(fanout::Plan { drive: fanout::Drive::Rate(_), .. }) | Self::Echo(_) => Sense::Times,
+            Self::Fanout { plan: fanout::Plan { drive: fanout::Drive::Rate(_), .. }, .. } | Self::Echo(_) => Sense::Times,
             Self::Idle(_) => Sense::Alone,
             _ => Sense::Share,
         }
@@ -160,11 +180,13 @@ impl Scenario {
     /// What the floor reaches on a machine that does nothing else.
     fn gate(&self) -> Option<Gate> {
         match self {
-            Self::Fanout(fanout::Plan { size, drive: fanout::Drive::Saturated { burst, .. }, .. }) => match (size, burst) {
-                (128, 2..) => Some(Gate { per_cpu: 8e6 }),
-                (128, 1) => Some(Gate { per_cpu: 220e3 }),
-                _ => None,
-            },
+            Self::Fanout { plan: fanout::Plan { size, drive: fanout::Drive::Saturated { burst, .. }, .. }, floor_size: None } => {
+                match (size, burst) {
+                    (128, 2..) => Some(Gate { per_cpu: 8e6 }),
+                    (128, 1) => Some(Gate { per_cpu: 220e3 }),
+                    _ => None,
+                }
+            }
             _ => None,
         }
     }
@@ -175,7 +197,7 @@ impl Scenario {
     /// The server is gone, refused or ended a connection.
     pub fn run(&self, target: &mut Target) -> Result<Measured> {
         Ok(match self {
-            Self::Fanout(plan) => of_fanout(&fanout::run(target, plan)?, plan),
+            Self::Fanout { plan, .. } => of_fanout(&fanout::run(target, plan)?, plan),
             Self::Topics(plan) => of_fanout(&topics::run(target, plan)?, &plan.fanout),
             Self::Ingest(plan) => {
                 let outcome = ingest::run(target, plan)?;
@@ -209,7 +231,7 @@ impl Scenario {
 
 fn fanout_title(plan: &fanout::Plan) -> String {
     let (subscribers, size) = (plan.subscribers, plan.size);
-    match plan.drive {
+    let mut title = match plan.drive {
         fanout::Drive::Saturated { burst: 1, window: 1 } => {
             format!("Fan-out, one message per write: {size} B to {subscribers} subscribers")
         }
@@ -218,7 +240,14 @@ fn fanout_title(plan: &fanout::Plan) -> String {
         }
         fanout::Drive::Rate(rate) => format!("Fan-out at {rate} messages/s: {size} B to {subscribers} subscribers"),
         fanout::Drive::Listen => format!("Fan-out, listening: {subscribers} subscribers"),
+    };
+    if plan.stalled > 0 {
+        title += &format!(", beside {} that do not read", plan.stalled);
     }
+    if plan.churn > 0 {
+        title += &format!(", while others come and go, {} at a time", plan.churn);
+    }
+    title
 }
 
 fn of_costs(events: u64, costs: &Costs, per: f64) -> Measured {
@@ -226,6 +255,7 @@ fn of_costs(events: u64, costs: &Costs, per: f64) -> Measured {
         cost: finite(costs.server_cpu * per / events as f64),
         rate: finite(events as f64 / costs.seconds),
         per_cpu: finite(events as f64 / costs.server_cpu),
+        server: finite(costs.server_cpu / costs.seconds),
         load: finite(costs.load_cpu / costs.seconds),
         load_bound: costs.load_bound(),
         ..Measured::default()
@@ -244,7 +274,10 @@ fn of_fanout(outcome: &fanout::Outcome, plan: &fanout::Plan) -> Measured {
     measured.numbers.extend(outcome.per_write().map(|per_write| ("messages per write".into(), per_write)));
     if let Some([p50, p99, p999]) = outcome.latency.map(|times| times.map(|nanos| nanos as f64 / 1e3)) {
         measured.numbers.extend(named([("p50 us", p50), ("p99 us", p99), ("p99.9 us", p999)]));
-        measured.cost = p99;
+        measured.cost = if plan.subscribers == 1 { p50 } else { p99 };
+    }
+    if plan.churn > 0 {
+        measured.numbers.insert("came and went".into(), outcome.gone as f64);
     }
     // At a rate or between turns the load rests; what it lacks then is not the load's doing.
     measured.load_bound &= matches!(plan.drive, fanout::Drive::Saturated { .. });

@@ -21,6 +21,8 @@ pub struct Subject {
     kind: Kind,
     opening: Opening,
     speech: Speech,
+    /// Added to its environment.
+    environment: &'static [(&'static str, &'static str)],
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -55,11 +57,12 @@ impl Places {
 /// All of them, the floor first.
 #[must_use]
 pub fn all() -> Vec<Subject> {
-    let plain = |name, is, kind| Subject { name, is, kind, opening: opening("/", None, Some(READY)), speech: Speech::Plain };
+    let plain =
+        |name, is, kind| Subject { name, is, kind, opening: opening("/", None, Some(READY)), speech: Speech::Plain, environment: &[] };
     let topics = format!("/wse?topics={TOPIC}");
     let wse = |name, is, kind| {
         let opening = opening(&topics, None, Some("subscription_update"));
-        Subject { name, is, kind, opening, speech: Speech::Wse }
+        Subject { name, is, kind, opening, speech: Speech::Wse, environment: &[] }
     };
     let socket_io = opening("/socket.io/?EIO=4&transport=websocket", Some("40"), Some(READY));
     vec![
@@ -67,6 +70,10 @@ pub fn all() -> Vec<Subject> {
         plain("bare", "fastwebsockets and tokio's broadcast channel, writev", Kind::Beside("bench-bare")),
         wse("wse", "the wse-server crate, publishing from inside", Kind::Beside("bench-wse")),
         wse("wse-python", "wse_server under uvicorn, native transport", Kind::Python("wse_app.py")),
+        Subject {
+            environment: &[("PAYLOADS", "dicts")],
+            ..wse("wse-dicts", "the same, publishing dicts instead of payloads that are JSON already", Kind::Python("wse_app.py"))
+        },
         plain("websockets", "Python websockets, broadcast()", Kind::Python("websockets_server.py")),
         plain("fastapi", "FastAPI under uvicorn, a loop of send_text()", Kind::Python("fastapi_server.py")),
         plain("picows", "Python picows, a loop of send()", Kind::Python("picows_server.py")),
@@ -78,6 +85,7 @@ pub fn all() -> Vec<Subject> {
             kind: Kind::Node("socketio_server.cjs"),
             opening: socket_io,
             speech: Speech::SocketIo,
+            environment: &[],
         },
     ]
 }
@@ -104,7 +112,7 @@ impl Subject {
             Kind::Beside(_) => launch.program.exists(),
             Kind::Python(_) => {
                 let module = match self.name {
-                    "wse-python" => "wse_server",
+                    "wse-python" | "wse-dicts" => "wse_server",
                     other => other,
                 };
                 std::process::Command::new(&launch.program)
@@ -120,9 +128,9 @@ impl Subject {
     ///
     /// # Errors
     /// It does not start.
-    pub fn start(&self, places: &Places, core: Option<usize>, settings: &[(&str, &str)]) -> Result<Target> {
+    pub fn start(&self, places: &Places, core: Option<usize>) -> Result<Target> {
         let mut launch = self.launch(places)?;
-        launch.environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        launch.environment.extend(self.environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let server = Server::start(self.name, &launch, core)?;
         Ok(Target {
             address: server.address,

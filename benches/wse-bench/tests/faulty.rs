@@ -29,7 +29,9 @@ fn server(pieces: Vec<Vec<u8>>) -> SocketAddr {
             socket.write_all(&piece).expect("the client reads");
             thread::sleep(Duration::from_millis(5));
         }
-        while socket.read(&mut [0; 512]).is_ok_and(|count| count > 0) {}
+        // The client's goodbye, or the pong to a ping before it; then the socket is closed.
+        let _ = socket.read(&mut [0; 512]);
+        thread::sleep(PAUSE * 4);
     });
     address
 }
@@ -62,7 +64,8 @@ fn listen(pieces: Vec<Vec<u8>>) -> Result<Tally, BenchError> {
     let opening = Opening { path: "/".into(), hello: None, ready: Some("ready".into()) };
     let mut target = Target { address: server(pieces), opening, pid: None, server: None, speech: Speech::Plain };
     let time = Duration::from_millis(300);
-    let plan = fanout::Plan { subscribers: 1, size: 0, drive: fanout::Drive::Listen, warmup: time, measured: time };
+    let plan =
+        fanout::Plan { subscribers: 1, size: 0, drive: fanout::Drive::Listen, warmup: time, measured: time, ..fanout::Plan::default() };
     fanout::run(&mut target, &plan).map(|outcome| outcome.whole)
 }
 

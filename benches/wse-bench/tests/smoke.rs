@@ -11,11 +11,11 @@ const BRIEF: Duration = Duration::from_millis(100);
 fn start(name: &str) -> Target {
     let places = Places::under("../..".as_ref());
     let subject = subject::named(name).expect("known").remove(0);
-    subject.start(&places, None, &[]).unwrap_or_else(|error| panic!("{name}: {error}"))
+    subject.start(&places, None).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 fn fan_out(target: &mut Target, drive: fanout::Drive) -> fanout::Outcome {
-    let plan = fanout::Plan { subscribers: SUBSCRIBERS, size: 128, drive, warmup: BRIEF, measured: BRIEF * 2 };
+    let plan = fanout::Plan { subscribers: SUBSCRIBERS, size: 128, drive, warmup: BRIEF, measured: BRIEF * 2, ..fanout::Plan::default() };
     fanout::run(target, &plan).expect("it runs")
 }
 
@@ -40,6 +40,16 @@ fn every_rust_server_delivers_all_that_it_publishes_in_each_way_of_driving_it() 
         assert!(rated.latency.is_some_and(|[p50, p99, _]| p50 > 0 && p99 >= p50), "{name}: {:?}", rated.latency);
         assert_eq!(single.latency, None);
     }
+}
+
+#[test]
+fn clients_that_stall_or_come_and_go_are_not_counted_and_hold_nobody_back() {
+    let mut target = start("wse");
+    let drive = fanout::Drive::Rate(200);
+    let plan = fanout::Plan { subscribers: SUBSCRIBERS, drive, stalled: 5, churn: 4, measured: BRIEF * 3, ..fanout::Plan::default() };
+    let outcome = fanout::run(&mut target, &plan).expect("it runs");
+    check("wse", &outcome);
+    assert!(outcome.gone > 0 && outcome.holding.descriptors > SUBSCRIBERS + 5, "{outcome:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! Saturated, the server publishes a burst whenever every subscriber has had the one `window` messages before: the load hands out
 //! credit. So no server's queues grow, none is called a slow consumer, and bursts (messages per write) are the same for all.
-use super::{Costs, Moment, Target, UNDER_WAY};
+use super::{Costs, Moment, Target, UNDER_WAY, beside::Beside};
 use crate::{
     BenchError, Result,
     control::Command,
@@ -35,6 +35,17 @@ pub struct Plan {
     pub warmup: Duration,
     /// What is counted.
     pub measured: Duration,
+    /// Subscribers more that never read; what they get is not counted.
+    pub stalled: usize,
+    /// Clients more that come and go all the time, so many under way at once.
+    pub churn: usize,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        let (warmup, measured) = (Duration::from_millis(200), Duration::from_secs(1));
+        Self { subscribers: 100, size: 128, drive: Drive::Saturated { burst: 32, window: 32 }, warmup, measured, stalled: 0, churn: 0 }
+    }
 }
 
 /// What makes a server publish.
@@ -74,8 +85,10 @@ pub struct Outcome {
     pub lost: u64,
     /// Publish to receive, in nanoseconds: p50, p99, p99.9. Of the time that is counted; only at a fixed rate.
     pub latency: Option<[u64; 3]>,
-    /// What the server held at the end.
+    /// What the server held at the end of the time that is counted.
     pub holding: Holding,
+    /// Clients that came and went beside it.
+    pub gone: u64,
 }
 
 impl Outcome {
@@ -116,16 +129,19 @@ pub fn run(target: &mut Target, plan: &Plan) -> Result<Outcome> {
 /// # Errors
 /// As [`run`].
 pub fn run_on(target: &mut Target, plan: &Plan, pool: &mut Pool, first: usize) -> Result<Outcome> {
-    let mut run = Run::begin(target, plan, first)?;
+    let beside = Beside::begin(target, plan.stalled, plan.churn)?;
+    let mut run = Run::begin(target, plan, first, beside)?;
     run.until(target, pool, plan.warmup)?;
     run.receiver.times = matches!(plan.drive, Drive::Rate(_)).then(Histogram::default);
     let (from, before, reads) = (Moment::now(target.pid)?, run.receiver.tally, pool.reads);
     run.until(target, pool, plan.measured)?;
     let (to, after) = (Moment::now(target.pid)?, run.receiver.tally);
+    let holding = target.pid.map(Holding::of).transpose()?.unwrap_or_default();
     let reads = pool.reads - reads;
     let times = run.receiver.times.take();
     let published = run.finish(target, pool)?;
-    let whole = run.receiver.tally;
+    let (whole, gone) = (run.receiver.tally, run.beside.gone);
+    run.beside.end();
     Ok(Outcome {
         subscribers: plan.subscribers,
         deliveries: after.received - before.received,
@@ -136,17 +152,19 @@ pub fn run_on(target: &mut Target, plan: &Plan, pool: &mut Pool, first: usize) -
         published,
         lost: published.map_or(whole.missing, |published| (published * plan.subscribers as u64).saturating_sub(whole.received)),
         latency: times.map(|times| [0.5, 0.99, 0.999].map(|share| times.quantile(share))),
-        holding: target.pid.map(Holding::of).transpose()?.unwrap_or_default(),
+        holding,
+        gone,
     })
 }
 
 struct Run {
     receiver: Receiver,
     subscribers: u64,
+    beside: Beside,
 }
 
 impl Run {
-    fn begin(target: &mut Target, plan: &Plan, first: usize) -> Result<Self> {
+    fn begin(target: &mut Target, plan: &Plan, first: usize, beside: Beside) -> Result<Self> {
         let (burst, window, rate) = match plan.drive {
             Drive::Saturated { burst, window } => (burst, window, 0),
             Drive::Rate(rate) => (1, 0, rate),
@@ -159,12 +177,13 @@ impl Run {
             }
         }
         let receiver = Receiver::new(first, plan.subscribers, Credit::new(burst, window, plan.subscribers));
-        Ok(Self { receiver, subscribers: plan.subscribers as u64 })
+        Ok(Self { receiver, subscribers: plan.subscribers as u64, beside })
     }
 
     fn until(&mut self, target: &mut Target, pool: &mut Pool, time: Duration) -> Result<()> {
         let deadline = Instant::now() + time;
         while Instant::now() < deadline {
+            self.beside.turn()?;
             self.turn(target, pool)?;
         }
         Ok(())

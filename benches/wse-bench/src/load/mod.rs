@@ -1,4 +1,5 @@
 //! The load, one file per scenario: each drives one server for some seconds and says what that cost both sides.
+pub mod beside;
 pub mod connects;
 pub mod echo;
 pub mod fanout;
