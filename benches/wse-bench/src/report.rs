@@ -202,12 +202,12 @@ fn cells(judged: &Judged<'_>) -> Vec<Vec<String>> {
         let rate = |rate: f64| if rate > 0.0 { number(rate) } else { "-".into() };
         line.extend([rate(row.rates[1]), rate(row.rates[0])]);
         line.extend(names.iter().map(|name| row.numbers.get(*name).map_or(String::new(), |value| number(*value))));
-        line.extend([row.server, row.load].map(|share| format!("{:.0} %", share * 100.0)));
+        line.extend([row.server, row.load].map(|share| if share > 0.0 { format!("{:.0} %", share * 100.0) } else { "-".into() }));
         line.push(if row.faults == [0; 3] { "0".into() } else { row.faults.map(|count| count.to_string()).join("/") });
         line
     };
     let mut lines: Vec<Vec<String>> = std::iter::once(head).chain(judged.rows.iter().map(line)).collect();
-    let empty = |column: usize| lines[1..].iter().all(|line| matches!(line[column].as_str(), "" | "-" | "0 %"));
+    let empty = |column: usize| lines[1..].iter().all(|line| matches!(line[column].as_str(), "" | "-"));
     let kept: Vec<usize> = (0..lines[0].len()).filter(|column| *column == 0 || !empty(*column)).collect();
     lines.iter_mut().for_each(|line| *line = kept.iter().map(|column| line[*column].clone()).collect());
     lines

@@ -179,14 +179,11 @@ impl Scenario {
 
     /// What the floor reaches on a machine that does nothing else.
     fn gate(&self) -> Option<Gate> {
-        match self {
-            Self::Fanout { plan: fanout::Plan { size, drive: fanout::Drive::Saturated { burst, .. }, .. }, floor_size: None } => {
-                match (size, burst) {
-                    (128, 2..) => Some(Gate { per_cpu: 8e6 }),
-                    (128, 1) => Some(Gate { per_cpu: 220e3 }),
-                    _ => None,
-                }
-            }
+        let Self::Fanout { plan, floor_size: None } = self else { return None };
+        let fanout::Drive::Saturated { burst, .. } = plan.drive else { return None };
+        match (plan.size, plan.subscribers, burst) {
+            (128, 100..=1000, 2..) => Some(Gate { per_cpu: 8e6 }),
+            (128, 100..=1000, 1) => Some(Gate { per_cpu: 220e3 }),
             _ => None,
         }
     }
@@ -230,16 +227,17 @@ impl Scenario {
 }
 
 fn fanout_title(plan: &fanout::Plan) -> String {
-    let (subscribers, size) = (plan.subscribers, plan.size);
+    let size = plan.size;
+    let subscribers = if plan.subscribers == 1 { "1 subscriber".to_owned() } else { format!("{} subscribers", plan.subscribers) };
     let mut title = match plan.drive {
         fanout::Drive::Saturated { burst: 1, window: 1 } => {
-            format!("Fan-out, one message per write: {size} B to {subscribers} subscribers")
+            format!("Fan-out, one message per write: {size} B to {subscribers}")
         }
         fanout::Drive::Saturated { burst, .. } => {
-            format!("Fan-out, coalesced, {burst} messages per turn: {size} B to {subscribers} subscribers")
+            format!("Fan-out, coalesced, {burst} messages per turn: {size} B to {subscribers}")
         }
-        fanout::Drive::Rate(rate) => format!("Fan-out at {rate} messages/s: {size} B to {subscribers} subscribers"),
-        fanout::Drive::Listen => format!("Fan-out, listening: {subscribers} subscribers"),
+        fanout::Drive::Rate(rate) => format!("Fan-out at {rate} messages/s: {size} B to {subscribers}"),
+        fanout::Drive::Listen => format!("Fan-out, listening: {subscribers}"),
     };
     if plan.stalled > 0 {
         title += &format!(", beside {} that do not read", plan.stalled);
