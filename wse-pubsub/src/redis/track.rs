@@ -2,11 +2,13 @@
 use super::{reader::Read, record};
 use crate::{Consumer, HistoryGap, handover::Place};
 use bytes::Bytes;
-use std::collections::VecDeque;
-use wse_protocol::{Followed, Position, Publication, Seq, Topic};
+use std::time::Duration;
+use wse_core::{Pushed, ReorderBuffer, ReorderLimits};
+use wse_protocol::{Epoch, Followed, Position, Publication, Seq, Topic};
 
-/// Bytes of messages per topic that are kept while the log is read; what is above is read again.
-const AHEAD_BYTES: usize = 256 * 1024;
+/// What is kept of a log's bells while the log is read; what is above is read again. A hole needs no patience: bells of one
+/// connection come in order, so it is read at once.
+const AHEAD: ReorderLimits = ReorderLimits { items: 4096, bytes: 256 * 1024, wait: Duration::ZERO };
 
 /// What has been handed over of a log, and what was rung while the log is being read.
 #[derive(Debug)]
@@ -21,11 +23,17 @@ pub(crate) struct Track {
     position: Option<Position>,
     /// Whether somebody reads the log, or is about to.
     filling: bool,
-    /// Rung meanwhile, in order.
-    ahead: VecDeque<Rung>,
-    ahead_bytes: usize,
+    /// Rung meanwhile.
+    ahead: Option<Box<Ahead>>,
     /// Something may have been missed since the read began.
     missed: bool,
+}
+
+/// What was rung of one epoch, and cannot be handed over yet.
+#[derive(Debug)]
+struct Ahead {
+    epoch: Epoch,
+    entries: ReorderBuffer<Rung>,
 }
 
 /// A consumer that wants a log's entries.
@@ -117,8 +125,7 @@ impl Content {
 impl Track {
     /// Nothing is known yet.
     pub(crate) fn new(of: Followed) -> Self {
-        let (interests, ahead) = (Vec::new(), VecDeque::new());
-        Self { of, interests, listening: false, position: None, filling: false, ahead, ahead_bytes: 0, missed: false }
+        Self { of, interests: Vec::new(), listening: false, position: None, filling: false, ahead: None, missed: false }
     }
 
     /// Counts one interest; true if it is the first of all.
@@ -235,27 +242,27 @@ impl Track {
     /// Hands over what was rung and follows; the rest needs a read.
     fn settle(&mut self, out: &mut Vec<Told>) -> Step {
         let Some(position) = self.position.as_mut() else { return Step::Rest };
-        self.ahead_bytes = 0;
-        for entry in self.ahead.drain(..) {
-            let same = entry.position.epoch == position.epoch;
-            if same && entry.position.seq == position.seq.next() {
-                position.seq = entry.position.seq;
-                out.push(Told::Entry(entry));
-            } else if !same || entry.position.seq > position.seq {
-                self.missed = true;
+        if let Some(mut ahead) = self.ahead.take() {
+            let same = ahead.epoch == position.epoch;
+            if same {
+                ahead.entries.start(Duration::ZERO, position.seq.next(), |entry| {
+                    position.seq = entry.position.seq;
+                    out.push(Told::Entry(entry));
+                });
             }
+            self.missed |= !same || ahead.entries.has_gap();
         }
         if self.missed { self.suspect() } else { Step::Rest }
     }
 
+    /// Holds an entry until `settle`; one without room, or of another epoch than those held, is left in the log.
     fn keep(&mut self, entry: Rung) {
+        let Position { epoch, seq } = entry.position.clone();
+        let ahead = self.ahead.get_or_insert_with(|| Box::new(Ahead { epoch: epoch.clone(), entries: ReorderBuffer::new(AHEAD) }));
         let cost = entry.content.cost();
-        if self.ahead_bytes + cost > AHEAD_BYTES {
-            self.missed = true;
-            return;
-        }
-        self.ahead_bytes += cost;
-        self.ahead.push_back(entry);
+        let left = ahead.epoch != epoch
+            || matches!(ahead.entries.push(Duration::ZERO, seq, cost, entry, |_| ()), Pushed::Recover | Pushed::Dropped);
+        self.missed |= left;
     }
 }
 
@@ -347,6 +354,44 @@ mod tests {
         }
         assert_eq!(track.establish(at("a", 4), &mut out), Step::Rest);
         assert_eq!(shown(&out), ["a5", "a6"]);
+    }
+
+    #[test]
+    fn what_was_rung_twice_during_a_read_follows_once_and_what_had_no_room_is_read_again() {
+        let (mut track, mut out) = (established(3), Vec::new());
+        track.suspect();
+        let since = track.begin_read().expect("established");
+        for seq in [4, 5, 5, 4] {
+            assert_eq!(track.handle_bell(entry("a", seq), true, &mut out), Step::Rest);
+        }
+        assert_eq!(track.handle_read(&since, read("a", 1, 3, &since), &mut out), Step::Rest);
+        assert_eq!(shown(&out), ["a4", "a5"]);
+        track.suspect();
+        let since = track.begin_read().expect("established");
+        for seq in 6..6 + AHEAD.items as u64 {
+            track.handle_bell(entry("a", seq), true, &mut out);
+        }
+        out.clear();
+        assert_eq!(track.handle_read(&since, read("a", 1, 5, &since), &mut out), Step::Read);
+        let held = out.len() as u64;
+        assert!(held > 1000 && held < AHEAD.items as u64, "the bound of bytes holds {held} of them");
+        let since = track.begin_read().expect("established");
+        assert_eq!(track.handle_read(&since, read("a", 1, 5 + AHEAD.items as u64, &since), &mut out), Step::Rest);
+        assert!(out.len() == AHEAD.items && shown(&out).iter().zip(6..).all(|(told, seq)| *told == format!("a{seq}")));
+    }
+
+    #[test]
+    fn what_was_rung_of_a_new_epoch_follows_its_reset() {
+        let (mut track, mut out) = (established(5), Vec::new());
+        assert_eq!(track.handle_bell(entry("b", 2), true, &mut out), Step::Read);
+        let since = track.begin_read().expect("established");
+        assert_eq!(track.handle_bell(entry("b", 3), true, &mut out), Step::Rest);
+        let mut step = track.handle_read(&since, read("b", 1, 2, &since), &mut out);
+        while step == Step::Read {
+            let since = track.begin_read().expect("established");
+            step = track.handle_read(&since, read("b", 1, 3, &since), &mut out);
+        }
+        assert_eq!(shown(&out), ["epoch>b0", "b1", "b2", "b3"]);
     }
 
     #[test]
