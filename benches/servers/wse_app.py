@@ -1,6 +1,7 @@
 """WSE through its Python package, under uvicorn with native transport; publishes JSON as bytes, or dicts with PAYLOADS=dicts."""
 
 import asyncio
+import dataclasses
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +13,9 @@ from fastapi import FastAPI
 from wse_server import WSEConfig, create_wse_router
 
 TOPIC = "bench"
-wse = create_wse_router(WSEConfig(takeover="always"))
+# A flood is what ingest and echo are: the only settings of the session that differ from the defaults.
+unlimited = {field.name: None for field in dataclasses.fields(WSEConfig) if field.name in ("messages_per_second", "bytes_per_second")}
+wse = create_wse_router(WSEConfig(takeover="always", **unlimited))
 publish_many = getattr(wse, "publish_many", None)
 DICTS = os.environ.get("PAYLOADS") == "dicts"
 

@@ -34,7 +34,10 @@ async fn main() -> Result<()> {
     let port = wse_bench::cli::port()?;
     let listener = TcpListener::bind(("127.0.0.1", port)).await.doing("listen")?;
     wse_bench::machine::raise_descriptors();
-    let engine = Engine::start(EngineConfig::default()).map_err(|error| BenchError::Usage(error.to_string()))?;
+    let mut config = EngineConfig::default();
+    // A flood is what ingest and echo are: the only settings that differ from the defaults.
+    (config.session.messages_per_second, config.session.bytes_per_second) = (None, None);
+    let engine = Engine::start(config).map_err(|error| BenchError::Usage(error.to_string()))?;
     let handled = Arc::new(AtomicU64::new(0));
     let counter = handled.clone();
     let app = App::new(engine.clone()).on("echo", |message| async move { Ok(message.payload) }).on("count", move |_| {
