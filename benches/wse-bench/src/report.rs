@@ -106,10 +106,10 @@ impl Judged<'_> {
     /// Where a server put many more or fewer messages into a write than the floor: then its cost says more of that than of its work.
     fn uneven(&self, row: &Row) -> Option<String> {
         const MOST: f64 = 1.25;
-        let per_write = |row: &Row| row.numbers.get("messages per write").copied();
-        let floor = self.rows.iter().find(|row| row.name == "floor").and_then(per_write)?;
-        let own = per_write(row).filter(|own| own / floor > MOST || floor / own > MOST)?;
-        Some(format!("{}: {own:.1} messages per write beside the floor's {floor:.1}", row.name))
+        let floor = self.rows.iter().find(|row| row.name == "floor")?;
+        let pair = |name: &str| floor.numbers.get(name).copied().zip(row.numbers.get(name).copied());
+        let (what, (floor, own)) = ["messages per write", "messages per read"].into_iter().find_map(|name| Some((name, pair(name)?)))?;
+        (own / floor > MOST || floor / own > MOST).then(|| format!("{}: {own:.1} {what} beside the floor's {floor:.1}", row.name))
     }
 }
 
@@ -303,6 +303,18 @@ mod tests {
         let judged = Judged::new(&outcome);
         assert_eq!(judged.rounds, (0, 3));
         assert!(judged.caveats()[0].contains("figures do not count"), "{:?}", judged.caveats());
+    }
+
+    #[test]
+    fn another_number_of_messages_per_write_than_the_floors_is_told() {
+        let mut outcome = outcome(1.0);
+        for (runs, count) in outcome.servers.iter_mut().zip([32.0, 60.0]) {
+            let set = |run: &mut Measured| run.numbers.insert("messages per read".into(), count);
+            runs.runs.iter_mut().flatten().for_each(|run| drop(set(run)));
+        }
+        let caveats = Judged::new(&outcome).caveats();
+        assert!(caveats.iter().any(|caveat| caveat == "wse: 60.0 messages per read beside the floor's 32.0"), "{caveats:?}");
+        assert!(!caveats.iter().any(|caveat| caveat.starts_with("floor")), "{caveats:?}");
     }
 
     #[test]

@@ -107,8 +107,10 @@ impl Outcome {
     /// Messages per write of the server; none where the kernel does not count its calls (`send`).
     #[must_use]
     pub fn per_write(&self) -> Option<f64> {
-        // The load reads what one write carried in many pieces if need be, but not in hundreds: then what was counted is something else.
-        let plausible = self.costs.server_writes * 200 > self.reads;
+        // A read takes at least what one write brought, unless that was more than the load's buffer: with far fewer writes than reads
+        // it is something else that the kernel counted, such as wake-ups of a thread.
+        const LARGE: u64 = 128 << 10;
+        let plausible = self.costs.server_writes * 4 > self.reads || (self.bytes > self.reads * LARGE && self.costs.server_writes > 0);
         plausible.then(|| self.deliveries as f64 / self.costs.server_writes as f64)
     }
 }
