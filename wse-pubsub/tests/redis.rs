@@ -300,6 +300,38 @@ async fn a_server_that_stays_away_ends_a_publish_after_its_timeout() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_server_hangs_up_attempts_are_spaced_and_afterwards_it_works_again() {
+    within_a_minute(async {
+        let mut server = RedisServer::start();
+        let config = server.config().publish_timeout(Duration::from_secs(2));
+        let (bus, mut receivers) = RedisBus::connect(config, 1).await.expect("connected");
+        bus.subscribe(&topic("t"), ONE).await.expect("subscribed");
+        until_up(&bus, true).await;
+        server.kill();
+        let bus = Arc::new(bus);
+        let waiting = {
+            let bus = bus.clone();
+            tokio::spawn(async move { bus.publish(&topic("t"), publication("while away"), None).await })
+        };
+        let (mut server, came) = tokio::task::spawn_blocking(move || {
+            let came = server.hang_up_for(Duration::from_secs(3));
+            (server, came)
+        })
+        .await
+        .expect("no panic");
+        // Three tasks try: the listener, a publish that fails after 2 s, and a read for each loss that the listener noticed.
+        assert!((5..=80).contains(&came), "{came} connections within 3 s");
+        assert!(waiting.await.expect("no panic").is_err());
+        server.start_again();
+        until_up(&bus, true).await;
+        publish(&bus, "after").await;
+        assert_reset(&events(&mut receivers[0], 1).await[0], HistoryGap::Epoch);
+        assert_eq!(ids(&entries(&mut receivers[0], 1).await), ["after"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_publishes_in_a_row_without_an_answer_further_ones_fail_at_once_until_a_probe_gets_through() {
     within_a_minute(async {
         let server = RedisServer::start();

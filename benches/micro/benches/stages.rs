@@ -1,4 +1,5 @@
-//! The stages that every message passes: the numbering of a log, the rate of a connection, the window of retry keys. Each must take at most 100 ns.
+//! The stages that every message passes, which must take at most 100 ns each: the numbering of a log, the rate of a connection, the
+//! window of retry keys. And what packing an old payload costs.
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use std::{
     hint::black_box,
@@ -6,8 +7,11 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use wse_core::{DedupLimits, DedupWindow, Sequencer, TokenBucket};
-use wse_protocol::Epoch;
+use wse_core::{
+    DedupLimits, DedupWindow, Sequencer, TokenBucket,
+    log::{LogLimits, TopicLog},
+};
+use wse_protocol::{Epoch, Format, Position, Priority, Publication, Seq, UnixMillis};
 
 fn sequencer(c: &mut Criterion) {
     let mut sequencer = Sequencer::new(Epoch::parse("0123456789abcdef").expect("short"));
@@ -59,5 +63,40 @@ fn dedup(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, sequencer, token_bucket, dedup);
+/// An order book of 1, 4 and 16 KiB: what a publish pays for packing an older one, and a reader for one that is packed.
+fn packed_log(c: &mut Criterion) {
+    const OLD: Duration = Duration::from_secs(30);
+    for kib in [1, 4, 16] {
+        let level = |number: usize| {
+            format!(r#"{{"price":{}.{:02},"size":{},"orders":{}}}"#, 100 + number % 37, number % 100, number * 13 % 997, number % 9)
+        };
+        let mut book = (0..kib * 24).map(level).collect::<Vec<_>>().join(",");
+        book.truncate(kib * 1024);
+        let publication = Publication {
+            id: "0193b3a0-0000-7000-8000-000000000001".into(),
+            event_type: "book".into(),
+            ts: UnixMillis(0),
+            key: None,
+            priority: Priority::Normal,
+            format: Format::Json,
+            payload: book.into_bytes().into(),
+        };
+        let fresh = || {
+            let mut log = TopicLog::new(Epoch::parse("e").expect("short"), LogLimits::default());
+            log.push(Duration::ZERO, publication.clone());
+            log
+        };
+        let pack = |mut log: TopicLog| {
+            log.handle_timeout(OLD);
+            log
+        };
+        c.bench_function(&format!("log/pack {kib} KiB"), |b| b.iter_batched(fresh, pack, BatchSize::SmallInput));
+        let log = pack(fresh());
+        let start = Position { epoch: Epoch::parse("e").expect("short"), seq: Seq::ZERO };
+        c.bench_function(&format!("log/read packed {kib} KiB"), |b| b.iter(|| log.since(OLD, &start, 1).map(|run| run.len())));
+        println!("{} of {} bytes", log.bytes(), publication.cost());
+    }
+}
+
+criterion_group!(benches, sequencer, token_bucket, dedup, packed_log);
 criterion_main!(benches);

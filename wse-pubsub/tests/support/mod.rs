@@ -40,6 +40,20 @@ impl RedisServer {
         self.child.wait().expect("waited for");
     }
 
+    /// In the place of a killed server: takes connections and ends them at once; returns how many came within `time`.
+    pub(crate) fn hang_up_for(&self, time: Duration) -> usize {
+        let door = TcpListener::bind(("127.0.0.1", self.port)).expect("the killed server's port");
+        door.set_nonblocking(true).expect("a socket");
+        let (began, mut came) = (Instant::now(), 0);
+        while began.elapsed() < time {
+            match door.accept() {
+                Ok(_) => came += 1,
+                Err(_) => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        came
+    }
+
     /// SIGSTOP: connections stay open and nothing answers.
     pub(crate) fn freeze(&self) {
         self.signal("-STOP");
