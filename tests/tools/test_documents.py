@@ -1,5 +1,6 @@
 """The documents: links lead somewhere, rules that are named exist, recipes are as short as they say, commands are there."""
 
+import json
 import re
 import subprocess
 import unittest
@@ -34,6 +35,15 @@ class Documents(unittest.TestCase):
             if name.endswith((".rs", ".py", ".ts", ".tsx", ".json", ".md")):
                 unknown = set(re.findall(r"\[(P-\d+)\]", text(name))) - rules if name != "docs/PROTOCOL.md" else set()
                 self.assertFalse(unknown, f"{name} names {unknown}")
+
+    def test_the_limits_of_the_protocol_are_the_defaults(self) -> None:
+        defaults = json.loads(text("vectors/defaults.json"))["defaults"]
+        section = text("docs/PROTOCOL.md").split("## 8. Limits")[1].split("\n## ")[0]
+        rows = re.findall(r"^\| (`[^|]+`) \| ([\d, ]+) \|", section, re.M)
+        self.assertGreater(len(rows), 15)
+        for names, values in rows:
+            listed = dict(zip(re.findall(r"`(\w+)`", names), map(int, values.split(", ")), strict=True))
+            self.assertEqual(listed, {name: defaults[name] for name in listed})
 
     def test_every_make_command_in_them_is_a_target(self) -> None:
         targets = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.M))

@@ -10,8 +10,12 @@ import pytest
 from wse_server import WSEConfig, WSETopicError, _defaults, _native
 from wse_server.codes import CloseCode, ErrorCode
 
+from .support.wire import read_binary, read_text
+
 VECTORS = Path(__file__).parents[2] / "vectors"
 PATIENCE = 10
+LIMITS = {"inflate_bytes": 1 << 24, "inflate_ratio": 200, "inflate_ratio_from_bytes": 1 << 16}
+PACKED = '{"v":2,"c":"WSE","t":"client_hello","p":{"formats":["msgpack"],"compression":["zlib"]}}'
 
 
 def vectors(name: str) -> Any:
@@ -23,12 +27,20 @@ def text(case: Any) -> str:
     return case["text"] if "text" in case else "".join(piece["text"] * piece["times"] for piece in case["repeat"])
 
 
-class Session:
-    """A client of the engine in this process, over the queues of the ASGI driver."""
+def body(case: Any) -> bytes:
+    """A binary frame, likewise."""
+    return bytes.fromhex(case["hex"]) if "hex" in case else b"".join(bytes.fromhex(piece["hex"]) * piece["times"] for piece in case["repeat"])
 
-    def __init__(self, engine: _native.Engine) -> None:
+
+class Session:
+    """A client of the engine in this process, over the queues of the ASGI driver; with a hello, one that promised it."""
+
+    def __init__(self, engine: _native.Engine, hello: str | None = None) -> None:
         self.engine, self.queue = engine, _native.EventQueue()
-        self.number = engine.open_channel(self.queue, engine.admit([], b"", None, False))
+        headers = [] if hello is None else [(b"sec-websocket-protocol", b"wse.v2")]
+        self.number = engine.open_channel(self.queue, engine.admit(headers, b"", None, False))
+        if hello is not None:
+            engine.push(self.number, hello)
         assert [self.receive()["t"] for _ in range(2)] == ["server_hello", "server_ready"]
 
     def receive(self) -> Any:
@@ -37,16 +49,29 @@ class Session:
             assert time.monotonic() < end, "no answer"
             self.queue.wait(0.1)
             self.queue.drain(100)
-        return json.loads(frames[0]) if isinstance(frames[0], str) else frames[0]
+        frame = frames[0]
+        if isinstance(frame, bytes):
+            return read_binary(frame, LIMITS)
+        return read_text(frame) if isinstance(frame, str) else frame
 
-    def code_of(self, frame: str) -> str | None:
-        """The error that a frame gets; a ping behind it shows where its answers end."""
+    def code_of(self, frame: str | bytes) -> str | None:
+        """The error that a frame gets; a ping behind it, or the close, shows where its answers end."""
         self.engine.push(self.number, frame)
         self.engine.push(self.number, '{"v":2,"c":"WSE","t":"ping","p":"end"}')
         code = None
-        while (answer := self.receive()) != {"v": 2, "c": "WSE", "t": "pong", "p": "end"}:
+        while not isinstance(answer := self.receive(), tuple) and answer != {"v": 2, "c": "WSE", "t": "pong", "p": "end"}:
             code = answer["p"]["code"] if answer["t"] == "error" else code
         return code
+
+    def message_of(self, frame: str | bytes) -> tuple[Any, ...]:
+        """What a handler would get of a frame: type, payload, id, cid."""
+        self.engine.push(self.number, frame)
+        message = None
+        while message is None:
+            assert self.queue.wait(PATIENCE)
+            message = next((event for event in self.queue.drain(1) if event[0] == _native.MESSAGE), None)
+        self.engine.handled(self.number, 1)
+        return message[2:]
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +101,65 @@ def test_payloads_reach_python_as_json_would_have_read_them(session: Session) ->
     cases = [case for case in vectors("envelopes.json")["accept"] if case["envelope"].get("c", "U") == "U"]
     assert len(cases) >= 29
     for case in cases:
-        session.engine.push(session.number, text(case))
-        envelope, message = case["envelope"], None
-        while message is None:
-            assert session.queue.wait(PATIENCE)
-            message = next((event for event in session.queue.drain(1) if event[0] == _native.MESSAGE), None)
-        assert message[2:] == (envelope["t"], envelope.get("p"), envelope.get("id"), envelope.get("cid")), case["name"]
-        session.engine.handled(session.number, 1)
+        assert session.message_of(text(case)) == as_message(case["envelope"]), case["name"]
+
+
+def as_message(envelope: Any) -> tuple[Any, ...]:
+    return envelope["t"], envelope.get("p"), envelope.get("id"), envelope.get("cid")
+
+
+def test_binary_frames_are_taken_and_refused_as_listed(engine: _native.Engine) -> None:
+    file = vectors("frames.json")
+    for part in ("msgpack", "zlib"):
+        session = Session(engine, PACKED)
+        for case in file[part]["accept"]:
+            fine = "INVALID_MESSAGE" if case.get("envelope", {}).get("c") == "S" else None
+            assert session.code_of(body(case)) == fine, case["name"]
+        for case in file[part]["reject"]:
+            large = len(body(case)) > _defaults.MESSAGE_BYTES
+            code = "MESSAGE_TOO_LARGE" if large else case["code"]
+            assert session.code_of(body(case)) == code, case["name"]
+            if ErrorCode(code) in (ErrorCode.INFLATE_LIMIT, ErrorCode.MESSAGE_TOO_LARGE):
+                session = Session(engine, PACKED)
+
+
+def test_payloads_of_binary_frames_reach_python_as_its_own_readers_read_them(engine: _native.Engine) -> None:
+    file, session = vectors("frames.json"), Session(engine, PACKED)
+    cases = [case for part in ("msgpack", "zlib") for case in file[part]["accept"] if case.get("envelope", {}).get("c", "U") == "U"]
+    assert len(cases) >= 90
+    for case in cases:
+        assert session.message_of(body(case)) == as_message(read_binary(body(case), LIMITS)), case["name"]
+
+
+def test_binary_frames_that_were_not_agreed_on_are_refused(engine: _native.Engine, session: Session) -> None:
+    file, packed = vectors("frames.json"), Session(engine, PACKED)
+    for case in file["tags"]:
+        assert session.code_of(body(case)) == "UNSUPPORTED_FORMAT", case["name"]
+        if case["tag"] in ("reserved", "unknown"):
+            assert packed.code_of(body(case)) == "UNSUPPORTED_FORMAT", case["name"]
+
+
+def test_published_suites_are_taken_and_refused_as_they_say(engine: _native.Engine) -> None:
+    file, ran = vectors("published.json"), 0
+    for suite, hello in ((file["json"], None), (file["msgpack"], PACKED)):
+        session = Session(engine, hello)
+        for case in [case for cases in suite.values() if isinstance(cases, list) for case in cases]:
+            frame = body(case) if hello else as_text(body(case))
+            if frame is None:
+                continue  # no text frame: what is not UTF-8 ends a WebSocket with 1007
+            if "code" in case:
+                assert session.code_of(frame) == case["code"], case["name"]
+            else:
+                assert session.message_of(frame)[1] == case["payload"], case["name"]
+            ran += 1
+    assert file["count"] - 30 < ran < file["count"]
+
+
+def as_text(frame: bytes) -> str | None:
+    try:
+        return frame.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def test_messages_are_taken_and_refused_as_listed(session: Session) -> None:

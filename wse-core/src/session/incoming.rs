@@ -111,8 +111,7 @@ impl Session {
             Tagged::Compressed(_) => {
                 Err(WireError::new(ErrorCode::InvalidCompression, "a compressed frame holds another compressed frame"))
             }
-            Tagged::Reserved(tag) => Err(unsupported(tag)),
-            Tagged::Unknown => self.inbound.decode(body),
+            Tagged::Reserved(_) | Tagged::Unknown => self.inbound.decode(body),
         }
     }
 

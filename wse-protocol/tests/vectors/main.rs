@@ -3,6 +3,7 @@ mod batches;
 mod envelopes;
 mod frames;
 mod messages;
+mod published;
 
 use serde_json::Value;
 use wse_protocol::{CloseCode, Epoch, ErrorCode, Pattern, Topic, WireError, defaults, envelope::Envelope};

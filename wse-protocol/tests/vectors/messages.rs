@@ -72,3 +72,16 @@ fn messages_of_a_client_are_read_and_refused_as_listed() {
         assert_eq!(code.map(|_| ()), Err(text(case, "code")), "{}", text(case, "name"));
     }
 }
+
+#[test]
+fn the_session_in_the_document_is_made_of_messages_that_both_sides_read() {
+    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/PROTOCOL.md")).expect("the document");
+    let frames = |mark: &'static str| document.lines().filter_map(move |line| line.strip_prefix(mark));
+    assert!(frames("> {").count() >= 5 && frames("< {").count() >= 10);
+    for frame in frames("> ") {
+        assert!(ClientMessage::decode(decode(frame).expect(frame)).is_ok(), "{frame}");
+    }
+    for frame in frames("< ") {
+        assert!(ServerMessage::decode(decode(frame).expect(frame)).is_ok(), "{frame}");
+    }
+}
