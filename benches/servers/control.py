@@ -92,7 +92,6 @@ class Control:
                 continue
             self.changed.clear()
             if self.running and self.rate:
-                # A plain timer: `asyncio.wait_for` hangs under socketify's own task class.
                 wait = (self.began + self.published * 10**9 // self.rate - time.monotonic_ns()) / 1e9
                 asyncio.get_running_loop().call_later(max(0.0, wait), self.changed.set)
             await self.changed.wait()

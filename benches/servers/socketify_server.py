@@ -30,5 +30,6 @@ def received(socket, text, opcode) -> None:
 app.ws("/*", {"open": opened, "message": received, "idle_timeout": 0, "max_backpressure": 64 << 20, "max_payload_length": 1 << 20})
 app.listen(port())
 control = Control(publish)
-app.loop.run_async(control.run())
+app.loop.loop.set_task_factory(None)  # socketify's own task class loses wake-ups of the task that reads the runner's commands
+task = app.loop.loop.create_task(control.run())
 app.run()

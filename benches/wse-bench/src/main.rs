@@ -1,6 +1,7 @@
 //! The command `wse-bench`.
 use std::{
     fs,
+    io::IsTerminal,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -90,7 +91,7 @@ fn measure(verb: &str, mut arguments: Arguments) -> Result<()> {
     for mut trial in trials {
         leave_out(&mut trial, &places, &mut report.skipped);
         let outcome = runner::run(&trial, &places, cores, &mut progress)?;
-        eprint!("\r\x1b[K");
+        progress("");
         print!("{}", report::table(&outcome));
         report.trials.push(outcome);
         if let Some(path) = &json {
@@ -133,8 +134,11 @@ fn leave_out(trial: &mut Trial, places: &Places, skipped: &mut Vec<String>) {
     });
 }
 
+/// Shows what goes on, on one line of a terminal that is rewritten.
 fn progress(text: &str) {
-    eprint!("\r\x1b[K{text}");
+    if std::io::stderr().is_terminal() {
+        eprint!("\r\x1b[K{text}");
+    }
 }
 
 fn servers(mut arguments: Arguments) -> Result<()> {

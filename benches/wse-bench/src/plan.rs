@@ -31,7 +31,7 @@ pub const FULL: &[&str] = &[
     "fanout --rate 1000 --subscribers 1",
     "fanout --subscribers 1 --size 1024 --burst 10000 --servers floor,bare,wse,wse-python",
     "fanout --subscribers 1 --size 1024 --servers floor,wse,wse-python,wse-dicts",
-    "ingest --servers floor,bare,wse,wse-python,websockets,fastapi,picows,ws,socket.io",
+    "ingest",
     "echo",
     "echo --connections 100",
     "connects",

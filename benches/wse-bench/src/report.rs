@@ -309,8 +309,9 @@ mod tests {
     fn another_number_of_messages_per_write_than_the_floors_is_told() {
         let mut outcome = outcome(1.0);
         for (runs, count) in outcome.servers.iter_mut().zip([32.0, 60.0]) {
-            let set = |run: &mut Measured| run.numbers.insert("messages per read".into(), count);
-            runs.runs.iter_mut().flatten().for_each(|run| drop(set(run)));
+            for run in runs.runs.iter_mut().flatten() {
+                run.numbers.insert("messages per read".into(), count);
+            }
         }
         let caveats = Judged::new(&outcome).caveats();
         assert!(caveats.iter().any(|caveat| caveat == "wse: 60.0 messages per read beside the floor's 32.0"), "{caveats:?}");

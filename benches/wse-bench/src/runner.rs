@@ -3,6 +3,7 @@ use crate::{
     Result,
     compare::{Gate, Measured, Runs, Sense},
     load::{Costs, Target, connects, echo, fanout, idle, ingest, topics},
+    server::Server,
     subject::{Places, Subject},
 };
 use serde::{Deserialize, Serialize};
@@ -85,7 +86,9 @@ pub fn run(trial: &Trial, places: &Places, cores: Cores, tell: &mut dyn FnMut(&s
     }
     let mut targets = Vec::new();
     for subject in &trial.subjects {
-        targets.push(subject.start(places, cores.server)?);
+        let target = subject.start(places, cores.server)?;
+        held(&target, Server::pause)?;
+        targets.push(target);
     }
     let mut outcome = trial.blank();
     let has_floor = trial.subjects.first().is_some_and(|subject| subject.name == "floor") && trial.scenario.sense() != Sense::Alone;
@@ -95,13 +98,19 @@ pub fn run(trial: &Trial, places: &Places, cores: Cores, tell: &mut dyn FnMut(&s
             let at = (turn + round) % targets.len();
             tell(&format!("{} {}/{} {}", trial.id, round + 1, trial.rounds, trial.subjects[at].name));
             let scenario = trial.scenario.on(trial.subjects[at].name);
+            held(&targets[at], Server::resume)?;
             enter(&mut outcome.servers[at], scenario.run(&mut targets[at]));
             if at == 0 && has_floor {
                 enter(&mut outcome.again, scenario.run(&mut targets[0]));
             }
+            held(&targets[at], Server::pause)?;
         }
     }
     Ok(outcome)
+}
+
+fn held(target: &Target, change: impl Fn(&Server) -> Result<()>) -> Result<()> {
+    target.server.as_ref().map_or(Ok(()), change)
 }
 
 fn enter(runs: &mut Runs, outcome: Result<Measured>) {

@@ -1,5 +1,6 @@
 //! A server under test: a process that the runner starts on its core, tells what to do, and ends.
 use crate::{BenchError, Doing, Result, control::Command, machine};
+use rustix::process::{Pid, Signal, kill_process};
 use std::{
     fs::File,
     io::{BufRead, BufReader, Write},
@@ -67,6 +68,26 @@ impl Server {
         self.child.id()
     }
 
+    /// Holds it: it gets no CPU until it is resumed, so that servers that are not measured disturb nobody.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn pause(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn resume(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        kill_process(Pid::from_child(&self.child), signal).doing("a signal to the server")
+    }
+
     /// Tells it something.
     ///
     /// # Errors
@@ -114,12 +135,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        let _ = self.resume();
         self.input = None;
         let deadline = Instant::now() + END_TIME;
         while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
             thread::sleep(PAUSE);
         }
-        // Both fail only on a process that has ended, or a log that is gone.
+        // These fail only on a process that has ended, or a log that is gone.
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = std::fs::remove_file(&self.log);
