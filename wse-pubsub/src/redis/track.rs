@@ -426,4 +426,54 @@ mod tests {
         track.suspect();
         assert_eq!(track.handle_read(&since, read("a", 1, 3, &since), &mut out), Step::Read);
     }
+
+    fn wanted(track: &Track, out: &[Told], consumer: u16) -> Vec<String> {
+        let interest = track.interests.iter().find(|interest| interest.consumer == Consumer(consumer)).expect("it has interest");
+        shown(&out.iter().filter(|told| interest.wants(told)).cloned().collect::<Vec<_>>())
+    }
+
+    /// Followed by consumer 0 up to a3; consumer 1 comes, and is told that the log stands at `told`.
+    fn joined(told: Position, out: &mut Vec<Told>) -> Track {
+        let mut track = established(3);
+        track.add_interest(Consumer(0));
+        track.add_interest(Consumer(1));
+        track.hold(Consumer(1));
+        assert!(track.interests[1].joining, "nothing is handed over meanwhile");
+        assert_eq!(track.join(Consumer(1), &told, out), Step::Read);
+        track
+    }
+
+    #[test]
+    fn one_that_comes_later_gets_what_is_above_its_list_and_the_others_everything() {
+        let mut out = Vec::new();
+        let mut track = joined(at("a", 5), &mut out);
+        let since = track.begin_read().expect("established");
+        track.handle_read(&since, read("a", 1, 7, &since), &mut out);
+        assert_eq!(wanted(&track, &out, 0), ["a4", "a5", "a6", "a7"]);
+        assert_eq!(wanted(&track, &out, 1), ["a6", "a7"]);
+    }
+
+    #[test]
+    fn one_that_was_told_of_a_newer_epoch_hears_nothing_of_the_old_one() {
+        let mut out = vec![Told::Entry(entry("a", 4))];
+        let mut track = joined(at("b", 1), &mut out);
+        let mut step = Step::Read;
+        while step == Step::Read {
+            let since = track.begin_read().expect("established");
+            step = track.handle_read(&since, read("b", 1, 2, &since), &mut out);
+        }
+        assert_eq!(wanted(&track, &out, 0), ["a4", "epoch>b0", "b1", "b2"]);
+        assert_eq!(wanted(&track, &out, 1), ["b2"]);
+    }
+
+    #[test]
+    fn a_second_interest_of_the_same_consumer_holds_nothing() {
+        let mut track = established(3);
+        track.add_interest(Consumer(0));
+        track.add_interest(Consumer(0));
+        track.hold(Consumer(0));
+        track.join(Consumer(0), &at("a", 5), &mut Vec::new());
+        assert_eq!(wanted(&track, &[Told::Entry(entry("a", 4))], 0), ["a4"]);
+        assert!(!track.remove_interest(Consumer(0)) && track.remove_interest(Consumer(0)));
+    }
 }
