@@ -52,13 +52,26 @@ async def test_a_client_that_returns_in_the_middle_of_a_stream_loses_and_repeats
     assert "recovered" in statuses
 
 
-async def test_more_than_fits_is_a_resync_and_the_stream_goes_on(server: Server) -> None:
-    """[P-24]"""
-    async with server.client() as client:
-        [entry] = await client.subscribe("much")
-        await client.protocol("subscription", {"action": "unsubscribe", "topics": ["much"]})
-        top = (await client.ask("publish", {"topic": "much", "count": 6000}))["p"]
+async def test_more_than_fits_at_once_is_replayed_whole_before_what_is_new(server: Server) -> None:
+    """[P-24]: 6,000 messages are more than a connection holds, and less than the log does."""
+    async with server.client() as publisher, server.client() as client:
+        [entry] = await publisher.subscribe("much")
+        await publisher.protocol("subscription", {"action": "unsubscribe", "topics": ["much"]})
+        await publisher.ask("publish", {"topic": "much", "count": 6000})
         answer = await back(client, "much", {"e": entry["e"], "seq": entry["seq"]})
+        assert (answer["status"], answer["seq"]) == ("recovered", entry["seq"])
+        await publisher.ask("publish", {"topic": "much", "count": 10})
+        got = [(await client.until("much"))["seq"] for _ in range(6010)]
+    assert got == list(range(entry["seq"] + 1, entry["seq"] + 6011))
+
+
+async def test_more_than_the_log_holds_is_a_resync_and_the_stream_goes_on(server: Server) -> None:
+    """[P-24]: a log holds 16,384 messages."""
+    async with server.client() as client:
+        [entry] = await client.subscribe("long")
+        await client.protocol("subscription", {"action": "unsubscribe", "topics": ["long"]})
+        top = (await client.ask("publish", {"topic": "long", "count": 16_500}))["p"]
+        answer = await back(client, "long", {"e": entry["e"], "seq": entry["seq"]})
         assert (answer["status"], answer["reason"], answer["seq"]) == ("resync", "history", top)
-        await client.send({"t": "publish", "p": {"topic": "much"}})
-        assert (await client.until("much"))["seq"] == top + 1
+        await client.send({"t": "publish", "p": {"topic": "long"}})
+        assert (await client.until("long"))["seq"] == top + 1

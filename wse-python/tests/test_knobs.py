@@ -122,12 +122,14 @@ def test_handler_queue_holds_reading_back_until_handlers_are_done() -> None:
             assert [event[3] for event in peer.events if event[0] == _native.MESSAGE] == handed_over
 
 
-def test_outbound_bytes_close_a_slow_consumer() -> None:
-    with engine(outbound_bytes=2000) as running:
-        peer = Peer(running)
-        peer.subscribe("fast")
-        publish(running, "fast", 200, size=10_000)  # nobody takes: past what the driver holds
-        assert peer.ending() == ("SLOW_CONSUMER", 4001)
+def test_outbound_bytes_bound_what_waits_and_the_rest_is_caught_up_from_the_log() -> None:
+    for outbound_bytes, falls_behind in ((20_000, True), (64 * 2**20, False)):
+        with engine(outbound_bytes=outbound_bytes) as running:
+            peer = Peer(running)
+            peer.subscribe("fast")
+            publish(running, "fast", 200, size=10_000)  # nobody takes meanwhile: more than the driver holds
+            assert [peer.receive()["seq"] for _ in range(200)] == list(range(1, 201))
+            assert (running.health()["fell_behind"] > 0) is falls_behind
 
 
 @pytest.mark.parametrize(

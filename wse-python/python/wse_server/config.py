@@ -88,7 +88,7 @@ class WSEConfig:
     subscriptions: int = table.SUBSCRIPTIONS
     """Topics per connection."""
     outbound_bytes: int = table.OUTBOUND_BYTES
-    """What may wait for one connection before it is closed as too slow."""
+    """What may wait for one connection; past that it falls behind, and catches up from its topics' logs as it reads."""
     handover_bytes: int = table.HANDOVER_BYTES
     """What may wait between `publish` and the engine before `publish` waits."""
     handler_queue: int = table.HANDLER_QUEUE
