@@ -73,6 +73,8 @@ pub struct ShedCounts {
 /// an empty queue, however large. Idle, it holds no memory.
 #[derive(Default)]
 pub struct Lanes {
+    /// All that waits, where that is one chunk: what a connection that keeps up has, and no memory beside it.
+    only: Option<(Topic, SlowPolicy, Chunk)>,
     lanes: Vec<Lane>,
     bytes: usize,
     arrivals: u64,
@@ -97,19 +99,39 @@ impl Lanes {
     pub fn push(&mut self, topic: &Topic, policy: SlowPolicy, chunk: Chunk, limit: usize) -> Vec<Shed> {
         self.put(topic, policy, chunk);
         let mut shed = Vec::new();
+        if self.bytes > limit && self.only.is_none() {
+            self.shed(limit, &mut shed);
+        }
+        shed
+    }
+
+    fn shed(&mut self, limit: usize, shed: &mut Vec<Shed>) {
         while self.bytes > limit && self.frames() > 1 {
             match self.give_way(self.bytes - limit) {
-                Some(Shed::Full) => return vec![Shed::Full],
-                Some(behind) => note(&mut shed, behind),
+                Some(Shed::Full) => {
+                    *shed = vec![Shed::Full];
+                    return;
+                }
+                Some(behind) => note(shed, behind),
                 None => {}
             }
         }
-        shed
     }
 
     /// Queues frames of a topic whatever waits already: the caller keeps a bound of its own.
     pub fn put(&mut self, topic: &Topic, policy: SlowPolicy, chunk: Chunk) {
         self.bytes += chunk.len();
+        if self.only.is_none() && self.lanes.is_empty() {
+            self.only = Some((topic.clone(), policy, chunk));
+            return;
+        }
+        if let Some((topic, policy, first)) = self.only.take() {
+            self.enter(&topic, policy, first);
+        }
+        self.enter(topic, policy, chunk);
+    }
+
+    fn enter(&mut self, topic: &Topic, policy: SlowPolicy, chunk: Chunk) {
         self.arrivals += 1;
         let arrived = self.arrivals;
         let lane = self.lane(topic, policy);
@@ -119,6 +141,10 @@ impl Lanes {
 
     /// Takes what comes next.
     pub fn pop(&mut self) -> Option<Next> {
+        if let Some((_, _, chunk)) = self.only.take() {
+            self.bytes = 0;
+            return Some(Next::Frames(chunk));
+        }
         let best = self.lanes.iter().enumerate().max_by_key(|(_, lane)| (lane.rank(), u64::MAX - lane.waits_since()))?.0;
         let lane = &mut self.lanes[best];
         let item = lane.items.pop_front();
@@ -139,11 +165,14 @@ impl Lanes {
     /// Whether something of a topic waits.
     #[must_use]
     pub fn waits(&self, topic: &Topic) -> bool {
-        self.lanes.iter().any(|lane| lane.topic == *topic)
+        self.only.as_ref().is_some_and(|(only, ..)| only == topic) || self.lanes.iter().any(|lane| lane.topic == *topic)
     }
 
     /// Forgets what waits of a topic.
     pub fn drop_topic(&mut self, topic: &Topic) {
+        if self.only.as_ref().is_some_and(|(only, ..)| only == topic) {
+            return self.clear();
+        }
         if let Some(index) = self.lanes.iter().position(|lane| lane.topic == *topic) {
             let chunks = self.lanes[index].items.iter().map(|item| if let Item::Chunk { chunk, .. } = item { chunk.len() } else { 0 });
             self.bytes -= chunks.sum::<usize>();
@@ -153,6 +182,7 @@ impl Lanes {
 
     /// Forgets everything.
     pub fn clear(&mut self) {
+        self.only = None;
         self.lanes = Vec::new();
         self.bytes = 0;
     }
@@ -166,7 +196,7 @@ impl Lanes {
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.lanes.is_empty()
+        self.only.is_none() && self.lanes.is_empty()
     }
 
     /// What gave way so far.

@@ -8,7 +8,6 @@ use crate::{
 use bytes::{Buf, Bytes};
 use mio::net::TcpStream;
 use std::{
-    collections::VecDeque,
     io::{self, ErrorKind, IoSlice, Read, Write},
     rc::Rc,
     time::{Duration, Instant},
@@ -39,7 +38,7 @@ pub(crate) struct Peer {
     /// Read while the session did not take more; brought first the next time.
     held: Vec<u8>,
     /// Taken from the session and not written yet.
-    pending: VecDeque<Bytes>,
+    pending: Vec<Bytes>,
     /// Only the newest ping needs an answer (RFC 6455, 5.5.3), so this is all that pings can make us hold.
     pong: Option<Bytes>,
     readable: bool,
@@ -59,6 +58,15 @@ enum Stage {
     Gone,
 }
 
+/// What every peer of a shard uses in its turn, and leaves empty.
+#[derive(Debug)]
+pub(super) struct Desk {
+    /// What was read.
+    pub(super) buffer: Box<[u8]>,
+    /// What is to be written.
+    pub(super) pieces: Vec<Bytes>,
+}
+
 /// Whether a peer needs another turn soon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
@@ -69,7 +77,7 @@ pub(super) enum Turn {
 
 impl Peer {
     pub(super) fn new(socket: TcpStream, connection: Rc<Connection>, prelude: Prelude, message_bytes: usize) -> Self {
-        let pending = if prelude.response.is_empty() { VecDeque::new() } else { VecDeque::from([prelude.response]) };
+        let pending = if prelude.response.is_empty() { Vec::new() } else { vec![prelude.response] };
         Self {
             socket,
             connection,
@@ -95,17 +103,17 @@ impl Peer {
     }
 
     /// Everything that can be done for it now: read, handle, write.
-    pub(super) fn turn(&mut self, shard: &Rc<Shard>, buffer: &mut [u8], now: Instant) -> Turn {
+    pub(super) fn turn(&mut self, shard: &Rc<Shard>, desk: &mut Desk, now: Instant) -> Turn {
         self.connection.looked_at();
         let mut again = false;
         if self.stage == Stage::Open {
-            again = self.read(shard, buffer, now);
+            again = self.read(shard, &mut desk.buffer, now);
         }
         if let Stage::Open | Stage::Flushing(_) = self.stage {
-            self.write(shard, now);
+            self.write(shard, &mut desk.pieces, now);
         }
         if let Stage::Lingering(_) = self.stage {
-            self.discard(buffer);
+            self.discard(&mut desk.buffer);
         }
         match self.stage {
             Stage::Gone => Turn::Gone,
@@ -188,18 +196,22 @@ impl Peer {
     }
 
     /// Writes until nothing waits or the socket is full; then goes on with what the end needs.
-    fn write(&mut self, shard: &Rc<Shard>, now: Instant) {
+    fn write(&mut self, shard: &Rc<Shard>, pieces: &mut Vec<Bytes>, now: Instant) {
         self.end_if_any(shard);
+        pieces.extend(std::mem::take(&mut self.pending));
         while self.writable {
-            self.fill(shard, now);
-            if self.pending.is_empty() {
+            self.fill(shard, pieces, now);
+            if pieces.is_empty() {
                 break;
             }
-            if let Err(error) = self.write_some() {
+            if let Err(error) = self.write_some(pieces) {
                 self.lost(now, &error.to_string());
                 self.end_if_any(shard);
                 break;
             }
+        }
+        if !pieces.is_empty() {
+            self.pending = pieces.drain(..).collect();
         }
         let is_closed = self.connection.session().is_closed();
         match self.stage {
@@ -210,30 +222,30 @@ impl Peer {
     }
 
     /// Takes from the session what one write may carry.
-    fn fill(&mut self, shard: &Shard, now: Instant) {
-        let mut bytes: usize = self.pending.iter().map(Bytes::len).sum();
+    fn fill(&mut self, shard: &Shard, pieces: &mut Vec<Bytes>, now: Instant) {
+        let mut bytes: usize = pieces.iter().map(Bytes::len).sum();
         if bytes == 0
             && let Some(pong) = self.pong.take()
         {
             bytes += pong.len();
-            self.pending.push_back(pong);
+            pieces.push(pong);
         }
-        while bytes < WRITE_BYTES && self.pending.len() < WRITE_PIECES {
-            let next = self.connection.session().poll_transmit(now);
-            let piece = match next {
+        let mut session = self.connection.session();
+        while bytes < WRITE_BYTES && pieces.len() < WRITE_PIECES {
+            let piece = match session.poll_transmit(now) {
                 Some(Transmit::Topic(chunk)) => chunk.framed(),
-                Some(Transmit::Own(own)) => shard.pack(&self.connection, own).framed().clone(),
+                Some(Transmit::Own(own)) => shard.hub.pack(session.variant(), own).framed().clone(),
                 Some(Transmit::Close { code: Some(code), reason }) => frame::close(code.number(), &reason),
                 Some(Transmit::Close { code: None, .. }) => frame::close_without_code(),
                 None => return,
             };
             bytes += piece.len();
-            self.pending.push_back(piece);
+            pieces.push(piece);
         }
     }
 
-    fn write_some(&mut self) -> io::Result<()> {
-        let written = match &mut *self.pending.make_contiguous() {
+    fn write_some(&mut self, pieces: &mut Vec<Bytes>) -> io::Result<()> {
+        let written = match &pieces[..] {
             [single] => self.socket.write(single),
             many => {
                 let mut slices = [IoSlice::new(&[]); WRITE_PIECES];
@@ -245,7 +257,8 @@ impl Peer {
         match written {
             Ok(0) => Err(ErrorKind::WriteZero.into()),
             Ok(count) => {
-                self.advance(count);
+                // A short write has filled the socket; that it has room again is told.
+                self.writable = advance(pieces, count);
                 Ok(())
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -255,18 +268,6 @@ impl Peer {
             Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
             Err(error) => Err(error),
         }
-    }
-
-    fn advance(&mut self, mut count: usize) {
-        while let Some(first) = self.pending.front_mut() {
-            if count < first.len() {
-                first.advance(count);
-                return;
-            }
-            count -= first.len();
-            self.pending.pop_front();
-        }
-        self.pending = VecDeque::new();
     }
 
     fn is_lost(&self) -> bool {
@@ -279,7 +280,7 @@ impl Peer {
             end.tell(&self.connection);
         }
         let half_closed = written && self.socket.shutdown(std::net::Shutdown::Write).is_ok();
-        self.pending = VecDeque::new();
+        self.pending = Vec::new();
         self.held = Vec::new();
         self.readable = true;
         self.stage = if half_closed { Stage::Lingering(now + LINGER) } else { Stage::Gone };
@@ -295,6 +296,21 @@ impl Peer {
             }
         }
     }
+}
+
+/// Takes away what was written; true if that is all.
+fn advance(pieces: &mut Vec<Bytes>, mut count: usize) -> bool {
+    let whole = pieces.iter().take_while(|piece| {
+        let fits = piece.len() <= count;
+        count -= if fits { piece.len() } else { 0 };
+        fits
+    });
+    let whole = whole.count();
+    pieces.drain(..whole);
+    if let Some(first) = pieces.first_mut() {
+        first.advance(count);
+    }
+    pieces.is_empty()
 }
 
 /// Hands one message to the session; false after the last.

@@ -1,6 +1,6 @@
 //! The sockets of a shard in one slab under one poller: no task, channel, timer or buffer for a connection that is idle.
 use super::{
-    peer::{Peer, Turn},
+    peer::{Desk, Peer, Turn},
     timers::Timers,
 };
 use crate::{
@@ -38,7 +38,7 @@ pub(crate) struct Reactor {
     /// Places that want another turn although nothing is told of them.
     again: Vec<usize>,
     timers: Timers,
-    buffer: Box<[u8]>,
+    desk: Desk,
 }
 
 /// mio's poller, itself waited for by the shard's runtime.
@@ -67,7 +67,7 @@ impl Reactor {
             due: Vec::new(),
             again: Vec::new(),
             timers: Timers::default(),
-            buffer: vec![0; READ_BYTES].into(),
+            desk: Desk { buffer: vec![0; READ_BYTES].into(), pieces: Vec::new() },
         })
     }
 
@@ -145,7 +145,7 @@ impl Reactor {
 
     fn turn_of(&mut self, shard: &Rc<Shard>, place: usize, now: Instant) {
         let Some(peer) = self.peers.get_mut(place).and_then(Option::as_mut) else { return };
-        match peer.turn(shard, &mut self.buffer, now) {
+        match peer.turn(shard, &mut self.desk, now) {
             Turn::Gone => return self.remove(shard, place),
             Turn::Again => self.again.push(place),
             Turn::Rests => {}
