@@ -30,9 +30,10 @@ gen: ## write the defaults and codes of vectors/ out for the three languages, an
 conformance: ## the Autobahn testsuite against the engine's frame layer (needs a Python 2.7)
 	@python3 tests/conformance/run.py
 
-FUZZ_SECONDS ?= 60
-fuzz: ## each fuzz target for a minute (FUZZ_SECONDS= changes it; needs nightly Rust and `cargo install cargo-fuzz`)
-	@for target in $$(cargo +nightly fuzz list); do cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; done
+MINUTES ?= 1
+fuzz: ## each fuzz target for a minute (MINUTES= changes it; needs nightly Rust and `cargo install cargo-fuzz`)
+	@python3 fuzz/seeds.py
+	@for target in $$(cargo +nightly fuzz list); do cargo +nightly fuzz run $$target -- -max_total_time=$$((60 * $(MINUTES))) || exit 1; done
 
 bench: dist ## measure: the short form, under five minutes; the machine should do nothing else
 	@tools/bench.sh short

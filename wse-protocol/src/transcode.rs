@@ -87,7 +87,7 @@ fn write_value(reader: &mut Reader<'_>, out: &mut Vec<u8>, depth: usize) -> Resu
             out.push(b'{');
             for index in 0..len {
                 comma(out, index);
-                json(out, reader.key().expect(FITS));
+                json(out, reader.key()?);
                 out.push(b':');
                 write_value(reader, out, inner)?;
             }

@@ -113,6 +113,21 @@ fn topic_messages_are_the_bytes_that_python_writes_whatever_format_the_payload_c
 }
 
 #[test]
+fn every_payload_that_a_frame_is_refused_for_is_refused_as_a_publishers() {
+    let msgpack = &vectors("frames.json")["msgpack"];
+    let open = unhex("4d3a83a17602a174a161a170");
+    let mut count = 0;
+    for case in cases(msgpack, "reject") {
+        if let Some(payload) = body(case).strip_prefix(&open[..]) {
+            let code = transcode(Format::Msgpack, Format::Json, payload, &mut Vec::new()).map_err(|e| e.code.as_str());
+            assert_eq!(code, Err(text(case, "code")), "{}", text(case, "name"));
+            count += 1;
+        }
+    }
+    assert!(count >= 40, "{count}");
+}
+
+#[test]
 fn a_payload_that_is_not_of_its_format_leaves_nothing_behind() {
     let mut out = b"before".to_vec();
     let cases: [(Format, Format, Vec<u8>, ErrorCode); 6] = [

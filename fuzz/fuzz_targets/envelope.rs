@@ -1,0 +1,38 @@
+//! Any bytes as a frame, and as a payload. Held to: both decoders end without a panic, a payload that one format takes comes back from the
+//! other as it was, and what can be rewritten is what an envelope takes.
+#![no_main]
+use libfuzzer_sys::fuzz_target;
+use wse_protocol::{Format, envelope, transcode};
+
+const DEPTH: usize = 64;
+
+/// `{"v":2,"t":"a","p":` in either format, and what closes it.
+const JSON: (&[u8], &[u8]) = (br#"{"v":2,"t":"a","p":"#, b"}");
+const MSGPACK: (&[u8], &[u8]) = (&[0x83, 0xa1, b'v', 2, 0xa1, b't', 0xa1, b'a', 0xa1, b'p'], b"");
+
+fn rewritten(from: Format, to: Format, bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    transcode(from, to, bytes, &mut out).ok().map(|()| out)
+}
+
+fn frame((open, close): (&[u8], &[u8]), payload: &[u8]) -> Vec<u8> {
+    [open, payload, close].concat()
+}
+
+fuzz_target!(|data: &[u8]| {
+    let _ = envelope::decode(&mut data.to_vec(), DEPTH);
+    let _ = envelope::decode_msgpack(data, DEPTH);
+
+    let packed = rewritten(Format::Json, Format::Msgpack, data);
+    if let Some(packed) = &packed {
+        let text = rewritten(Format::Msgpack, Format::Json, packed).expect("what was written can be read");
+        assert_eq!(rewritten(Format::Json, Format::Msgpack, &text).as_ref(), Some(packed));
+        assert!(envelope::decode(&mut frame(JSON, data), DEPTH).is_ok());
+    }
+    let text = rewritten(Format::Msgpack, Format::Json, data);
+    if let Some(text) = &text {
+        let packed = rewritten(Format::Json, Format::Msgpack, text).expect("what was written can be read");
+        assert_eq!(rewritten(Format::Msgpack, Format::Json, &packed).as_ref(), Some(text));
+    }
+    assert_eq!(envelope::decode_msgpack(&frame(MSGPACK, data), DEPTH).is_ok(), text.is_some());
+});
