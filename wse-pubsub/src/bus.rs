@@ -28,8 +28,8 @@ pub trait Bus: Send + Sync + std::fmt::Debug {
     /// and a retry with the same `retry_key` is safe.
     async fn publish(&self, topic: &Topic, publication: Publication, retry_key: Option<&str>) -> Result<Receipt, BusError>;
 
-    /// `publish` where it needs no waiting; `None` where it would, with nothing done.
-    fn try_publish(&self, topic: &Topic, publication: &Publication, retry_key: Option<&str>) -> Option<Result<Receipt, BusError>>;
+    /// `publish` where it needs no waiting. Where it would, nothing is done and the message given back.
+    fn try_publish(&self, topic: &Topic, publication: Publication, retry_key: Option<&str>) -> Tried;
 
     /// Publishes a batch; the outcomes stand in its order. Messages of one topic are stored in their order: one that cannot be
     /// stored fails those of its topic that come after it, and none of other topics.
@@ -80,6 +80,9 @@ pub trait Bus: Send + Sync + std::fmt::Debug {
     /// Closes connections and ends tasks; later calls fail with [`BusError::Closed`].
     async fn close(&self);
 }
+
+/// The outcome of a publish, or the message, which has to wait.
+pub type Tried = Result<Result<Receipt, BusError>, Publication>;
 
 /// One message of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,10 @@ use std::{
     future::poll_fn,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+        atomic::{
+            AtomicBool, AtomicUsize,
+            Ordering::{Release, SeqCst},
+        },
     },
     task::{Context, Poll, Waker},
 };
@@ -180,7 +183,8 @@ impl Shared {
         append(queue);
         queue.messages += 1;
         queue.bytes += bytes;
-        self.backlog.store(queue.bytes, SeqCst);
+        // Only who takes must be seen before those that wait are counted.
+        self.backlog.store(queue.bytes, Release);
         first
     }
 

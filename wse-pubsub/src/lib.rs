@@ -14,7 +14,7 @@ mod memory;
 mod random;
 mod redis;
 
-pub use bus::{Bus, BusError, BusHealth, NewEntry, Receipt};
+pub use bus::{Bus, BusError, BusHealth, NewEntry, Receipt, Tried};
 pub use event::{Births, BusEvent, Consumer, Entry, Following, History, HistoryGap, Run};
 pub use handover::EventReceiver;
 pub use memory::{MemoryBus, MemoryConfig};

@@ -69,7 +69,7 @@ fn one_by_one(c: &mut Criterion) {
         group.bench_function(format!("try/{consumers}_consumers"), |b| {
             b.iter(|| {
                 for _ in 0..TURN {
-                    black_box(bus.try_publish(&topic, black_box(&message), None));
+                    black_box(bus.try_publish(&topic, black_box(&message).clone(), None)).expect("room").expect("stored");
                 }
                 drain(&mut receivers, &mut out);
             });
@@ -116,7 +116,7 @@ fn many_topics(c: &mut Criterion) {
         group.bench_function(format!("{count}"), |b| {
             b.iter(|| {
                 for _ in 0..TURN {
-                    black_box(bus.try_publish(&topic, black_box(&message), None));
+                    black_box(bus.try_publish(&topic, black_box(&message).clone(), None)).expect("room").expect("stored");
                 }
                 drain(&mut receivers, &mut out);
             });

@@ -8,7 +8,7 @@ mod turn;
 pub use config::MemoryConfig;
 
 use crate::{
-    Births, Bus, BusError, BusHealth, Consumer, Entry, EventReceiver, Following, History, NewEntry, Receipt,
+    Births, Bus, BusError, BusHealth, Consumer, Entry, EventReceiver, Following, History, NewEntry, Receipt, Tried,
     handover::{HandOver, handovers},
 };
 use retry::RetryWindow;
@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 use store::{Store, StoreLimits};
-use turn::{Admission, Full, Turn};
+use turn::{Full, Turn};
 use wse_core::log::PackCounts;
 use wse_protocol::{Pattern, Position, Publication, Topic};
 
@@ -125,22 +125,15 @@ impl MemoryBus {
 impl Bus for MemoryBus {
     async fn publish(&self, topic: &Topic, publication: Publication, retry_key: Option<&str>) -> Result<Receipt, BusError> {
         let mut publication = Some(publication);
-        let publish = |turn: &mut Turn<'_>| match turn.admit(topic, retry_key)? {
-            Admission::Again(receipt) => Ok(receipt),
-            Admission::New(id) => Ok(turn.store(id, topic, publication.take().expect("it is stored once"), retry_key)),
-        };
-        self.turn_with_room(publish).await
+        self.turn_with_room(|turn| turn.publish(topic, &mut publication, retry_key)).await
     }
 
-    fn try_publish(&self, topic: &Topic, publication: &Publication, retry_key: Option<&str>) -> Option<Result<Receipt, BusError>> {
-        let outcome = self.turn(|turn| match turn.admit(topic, retry_key)? {
-            Admission::Again(receipt) => Ok(receipt),
-            Admission::New(id) => Ok(turn.store(id, topic, publication.clone(), retry_key)),
-        });
-        match outcome {
-            Ok(Err(Full(_))) => None,
-            Ok(Ok(receipt)) => Some(Ok(receipt)),
-            Err(error) => Some(Err(error)),
+    fn try_publish(&self, topic: &Topic, publication: Publication, retry_key: Option<&str>) -> Tried {
+        let mut publication = Some(publication);
+        match (self.turn(|turn| turn.publish(topic, &mut publication, retry_key)), publication) {
+            (Ok(Err(Full(_))), Some(publication)) => Err(publication),
+            (Ok(outcome), _) => Ok(Ok(outcome.expect("only one that is left has no room"))),
+            (Err(error), _) => Ok(Err(error)),
         }
     }
 
@@ -221,8 +214,8 @@ mod tests {
         let publishers = (0..4).map(|_| bus.clone()).map(|bus| {
             std::thread::spawn(move || {
                 for number in 0..EACH {
-                    let receipt = bus.try_publish(&topic("t"), &publication(&number.to_string()), None);
-                    assert!(matches!(receipt, Some(Ok(_))), "4 MiB hold all of them");
+                    let receipt = bus.try_publish(&topic("t"), publication(&number.to_string()), None);
+                    assert!(matches!(receipt, Ok(Ok(_))), "4 MiB hold all of them");
                 }
             })
         });
@@ -240,7 +233,7 @@ mod tests {
         let payload = |number: usize| format!("[{}]", vec![format!(r#"{{"n":{number}}}"#); 100].join(","));
         let sent: Vec<_> = (0..20).map(|n| Publication { payload: payload(n).into(), ..publication(&n.to_string()) }).collect();
         for one in &sent {
-            assert!(matches!(bus.try_publish(&topic("t"), one, None), Some(Ok(_))));
+            assert!(matches!(bus.try_publish(&topic("t"), one.clone(), None), Ok(Ok(_))));
         }
         let counts = bus.pack_counts();
         assert!(counts.packed == 20 && counts.saved > 10_000, "{counts:?}");
@@ -255,9 +248,9 @@ mod tests {
         let (bus, receivers) = MemoryBus::new(MemoryConfig::default().handover_bytes(1), 1);
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(bus.subscribe(&topic("t"), Consumer(0))).expect("subscribed");
-        assert!(bus.try_publish(&topic("t"), &publication("a"), None).is_some());
-        assert!(bus.try_publish(&topic("t"), &publication("b"), None).is_none());
+        assert!(bus.try_publish(&topic("t"), publication("a"), None).is_ok());
+        assert!(bus.try_publish(&topic("t"), publication("b"), None).is_err());
         drop(receivers);
-        assert!(bus.try_publish(&topic("t"), &publication("c"), None).is_some());
+        assert!(bus.try_publish(&topic("t"), publication("c"), None).is_ok());
     }
 }

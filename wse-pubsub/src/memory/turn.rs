@@ -18,7 +18,7 @@ pub(super) struct Turn<'a> {
 pub(super) struct Full(pub(super) usize);
 
 /// Whether a message is new.
-pub(super) enum Admission {
+enum Admission {
     /// No: it was stored before, with this receipt.
     Again(Receipt),
     /// Yes, and every queue that it must go to has room.
@@ -37,7 +37,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Looks for the first publish with this key, and for room.
-    pub(super) fn admit(&mut self, topic: &Topic, retry_key: Option<&str>) -> Result<Admission, Full> {
+    fn admit(&mut self, topic: &Topic, retry_key: Option<&str>) -> Result<Admission, Full> {
         let known = retry_key.and_then(|key| self.state.retries.find(self.now, topic, key));
         if let Some(receipt) = known {
             return Ok(Admission::Again(receipt));
@@ -49,8 +49,16 @@ impl<'a> Turn<'a> {
         self.begin(topic).map(Admission::New)
     }
 
+    /// Takes the message and stores it, unless a queue that it must go to is full.
+    pub(super) fn publish(&mut self, topic: &Topic, message: &mut Option<Publication>, retry_key: Option<&str>) -> Result<Receipt, Full> {
+        match self.admit(topic, retry_key)? {
+            Admission::Again(receipt) => Ok(receipt),
+            Admission::New(id) => Ok(self.store(id, topic, message.take().expect("it is stored once"), retry_key)),
+        }
+    }
+
     /// Stores a message that was admitted and hands it over.
-    pub(super) fn store(&mut self, id: TopicId, topic: &Topic, publication: Publication, retry_key: Option<&str>) -> Receipt {
+    fn store(&mut self, id: TopicId, topic: &Topic, publication: Publication, retry_key: Option<&str>) -> Receipt {
         let message_id = publication.id.clone();
         let position = self.state.store.next_position(id);
         for interest in self.state.store.interests_mut(id) {

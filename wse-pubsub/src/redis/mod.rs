@@ -16,7 +16,7 @@ mod track;
 pub use config::RedisConfig;
 
 use crate::{
-    Births, Bus, BusError, BusHealth, Consumer, Entry, EventReceiver, Following, History, HistoryGap, NewEntry, Receipt,
+    Births, Bus, BusError, BusHealth, Consumer, Entry, EventReceiver, Following, History, HistoryGap, NewEntry, Receipt, Tried,
     handover::handovers, random::random_u64,
 };
 use guard::Guard;
@@ -112,8 +112,8 @@ impl Bus for RedisBus {
         receipts.pop().ok_or_else(|| strange(topic))
     }
 
-    fn try_publish(&self, _: &Topic, _: &Publication, _: Option<&str>) -> Option<Result<Receipt, BusError>> {
-        self.core.open().err().map(Err)
+    fn try_publish(&self, _: &Topic, publication: Publication, _: Option<&str>) -> Tried {
+        self.core.open().map_or_else(|closed| Ok(Err(closed)), |()| Err(publication))
     }
 
     async fn publish_many(&self, batch: Vec<NewEntry>) -> Vec<Result<Receipt, BusError>> {

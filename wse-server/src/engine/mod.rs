@@ -163,7 +163,10 @@ impl Engine {
     /// [`BusError`]; on `Unavailable` a retry with the same idempotency key is safe.
     pub async fn publish(&self, topic: &Topic, message: NewMessage) -> Result<Receipt, BusError> {
         let (publication, key) = self.publication(topic, message);
-        self.0.bus.publish(topic, publication, key.as_deref()).await
+        match self.0.bus.try_publish(topic, publication, key.as_deref()) {
+            Ok(outcome) => outcome,
+            Err(publication) => self.0.bus.publish(topic, publication, key.as_deref()).await,
+        }
     }
 
     /// `publish` from any thread. The outcome is returned if nothing has to be waited for, and then `done` is dropped;
@@ -175,12 +178,14 @@ impl Engine {
         done: impl FnOnce(Result<Receipt, BusError>) + Send + 'static,
     ) -> Option<Result<Receipt, BusError>> {
         let (publication, key) = self.publication(topic, message);
-        let at_once = self.0.bus.try_publish(topic, &publication, key.as_deref());
-        if at_once.is_none() {
-            let (bus, topic) = (self.0.bus.clone(), topic.clone());
-            self.0.shards[0].runtime.spawn(async move { done(bus.publish(&topic, publication, key.as_deref()).await) });
+        match self.0.bus.try_publish(topic, publication, key.as_deref()) {
+            Ok(outcome) => Some(outcome),
+            Err(publication) => {
+                let (bus, topic) = (self.0.bus.clone(), topic.clone());
+                self.0.shards[0].runtime.spawn(async move { done(bus.publish(&topic, publication, key.as_deref()).await) });
+                None
+            }
         }
-        at_once
     }
 
     /// Answers `Host::authenticate`: yes. `user` is the id that the client is told.
