@@ -53,12 +53,17 @@ struct State {
 
 impl Queue {
     pub(crate) fn push(&self, event: Event) {
+        self.push_all(std::iter::once(event));
+    }
+
+    fn push_all(&self, events: impl Iterator<Item = Event>) {
         let mut state = self.lock();
         if state.closed {
             return;
         }
-        state.events.push_back(event);
-        if state.events.len() == 1 {
+        let was_empty = state.events.is_empty();
+        state.events.extend(events);
+        if was_empty && !state.events.is_empty() {
             self.descriptor.raise();
             self.filled.notify_all();
         }
@@ -101,8 +106,8 @@ impl Host for Queue {
         self.push(Event::Opened(connection, identity));
     }
 
-    fn message(&self, connection: ConnectionId, envelope: Box<Envelope>) {
-        self.push(Event::Message(connection, envelope));
+    fn messages(&self, connection: ConnectionId, envelopes: Vec<Box<Envelope>>) {
+        self.push_all(envelopes.into_iter().map(|envelope| Event::Message(connection, envelope)));
     }
 
     fn closed(&self, connection: ConnectionId, code: CloseCode, reason: String, _opened: bool) {

@@ -136,11 +136,19 @@ impl End {
 
 /// Carries out what the session asks for; returns the end, once it comes.
 pub(crate) fn dispatch(shard: &Rc<Shard>, connection: &Rc<Connection>) -> Option<End> {
-    let mut identity = None;
+    let (mut identity, mut messages) = (None, Vec::new());
+    let (host, id) = (&connection.host, connection.id);
     loop {
-        let event = connection.session().poll_event()?;
-        let (host, id) = (&connection.host, connection.id);
-        match event {
+        let next = connection.session().poll_event();
+        if let Some(Event::Message(envelope)) = next {
+            messages.push(envelope);
+            continue;
+        }
+        if !messages.is_empty() {
+            shard.counters.messages.fetch_add(messages.len() as u64, Relaxed);
+            host.messages(id, std::mem::take(&mut messages));
+        }
+        match next? {
             Event::Authenticate { token } => identity = authenticate(shard, connection, token),
             Event::Opened => host.opened(id, identity.take()),
             Event::Subscribe(wanted) => {
@@ -149,10 +157,6 @@ pub(crate) fn dispatch(shard: &Rc<Shard>, connection: &Rc<Connection>) -> Option
             }
             Event::Unsubscribe(names) => shard.hub.unsubscribe(connection, &names),
             Event::Heartbeat => shard.hub.tell_positions(connection),
-            Event::Message(envelope) => {
-                shard.counters.messages.fetch_add(1, Relaxed);
-                host.message(id, envelope);
-            }
             Event::Closed { code, reason, opened, .. } => {
                 shard.hub.leave(connection);
                 let slow = u64::from(code == CloseCode::SLOW_CONSUMER);

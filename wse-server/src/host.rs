@@ -15,8 +15,9 @@ pub trait Host: Send + Sync + Debug {
     fn authenticate(&self, connection: ConnectionId, token: Option<String>, identity: Option<Identity>);
     /// The client may send. `identity` comes here where only the engine checked the token.
     fn opened(&self, connection: ConnectionId, identity: Option<Identity>);
-    /// A message for a handler; answer with `Engine::reply` or `Engine::fail` if it has a `cid`, and with `Engine::handled`.
-    fn message(&self, connection: ConnectionId, envelope: Box<Envelope>);
+    /// Messages for handlers, in order; answer each with `Engine::reply` or `Engine::fail` if it has a `cid`, and count it with
+    /// `Engine::handled`.
+    fn messages(&self, connection: ConnectionId, envelopes: Vec<Box<Envelope>>);
     /// The end of a connection, once; `opened` tells whether `opened` had come.
     fn closed(&self, connection: ConnectionId, code: CloseCode, reason: String, opened: bool);
     /// Frames wait in the connection's channel (see `Engine::open_channel`).

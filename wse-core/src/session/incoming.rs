@@ -74,7 +74,6 @@ impl Session {
         self.update_reading(now);
         match self.liveness.due(now) {
             Some(Due::Ping) if self.opened => {
-                self.compact();
                 self.liveness.pinged(now);
                 self.push_with(Ping::encode);
                 self.events.push_back(Event::Heartbeat);

@@ -114,7 +114,12 @@ impl Session {
 
     /// The next thing for the driver to do.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        if event.is_none() {
+            // An idle connection holds no memory for what it may once say.
+            self.events = VecDeque::new();
+        }
+        event
     }
 
     /// The next thing to send.
@@ -192,14 +197,6 @@ impl Session {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.events.is_empty() && self.outbound.is_idle()
-    }
-
-    /// Gives back memory that nothing needs at the moment. Worth a call where time goes by without a frame.
-    pub fn compact(&mut self) {
-        if self.events.is_empty() {
-            self.events = VecDeque::new();
-        }
-        self.outbound.compact();
     }
 
     /// A peer that does not read its answers is not read either; but that is its own doing, so its idle clock runs on.

@@ -90,6 +90,9 @@ impl Outbound {
     pub(super) fn poll(&mut self) -> Option<Waiting> {
         if let Some(frame) = self.own.pop_front() {
             self.own_bytes -= frame.framed().len();
+            if self.own.is_empty() {
+                self.own = VecDeque::new();
+            }
             return Some(Waiting::Ready(Transmit::Own(frame)));
         }
         match self.lanes.pop() {
@@ -100,13 +103,6 @@ impl Outbound {
         let (code, reason) = *self.close.take()?;
         self.closed = true;
         Some(Waiting::Ready(Transmit::Close { code, reason }))
-    }
-
-    /// Gives back memory that nothing needs at the moment.
-    pub(super) fn compact(&mut self) {
-        if self.own.is_empty() {
-            self.own = VecDeque::new();
-        }
     }
 
     pub(super) fn is_idle(&self) -> bool {

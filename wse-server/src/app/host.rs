@@ -1,0 +1,146 @@
+//! The host of an [`App`]: each connection's messages one after the other, in a task that exists only while there are any.
+use super::{App, Message};
+use crate::{ConnectionId, Host};
+use futures_util::FutureExt;
+use std::{
+    collections::{HashMap, VecDeque, hash_map::Entry},
+    fmt,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use wse_crypto::token::Identity;
+use wse_protocol::{CloseCode, ErrorCode, Format, Value, WireError, envelope::Envelope};
+
+/// Messages handled before the engine is told that they are.
+const HANDLED_AT_ONCE: usize = 32;
+
+pub(super) struct AppHost {
+    shared: Arc<Shared>,
+    runtime: tokio::runtime::Handle,
+}
+
+struct Shared {
+    app: App,
+    open: Mutex<HashMap<ConnectionId, Inbox>>,
+}
+
+/// A connection's work, in order: bounded by the session, which hands over `handler_queue` messages and then stops reading.
+#[derive(Default)]
+struct Inbox {
+    user: Option<Arc<str>>,
+    waiting: VecDeque<Box<Envelope>>,
+    /// Whether a task works on it.
+    busy: bool,
+}
+
+impl AppHost {
+    /// On the current runtime.
+    pub(super) fn new(app: App) -> Self {
+        Self { shared: Arc::new(Shared { app, open: Mutex::default() }), runtime: tokio::runtime::Handle::current() }
+    }
+}
+
+impl Host for AppHost {
+    fn authenticate(&self, id: ConnectionId, token: Option<String>, identity: Option<Identity>) {
+        let engine = self.shared.app.engine.clone();
+        let Some(judge) = self.shared.app.authenticator.clone() else {
+            return engine.refuse(id, WireError::new(ErrorCode::AuthUnavailable, "the service has no authenticator"));
+        };
+        // Entered now, so that it can be told from one that has gone while it was judged.
+        self.shared.open().insert(id, Inbox::default());
+        let shared = self.shared.clone();
+        self.runtime.spawn(async move {
+            match judge(token).await {
+                Ok(user) => {
+                    let user = user.or(identity.map(|identity| identity.user));
+                    if let Some(inbox) = shared.open().get_mut(&id) {
+                        inbox.user = user.as_deref().map(Arc::from);
+                    }
+                    engine.welcome(id, user);
+                }
+                Err(error) => engine.refuse(id, error),
+            }
+        });
+    }
+
+    fn opened(&self, id: ConnectionId, identity: Option<Identity>) {
+        if let (Entry::Vacant(place), Some(identity)) = (self.shared.open().entry(id), identity) {
+            place.insert(Inbox { user: Some(identity.user.into()), ..Inbox::default() });
+        }
+    }
+
+    fn messages(&self, id: ConnectionId, envelopes: Vec<Box<Envelope>>) {
+        let idle = {
+            let mut open = self.shared.open();
+            let inbox = open.entry(id).or_default();
+            inbox.waiting.extend(envelopes);
+            !std::mem::replace(&mut inbox.busy, true)
+        };
+        if idle {
+            self.runtime.spawn(self.shared.clone().work(id));
+        }
+    }
+
+    fn closed(&self, id: ConnectionId, _code: CloseCode, _reason: String, _opened: bool) {
+        self.shared.open().remove(&id);
+    }
+}
+
+impl Shared {
+    fn open(&self) -> MutexGuard<'_, HashMap<ConnectionId, Inbox>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Handles what waits of a connection, until nothing does.
+    async fn work(self: Arc<Self>, id: ConnectionId) {
+        while let Some((batch, user)) = self.next(id) {
+            let mut handled = 0;
+            for envelope in batch {
+                self.handle(id, user.clone(), *envelope).await;
+                handled += 1;
+                if handled == HANDLED_AT_ONCE {
+                    self.app.engine.handled(id, handled);
+                    handled = 0;
+                }
+            }
+            self.app.engine.handled(id, handled);
+        }
+    }
+
+    fn next(&self, id: ConnectionId) -> Option<(VecDeque<Box<Envelope>>, Option<Arc<str>>)> {
+        let mut open = self.open();
+        let inbox = open.get_mut(&id)?;
+        inbox.busy = !inbox.waiting.is_empty();
+        inbox.busy.then(|| (std::mem::take(&mut inbox.waiting), inbox.user.clone()))
+    }
+
+    async fn handle(&self, id: ConnectionId, user: Option<Arc<str>>, envelope: Envelope) {
+        let reference = envelope.reference();
+        let cid = envelope.cid.clone();
+        match (self.answer(id, user, envelope).await, cid) {
+            (Ok(value), Some(cid)) => {
+                let reply = simd_json::to_vec(&value).unwrap_or_else(|_| b"null".to_vec());
+                self.app.engine.reply(id, &cid, Format::Json, reply);
+            }
+            (Ok(_), None) => {}
+            (Err(error), _) => self.app.engine.fail(id, error.answering(reference)),
+        }
+    }
+
+    async fn answer(&self, connection: ConnectionId, user: Option<Arc<str>>, envelope: Envelope) -> Result<Value, WireError> {
+        let Some(handler) = self.app.handlers.get(&envelope.event_type) else {
+            return Err(WireError::new(ErrorCode::NoHandler, format!("this server has no handler for {:?}", envelope.event_type)));
+        };
+        let Envelope { event_type, id, payload, .. } = envelope;
+        let call = handler(Message { connection, user, event_type, id, payload });
+        // A panic ends the message and not the connection's order.
+        let outcome = AssertUnwindSafe(call).catch_unwind().await;
+        outcome.unwrap_or_else(|_| Err(WireError::new(ErrorCode::HandlerFailed, "the handler failed; the server's log says why")))
+    }
+}
+
+impl fmt::Debug for AppHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppHost").field("app", &self.shared.app).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,90 @@
+//! Handlers for a Rust service: an [`Engine`] with async functions behind it instead of another language.
+mod host;
+
+use crate::{ConnectionId, Engine, SharedHost};
+use host::AppHost;
+use std::{collections::HashMap, fmt, future::Future, pin::Pin, sync::Arc};
+use wse_protocol::{Value, WireError};
+
+/// A message as a handler gets it.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// The connection that it came from.
+    pub connection: ConnectionId,
+    /// Who that is, where an authenticator or a token said so.
+    pub user: Option<Arc<str>>,
+    /// The event type.
+    pub event_type: Box<str>,
+    /// The message id, where the client gave one.
+    pub id: Option<Box<str>>,
+    /// The payload.
+    pub payload: Value,
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<Value, WireError>> + Send>>;
+type Handler = Arc<dyn Fn(Message) -> Answer + Send + Sync>;
+type Judgement = Pin<Box<dyn Future<Output = Result<Option<String>, WireError>> + Send>>;
+type Authenticator = Arc<dyn Fn(Option<String>) -> Judgement + Send + Sync>;
+
+/// Handlers by event type, and who may connect. Build it, then serve it with [`crate::listener`] or mount it in a router.
+///
+/// Messages of one connection are handled in order, one after the other; connections do not wait for one another.
+#[derive(Clone)]
+pub struct App {
+    engine: Engine,
+    handlers: HashMap<Box<str>, Handler>,
+    authenticator: Option<Authenticator>,
+}
+
+impl App {
+    /// An application without handlers.
+    #[must_use]
+    pub fn new(engine: Engine) -> Self {
+        Self { engine, handlers: HashMap::new(), authenticator: None }
+    }
+
+    /// Handles messages of one type. What it returns is the reply; an error goes to the client with its code.
+    #[must_use]
+    pub fn on<F, R>(mut self, event_type: &str, handler: F) -> Self
+    where
+        F: Fn(Message) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Value, WireError>> + Send + 'static,
+    {
+        self.handlers.insert(event_type.into(), Arc::new(move |message| Box::pin(handler(message))));
+        self
+    }
+
+    /// Judges each client's token: `Ok(Some(user id))`, or an error such as `AUTH_FAILED`. The engine's configuration must
+    /// say `auth_required`. Where it also has `tokens`, only tokens that are valid come here, and `Ok(None)` leaves the user that the
+    /// token names.
+    #[must_use]
+    pub fn authenticate<F, R>(mut self, judge: F) -> Self
+    where
+        F: Fn(Option<String>) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Option<String>, WireError>> + Send + 'static,
+    {
+        self.authenticator = Some(Arc::new(move |token| Box::pin(judge(token))));
+        self
+    }
+
+    /// Its engine, to publish from anywhere.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The host that connections are given; handlers run on the current tokio runtime.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[must_use]
+    pub fn host(&self) -> SharedHost {
+        Arc::new(AppHost::new(self.clone()))
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("engine", &self.engine).field("handlers", &self.handlers.keys()).finish_non_exhaustive()
+    }
+}
