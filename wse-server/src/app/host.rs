@@ -24,6 +24,9 @@ struct Shared {
     open: Mutex<HashMap<ConnectionId, Inbox>>,
 }
 
+/// Messages to handle, and whose they are.
+type Batch = (VecDeque<Box<Envelope>>, Option<Arc<str>>);
+
 /// A connection's work, in order: bounded by the session, which hands over `handler_queue` messages and then stops reading.
 #[derive(Default)]
 struct Inbox {
@@ -107,7 +110,7 @@ impl Shared {
         }
     }
 
-    fn next(&self, id: ConnectionId) -> Option<(VecDeque<Box<Envelope>>, Option<Arc<str>>)> {
+    fn next(&self, id: ConnectionId) -> Option<Batch> {
         let mut open = self.open();
         let inbox = open.get_mut(&id)?;
         inbox.busy = !inbox.waiting.is_empty();

@@ -82,7 +82,8 @@ impl Peer {
             socket,
             connection,
             decoder: Decoder::new(Limits::default().message_bytes(message_bytes)),
-            held: prelude.leftover.into(),
+            // Copied: it is a slice of the HTTP side's buffer, which would be kept with it.
+            held: prelude.leftover.to_vec(),
             pending,
             pong: None,
             readable: true,
@@ -211,7 +212,8 @@ impl Peer {
             }
         }
         if !pieces.is_empty() {
-            self.pending = pieces.drain(..).collect();
+            // What is left keeps the memory; the next turn begins with none.
+            self.pending = std::mem::take(pieces);
         }
         let is_closed = self.connection.session().is_closed();
         match self.stage {
