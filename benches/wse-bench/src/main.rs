@@ -159,7 +159,7 @@ fn render(mut arguments: Arguments) -> Result<()> {
     let report: Report = serde_json::from_str(&text).map_err(|error| BenchError::Usage(format!("{file}: {error}")))?;
     report.trials.iter().for_each(|trial| print!("{}", report::table(trial)));
     if let Some(path) = &svg {
-        fs::write(path, chart::draw("Server CPU per delivery, as a share of the floor's", &groups(&report)))
+        fs::write(path, chart::draw("Deliveries per CPU second of the server, as a share of the floor's", &groups(&report)))
             .doing(&path.to_string_lossy())?;
     }
     page.map_or(Ok(()), |path| {

@@ -257,7 +257,7 @@ pub fn page(report: &Report, picture: Option<&str>) -> String {
         let _ = writeln!(text, "- Left out: {skipped}.");
     }
     if let Some(picture) = picture {
-        let _ = writeln!(text, "\n![Server CPU per delivery, as a share of the floor's]({picture})");
+        let _ = writeln!(text, "\n![Deliveries per CPU second of the server, as a share of the floor's]({picture})");
     }
     for trial in &report.trials {
         let _ = write!(text, "\n{}", markdown(trial));
