@@ -23,7 +23,7 @@ pub fn run(mut arguments: Arguments) -> Result<Value> {
         "socket.io" => Speech::SocketIo,
         other => return Err(BenchError::Usage(format!("--speech {other}: plain, wse or socket.io"))),
     };
-    let mut target = Target { address, opening, pid: arguments.take("pid")?, server: None, speech };
+    let mut target = Target { address, opening, pid: arguments.take("pid")?, server: None, speech, writes_counted: false };
     if let Some(core) = arguments.take("load-core")? {
         machine::pin(core)?;
     }

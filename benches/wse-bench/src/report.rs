@@ -91,7 +91,9 @@ impl<'a> Judged<'a> {
         if counts < ENOUGH_ROUNDS && self.outcome.sense != Sense::Alone {
             caveats.push(format!("{counts} rounds: a check of the tool; a figure takes {ENOUGH_ROUNDS}"));
         }
-        caveats.extend(self.rows.iter().filter_map(|row| self.uneven(row)));
+        if self.outcome.sense == Sense::Share {
+            caveats.extend(self.rows.iter().filter_map(|row| self.uneven(row)));
+        }
         for row in self.rows.iter().filter(|row| row.load_bound > 0) {
             caveats.push(format!("{}: the load was the bottleneck in {} runs", row.name, row.load_bound));
         }

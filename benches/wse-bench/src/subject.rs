@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 /// The topic that is published to.
 pub const TOPIC: &str = "bench";
 
+/// Those whose sockets are written with `write` or `writev` (a call trace shows it); the others use `send` or `sendmsg`.
+const WRITE: [&str; 5] = ["floor", "bare", "fastapi", "ws", "socket.io"];
+
 /// One of the servers that this tool starts.
 #[derive(Debug, Clone)]
 pub struct Subject {
@@ -138,6 +141,7 @@ impl Subject {
             pid: Some(server.pid()),
             server: Some(server),
             speech: self.speech,
+            writes_counted: WRITE.contains(&self.name),
         })
     }
 

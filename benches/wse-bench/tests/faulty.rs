@@ -62,7 +62,7 @@ fn frames(numbers: &[u32]) -> Vec<u8> {
 
 fn listen(pieces: Vec<Vec<u8>>) -> Result<Tally, BenchError> {
     let opening = Opening { path: "/".into(), hello: None, ready: Some("ready".into()) };
-    let mut target = Target { address: server(pieces), opening, pid: None, server: None, speech: Speech::Plain };
+    let mut target = Target { address: server(pieces), opening, pid: None, server: None, speech: Speech::Plain, writes_counted: false };
     let time = Duration::from_millis(300);
     let plan =
         fanout::Plan { subscribers: 1, size: 0, drive: fanout::Drive::Listen, warmup: time, measured: time, ..fanout::Plan::default() };

@@ -89,6 +89,8 @@ pub struct Outcome {
     pub holding: Holding,
     /// Clients that came and went beside it.
     pub gone: u64,
+    /// Whether the server's writes are among those that the kernel counts; see [`Target`].
+    pub writes_counted: bool,
 }
 
 impl Outcome {
@@ -104,14 +106,10 @@ impl Outcome {
         self.deliveries as f64 / self.costs.server_cpu
     }
 
-    /// Messages per write of the server; none where the kernel does not count its calls (`send`).
+    /// Messages per write of the server; none where the kernel does not count its calls.
     #[must_use]
     pub fn per_write(&self) -> Option<f64> {
-        // A read takes at least what one write brought, unless that was more than the load's buffer: with far fewer writes than reads
-        // it is something else that the kernel counted, such as wake-ups of a thread.
-        const LARGE: u64 = 128 << 10;
-        let plausible = self.costs.server_writes * 4 > self.reads || (self.bytes > self.reads * LARGE && self.costs.server_writes > 0);
-        plausible.then(|| self.deliveries as f64 / self.costs.server_writes as f64)
+        (self.writes_counted && self.costs.server_writes > 0).then(|| self.deliveries as f64 / self.costs.server_writes as f64)
     }
 }
 
@@ -155,6 +153,7 @@ pub fn run_on(target: &mut Target, plan: &Plan, pool: &mut Pool, first: usize) -
         latency: times.map(|times| [0.5, 0.99, 0.999].map(|share| times.quantile(share))),
         holding,
         gone,
+        writes_counted: target.writes_counted,
     })
 }
 

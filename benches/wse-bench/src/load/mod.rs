@@ -35,6 +35,8 @@ pub struct Target {
     pub server: Option<Server>,
     /// How its clients put messages.
     pub speech: Speech,
+    /// It sends with `write` or `writev`, which the kernel counts for a process, and not with `send` or `sendmsg`.
+    pub writes_counted: bool,
 }
 
 /// How a client's message to a server's handler looks.
