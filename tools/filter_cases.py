@@ -194,6 +194,7 @@ BY_HAND = [
     ("$regex: # and spaces stand for themselves", "P-76", {"a": {"$regex": "^# a$"}}, {"a": "# a"}, True),
     ("$regex: what makes others backtrack", "P-76", {"a": {"$regex": "^(a+)+$"}}, {"a": "aaaaaaaaaaaaaaaab"}, False),
     ("$regex: a pattern of 256 bytes", "P-78", {"a": {"$regex": "a" * 256}}, {"a": "a" * 256}, True),
+    ("$regex: patterns that cost 512 together", "P-76", {"a": {"$regex": "^.{30}$"}, "b": {"$regex": "^(?:[^x]\\D|[\u00e9-\u00fc]){0,10}[\\dab]{4}$"}}, {"a": "\u00e9" * 30, "b": "\u00e91"}, False),
     ("eight filters inside one another", "P-78", {"$not": {"$not": {"$not": {"$not": {"$not": {"$not": {"$not": {"a": 1}}}}}}}}, {"a": 1}, False),
     ("a value eight deep", "P-78", {"a": [[[[[[[[]]]]]]]]}, {"a": [[[[[[[[]]]]]]]]}, True),
     ("64 clauses", "P-78", {f"k{i}": None for i in range(64)}, {}, True),
@@ -333,8 +334,13 @@ PATTERNS = {
     "backspace in a class": "[\\b]",
     "an escape in a class": "[\\q]",
     "257 bytes": "a" * 257,
-    "a cost above 1,000": "(a{32}){32}",
-    "a cost above 1,000 by a class": "[abcdefghij]{101}",
+    "a cost above 512": "(a{27}){19}",
+    "a cost above 512 by a dot": ".{65}",
+    "a cost above 512 by a complement": "(?:\\W\\S){33}",
+    "a cost above 512 by a class": "[abcdefghi]{57}",
+    "a cost above 512 by a negated class": "[^a]{57}",
+    "a cost above 512 by a class beyond ASCII": "[a-é]{57}",
+    "a cost above 512 by a complement in a class": "[\\S]{57}",
 }
 REJECT += [(f"$regex: {name}", "P-76", {"a": {"$regex": pattern}}) for name, pattern in PATTERNS.items()]
-REJECT += [("patterns that cost too much together", "P-76", {"a": {"$regex": "a{600}"}, "b": {"$regex": "a{600}"}})]
+REJECT += [("patterns that cost too much together", "P-76", {"a": {"$regex": "a{257}"}, "b": {"$regex": "a{256}"}})]

@@ -1,13 +1,16 @@
 // The regular expressions of `$regex` ([P-76]): the subset that the server's engine and this one read alike, and what it costs.
 import { utf8Bytes } from './envelope';
 
-const PATTERN = { bytes: 256, cost: 1000, repetitions: 1000 } as const;
+const PATTERN = { bytes: 256, cost: 512, repetitions: 1000 } as const;
 
 /** One item of a pattern but a class; the groups are n, `,` and m of a count. */
 const TOKEN = /\\[dDwWsSbtnvfr^$\\.*+?()[\]{}|/]|\(\?:|\((?!\?)|[)|^$.]|[*+?]\??|\{(\d+)(?:(,)(\d*))?\}\??|[^\\()[\]{}|^$.*+?]/uy;
 
 /** One member of a class in brackets. */
 const MEMBER = /\\[dDwWsStnvfr^$\\.*+?()[\]{}|/-]|[^\\[\]-]/uy;
+
+/** What a class costs more that takes characters beyond ASCII. */
+const WIDE_COST = 8;
 
 /** Sets as members of a class. JavaScript's own \d and \w are ASCII, its \s is not. */
 const SETS: Readonly<Record<string, string>> = { '\\s': '\\t-\\r ', '\\S': '\\0-\\x08\\x0e-\\x1f!-\\u{10ffff}' };
@@ -64,8 +67,8 @@ class PatternReader {
     else if (least !== undefined) this.#count(token, Number(least), comma === undefined ? least : most);
     else if (/^[*+?]/.test(token)) this.#repeat(token, 1);
     else if (/^(?:[|^$]|\\b)$/.test(token)) this.#assertion(token);
-    else if (token === '.') this.#item('[^\\n]', 1);
-    else this.#item(token in SETS ? `[${SETS[token] ?? ''}]` : token, 1);
+    else if (token === '.') this.#item('[^\\n]', WIDE_COST);
+    else this.#item(token in SETS ? `[${SETS[token] ?? ''}]` : token, /^\\[DWS]/.test(token) ? WIDE_COST : 1);
   }
 
   #item(source: string, cost: number): void {
@@ -110,19 +113,22 @@ class PatternReader {
   #class(): void {
     const opening = this.#pattern.startsWith('[^', this.#at) ? '[^' : '[';
     this.#at += opening.length;
-    let [members, count] = ['', 0];
+    let [members, count, isWide] = ['', 0, opening === '[^'];
     while (this.#pattern[this.#at] !== ']' || count === 0) {
-      members += this.#member(count === 0);
+      const member = this.#member(count === 0);
+      members += SETS[member] ?? member;
+      isWide ||= /^\\[DWS]|[^\0-\x7f]/.test(member);
       count++;
     }
     this.#at++;
-    this.#item(`${opening}${members}]`, count);
+    this.#item(`${opening}${members}]`, isWide ? count + WIDE_COST : count);
   }
 
+  /** One member as it is written. */
   #member(isFirst: boolean): string {
     const from = this.#hyphen(isFirst) ?? this.#next(MEMBER)[0];
     const isRange = this.#pattern[this.#at] === '-' && this.#pattern[this.#at + 1] !== ']';
-    if (!isRange) return SETS[from] ?? from;
+    if (!isRange) return from;
     this.#at++;
     const to = this.#next(MEMBER)[0];
     if (!(codePoint(from) <= codePoint(to))) throw this.#refused('a range in a class goes from one character up to another');

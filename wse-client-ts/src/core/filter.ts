@@ -16,7 +16,7 @@ export interface Filter {
 type Judge = (payload: unknown) => boolean;
 type Test = (value: Place) => boolean;
 
-const CAPS = { bytes: 4096, depth: 8, clauses: 64, values: 256, patternCost: 1000 } as const;
+const CAPS = { bytes: 4096, depth: 8, clauses: 64, values: 256, patternCost: 512 } as const;
 
 /** Looks at arrays as a whole only ([P-73]). */
 const WHOLE: ReadonlySet<string> = new Set(['$exists', '$contains']);

@@ -6,14 +6,18 @@ use std::str::Chars;
 /// The longest pattern, in bytes of UTF-8.
 pub(super) const PATTERN_BYTES: usize = 256;
 
-/// What all patterns of one filter may cost together: characters and members of classes, each times its repetitions.
-pub(super) const PATTERN_COST: u32 = 1_000;
+/// What all patterns of one filter may cost together: characters and members of classes, each times its repetitions. It bounds the states of
+/// the compiled patterns, and with them the time to compile them and, where the search's cache does not hold, the time for each character.
+pub(super) const PATTERN_COST: u32 = 512;
+
+/// What a class costs more that takes characters beyond ASCII: in UTF-8 it is about ten states.
+const WIDE_COST: u32 = 8;
 
 /// The largest count in `{n,m}`.
 const REPETITIONS: u32 = 1_000;
 
 /// Room for a pattern of the highest cost, in bytes; the costliest ones that were found take a fifth of it.
-const COMPILED_BYTES: usize = 4 << 20;
+const COMPILED_BYTES: usize = 1 << 20;
 
 /// What the search's cache may hold, in bytes per thread; past it the search goes on without one, still linear.
 const CACHE_BYTES: usize = 256 << 10;
@@ -29,7 +33,7 @@ pub enum PatternFault {
     #[error("a pattern has at most 256 bytes")]
     TooLong,
     /// The filter's patterns cost too much.
-    #[error("the patterns of a filter cost at most 1,000 together: use fewer or smaller repetitions")]
+    #[error("the patterns of a filter cost at most 512 together: use fewer or smaller repetitions")]
     TooCostly,
     /// An escape outside the subset.
     #[error("`\\{0}` is not in the subset of regular expressions that filters take")]
@@ -81,9 +85,22 @@ struct Translator<'a> {
 }
 
 /// One member of a class in brackets, or one character outside.
+#[derive(Clone, Copy)]
 enum Item {
     One(char),
     Ranges(&'static str),
+    /// Ranges to the end of Unicode.
+    Complement(&'static str),
+}
+
+impl Item {
+    fn is_wide(self) -> bool {
+        match self {
+            Self::One(c) => !c.is_ascii(),
+            Self::Ranges(_) => false,
+            Self::Complement(_) => true,
+        }
+    }
 }
 
 impl<'a> Translator<'a> {
@@ -110,11 +127,12 @@ impl<'a> Translator<'a> {
             '*' | '+' | '?' => self.repeat(&c.to_string(), 1)?,
             '{' => self.count()?,
             '|' | '^' | '$' => self.assertion(c.encode_utf8(&mut [0; 4])),
-            '.' => self.atom(r"[^\n]", 1),
+            '.' => self.atom(r"[^\n]", WIDE_COST),
             '\\' if self.rest.next_if_eq(&'b').is_some() => self.assertion(r"(?-u:\b)"),
             '\\' => match self.escape("")? {
                 Item::One(c) => self.character(c),
                 Item::Ranges(ranges) => self.atom(&format!("[{ranges}]"), 1),
+                Item::Complement(ranges) => self.atom(&format!("[{ranges}]"), WIDE_COST),
             },
             c => self.character(c),
         }
@@ -185,21 +203,23 @@ impl<'a> Translator<'a> {
     }
 
     fn class(&mut self) -> Result<(), PatternFault> {
-        let negation = if self.rest.next_if_eq(&'^').is_some() { "^" } else { "" };
-        let (mut members, mut count) = (String::new(), 0);
+        let is_negated = self.rest.next_if_eq(&'^').is_some();
+        let (mut members, mut count, mut is_wide) = (String::new(), 0, is_negated);
         loop {
             match self.rest.next().ok_or(PatternFault::Unbalanced)? {
                 ']' if count == 0 => return Err(PatternFault::Class),
                 ']' => break,
-                c => self.member(c, count == 0, &mut members)?,
+                c => is_wide |= self.member(c, count == 0, &mut members)?,
             }
             count += 1;
         }
-        self.atom(&format!("[{negation}{members}]"), count);
+        let negation = if is_negated { "^" } else { "" };
+        self.atom(&format!("[{negation}{members}]"), if is_wide { count + WIDE_COST } else { count });
         Ok(())
     }
 
-    fn member(&mut self, c: char, is_first: bool, members: &mut String) -> Result<(), PatternFault> {
+    /// Reads one member; true if it takes characters beyond ASCII.
+    fn member(&mut self, c: char, is_first: bool, members: &mut String) -> Result<bool, PatternFault> {
         if c == '-' && !is_first && self.rest.peek() != Some(&']') {
             return Err(PatternFault::Class);
         }
@@ -207,17 +227,19 @@ impl<'a> Translator<'a> {
         if !self.is_range() {
             match from {
                 Item::One(c) => members.push_str(&escaped(c)),
-                Item::Ranges(ranges) => members.push_str(ranges),
+                Item::Ranges(ranges) | Item::Complement(ranges) => members.push_str(ranges),
             }
-            return Ok(());
+            return Ok(from.is_wide());
         }
         self.rest.next();
         let c = self.rest.next().ok_or(PatternFault::Unbalanced)?;
         match (from, self.class_item(c)?) {
-            (Item::One(from), Item::One(to)) if from <= to => members.push_str(&format!("{}-{}", escaped(from), escaped(to))),
-            _ => return Err(PatternFault::Class),
+            (Item::One(from), Item::One(to)) if from <= to => {
+                members.push_str(&format!("{}-{}", escaped(from), escaped(to)));
+                Ok(!to.is_ascii())
+            }
+            _ => Err(PatternFault::Class),
         }
-        Ok(())
     }
 
     /// Whether a `-` follows that has something after it.
@@ -239,11 +261,11 @@ impl<'a> Translator<'a> {
         let c = self.rest.next().ok_or(PatternFault::Trailing)?;
         Ok(match c {
             'd' => Item::Ranges("0-9"),
-            'D' => Item::Ranges(r"\x00-/:-\x{10FFFF}"),
+            'D' => Item::Complement(r"\x00-/:-\x{10FFFF}"),
             'w' => Item::Ranges("0-9A-Z_a-z"),
-            'W' => Item::Ranges(r"\x00-/:-@\[-\^`\{-\x{10FFFF}"),
+            'W' => Item::Complement(r"\x00-/:-@\[-\^`\{-\x{10FFFF}"),
             's' => Item::Ranges(r"\t-\r\x20"),
-            'S' => Item::Ranges(r"\x00-\x08\x0E-\x1F!-\x{10FFFF}"),
+            'S' => Item::Complement(r"\x00-\x08\x0E-\x1F!-\x{10FFFF}"),
             't' => Item::One('\t'),
             'n' => Item::One('\n'),
             'v' => Item::One('\u{b}'),
