@@ -65,7 +65,7 @@ test-cross: dist ## random envelopes from Rust to Python and Node and back (COUN
 	@tests/cross/run.sh
 
 test-wire: dist ## the protocol over real sockets, on four servers
-	cargo build --locked --quiet -p rust-service
+	cargo build --workspace --bins --tests --locked --quiet # as the tests were built, so that nothing is built twice
 	@tools/wire-tests.sh
 
 test-e2e: dist ## the dashboard and the README in headless Chromium
