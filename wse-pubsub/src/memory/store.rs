@@ -24,6 +24,8 @@ pub(crate) struct Store {
     limits: StoreLimits,
     ids: HashMap<Topic, TopicId>,
     slots: Slab<Slot>,
+    /// The topic that was last pushed to: likely the next one's too, and found without hashing.
+    recent: TopicId,
     namespaces: Namespaces,
     /// By bytes held, about: the last gives up entries first.
     by_size: BTreeSet<(usize, TopicId)>,
@@ -86,12 +88,13 @@ impl Store {
         let births = BirthLimits { entries: limits.births, total: limits.topics, meta_age: limits.meta_age, namespaces: limits.topics };
         let [by_due, idle] = [BTreeSet::new(), BTreeSet::new()];
         let (ids, slots, namespaces, by_size) = (HashMap::new(), Slab::new(), Namespaces::new(births), BTreeSet::new());
-        Self { limits, ids, slots, namespaces, by_size, by_due, idle, bytes: 0, interests: 0, packed: PackCounts::default() }
+        Self { limits, ids, slots, recent: 0, namespaces, by_size, by_due, idle, bytes: 0, interests: 0, packed: PackCounts::default() }
     }
 
     /// The topic, if it is remembered.
     pub(crate) fn find(&self, topic: &Topic) -> Option<TopicId> {
-        self.ids.get(topic).copied()
+        let recent = self.slots.get(self.recent).is_some_and(|slot| slot.topic == *topic);
+        if recent { Some(self.recent) } else { self.ids.get(topic).copied() }
     }
 
     /// Begins a topic that is not remembered; the birth, if it has a namespace.
@@ -120,6 +123,7 @@ impl Store {
         let slot = &mut self.slots[id];
         slot.log.push(now, publication);
         slot.used = now;
+        self.recent = id;
         self.reindex(id);
         self.keep_bounds(now, id);
     }
@@ -162,6 +166,7 @@ impl Store {
             slot.interests.swap_remove(at);
             self.interests -= usize::from(slot.interests.is_empty());
             self.reindex(id);
+            self.keep_bounds(now, id);
         }
     }
 
@@ -293,6 +298,7 @@ fn move_key<K: Ord>(index: &mut BTreeSet<(K, TopicId)>, id: TopicId, old: Option
 mod tests {
     use super::*;
     use bytes::Bytes;
+    use proptest::prelude::*;
     use wse_protocol::{Format, Priority, Seq, UnixMillis};
 
     const HOUR: Duration = Duration::from_secs(3600);
@@ -394,5 +400,76 @@ mod tests {
         }
         assert!(store.ids.contains_key("kept") && store.ids.contains_key("t9") && store.ids.contains_key("t8"));
         assert_eq!((store.by_size.len(), store.by_due.len(), store.idle.len()), (2, 3, 2));
+    }
+
+    #[derive(Debug, Clone)]
+    enum Use {
+        Push(u8, u16),
+        Subscribe(u8),
+        Unsubscribe(u8),
+        Read(u8),
+        Wait(u16),
+    }
+
+    fn uses() -> impl Strategy<Value = Vec<Use>> {
+        let topic = 0..40u8;
+        let one = prop_oneof![
+            5 => (topic.clone(), 0..3000u16).prop_map(|(topic, size)| Use::Push(topic, size)),
+            1 => topic.clone().prop_map(Use::Subscribe),
+            1 => topic.clone().prop_map(Use::Unsubscribe),
+            1 => topic.prop_map(Use::Read),
+            1 => (0..200u16).prop_map(Use::Wait),
+        ];
+        proptest::collection::vec(one, 0..200)
+    }
+
+    fn carry_out(store: &mut Store, now: Duration, step: &Use) {
+        let name = |number: &u8| format!("n{}:{number}", number % 3);
+        match step {
+            Use::Push(topic, size) => push(store, now, &name(topic), usize::from(*size)),
+            Use::Subscribe(topic) => {
+                let id = open(store, now, &name(topic));
+                store.add_interest(now, id, Consumer(0));
+            }
+            Use::Unsubscribe(number) => store.remove_interest(now, &topic(&name(number)), Consumer(0)),
+            Use::Read(topic) => drop(log(store, now, &name(topic)).position()),
+            Use::Wait(_) => {}
+        }
+    }
+
+    /// Every key is where its rule wants it, however late it is put right.
+    fn assert_indexed(store: &Store, now: Duration) {
+        assert_eq!(store.slots.iter().map(|(_, slot)| slot.log.bytes()).sum::<usize>(), store.bytes);
+        assert!(store.bytes <= store.limits.budget_bytes);
+        let wanted = store.slots.iter().filter(|(_, slot)| !slot.interests.is_empty()).count();
+        assert_eq!(wanted, store.interests);
+        assert!(store.slots.len() <= store.limits.topics.max(wanted + 1));
+        for (id, slot) in &store.slots {
+            let (size, key) = (slot.log.bytes(), slot.keys.size);
+            assert!(size.abs_diff(key) <= SLACK_BYTES.max(key / 8) && (size == 0) == (key == 0));
+            assert_eq!(store.by_size.contains(&(key, id)), key > 0);
+            assert_eq!(store.idle.contains(&(slot.keys.idle.unwrap_or(now), id)), slot.interests.is_empty());
+            assert!(slot.keys.idle.is_none_or(|key| key <= slot.used));
+            let due = slot.due(store.limits.meta_age);
+            assert!(due.is_none_or(|due| slot.keys.due.is_some_and(|key| key <= due && store.by_due.contains(&(key, id)))));
+            assert!(slot.namespace.is_some_and(|at| store.namespaces.members(at).any(|member| member == id)));
+        }
+        let [sizes, dues, idles] = [store.by_size.len(), store.by_due.len(), store.idle.len()];
+        assert!(sizes.max(dues).max(idles) <= store.slots.len());
+    }
+
+    proptest! {
+        #[test]
+        fn bounds_and_indexes_hold_whatever_is_done(steps in uses(), topics in 1..20usize, budget in 4000..40_000usize) {
+            let mut store = store(budget, topics);
+            let mut now = Duration::ZERO;
+            for step in steps {
+                if let Use::Wait(minutes) = step {
+                    now += Duration::from_secs(60 * u64::from(minutes));
+                }
+                carry_out(&mut store, now, &step);
+                assert_indexed(&store, now);
+            }
+        }
     }
 }
