@@ -19,6 +19,20 @@ pub enum SlowPolicy {
     Disconnect,
 }
 
+impl SlowPolicy {
+    /// By its name in settings: `recover`, `latest`, `drop_low` or `disconnect`.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "recover" => Self::Recover,
+            "latest" => Self::Latest,
+            "drop_low" => Self::DropLow,
+            "disconnect" => Self::Disconnect,
+            _ => return None,
+        })
+    }
+}
+
 /// Messages that will not come, on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hole {

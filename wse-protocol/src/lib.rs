@@ -19,6 +19,7 @@
 //! ```
 //!
 //! The rules `[P-n]` are in `docs/PROTOCOL.md`.
+mod check;
 pub mod encode;
 pub mod envelope;
 mod error;
@@ -37,6 +38,7 @@ mod topic;
 mod transcode;
 pub mod ws;
 
+pub use check::{check_depth, check_payload};
 pub use error::WireError;
 pub use format::Format;
 pub use generated::codes::{CloseCode, ErrorCode};

@@ -1,12 +1,8 @@
 //! A payload from one format into the other.
 use crate::msgpack::{Reader, Token};
-use crate::tape;
-use crate::{Format, WireError, defaults};
+use crate::{Format, WireError, check::PAYLOAD_DEPTH as DEPTH, tape};
 use serde::Serialize;
 use simd_json::{Node, StaticNode, Tape};
-
-/// Levels that a payload may have: those of a frame, less the envelope.
-const DEPTH: usize = defaults::NESTING_DEPTH as usize - 1;
 
 /// Why writing to a `Vec` is not handled.
 const FITS: &str = "a Vec takes every write";

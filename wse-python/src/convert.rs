@@ -67,6 +67,10 @@ pub(crate) fn usage_error(py: Python<'_>, text: &str) -> PyErr {
     raise(py, "WSEUsageError", (text,))
 }
 
+pub(crate) fn payload_error(py: Python<'_>, path: &str, text: &str) -> PyErr {
+    raise(py, "WSEPayloadError", (path, text))
+}
+
 pub(crate) fn topic_error(py: Python<'_>, name: &str, error: &WireError) -> PyErr {
     raise(py, "WSETopicError", (name, error.message.as_str(), error.code.as_str()))
 }

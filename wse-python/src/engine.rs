@@ -1,8 +1,9 @@
-//! `Engine`, `Admission` and `Receipt` of `_native.pyi`.
+//! `Engine` and `Admission` of `_native.pyi`.
 use crate::{
-    convert::{bus_error, start_error, topic_error, usage_error},
+    convert::{bus_error, start_error},
     events::{Event, EventQueue},
     options::engine_config,
+    publish::{Outgoing, Receipt, outcomes_to_python, read_payload},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -21,35 +22,11 @@ use std::{
     },
     time::Duration,
 };
-use wse_protocol::{CloseCode, ErrorCode, Format, Priority, Topic, WireError};
+use wse_protocol::{CloseCode, ErrorCode, WireError};
 use wse_pubsub::BusError;
 use wse_server::{
-    Channel, ChannelFrame, ConnectionId, Engine as Native, EngineConfig, NewMessage, PeerFrame, RequestHead, ws::handshake::Key,
+    Channel, ChannelFrame, ConnectionId, Engine as Native, EngineConfig, Outcomes, PeerFrame, RequestHead, ws::handshake::Key,
 };
-
-/// A stored publish.
-#[pyclass(frozen, get_all, eq)]
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Receipt {
-    id: String,
-    topic: String,
-    epoch: String,
-    seq: u64,
-}
-
-#[pymethods]
-impl Receipt {
-    fn __repr__(&self) -> String {
-        format!("Receipt(id={:?}, topic={:?}, epoch={:?}, seq={})", self.id, self.topic, self.epoch, self.seq)
-    }
-}
-
-impl Receipt {
-    fn new(topic: &Topic, receipt: &wse_pubsub::Receipt) -> Self {
-        let position = &receipt.position;
-        Self { id: receipt.id.to_string(), topic: topic.as_str().into(), epoch: position.epoch.as_str().into(), seq: position.seq.number() }
-    }
-}
 
 /// The judgement of one upgrade request.
 #[pyclass(frozen)]
@@ -120,22 +97,8 @@ impl Engine {
         });
     }
 
-    #[pyo3(signature = (queue, topic, payload, r#type, priority, key, ttl_ms, idempotency_key))]
-    #[expect(clippy::too_many_arguments, reason = "the columns of _native.pyi")]
-    fn publish<'py>(
-        &self,
-        py: Python<'py>,
-        queue: &EventQueue,
-        topic: &str,
-        payload: PyBackedBytes,
-        r#type: Option<&str>,
-        priority: u8,
-        key: Option<&str>,
-        ttl_ms: Option<u64>,
-        idempotency_key: Option<String>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let (native, topic) = (self.running()?, parse_topic(py, topic)?);
-        let message = new_message(py, payload, r#type, priority, key, ttl_ms, idempotency_key)?;
+    fn publish<'py>(&self, py: Python<'py>, queue: &EventQueue, message: Outgoing) -> PyResult<Bound<'py, PyAny>> {
+        let (native, (topic, message)) = (self.running()?, message.read(py, "payload")?);
         let ticket = self.tickets.fetch_add(1, Relaxed);
         let (queue, named) = (queue.0.clone(), topic.clone());
         let done = move |outcome: Result<_, BusError>| queue.push(Event::Published(ticket, outcome.map(|r| Receipt::new(&named, &r))));
@@ -146,21 +109,22 @@ impl Engine {
         }
     }
 
-    #[pyo3(signature = (topic, payload, r#type, priority, key, ttl_ms, idempotency_key))]
-    #[expect(clippy::too_many_arguments, reason = "the columns of _native.pyi")]
-    fn publish_blocking(
-        &self,
-        py: Python<'_>,
-        topic: &str,
-        payload: PyBackedBytes,
-        r#type: Option<&str>,
-        priority: u8,
-        key: Option<&str>,
-        ttl_ms: Option<u64>,
-        idempotency_key: Option<String>,
-    ) -> PyResult<Receipt> {
-        let (native, topic) = (self.running()?, parse_topic(py, topic)?);
-        let message = new_message(py, payload, r#type, priority, key, ttl_ms, idempotency_key)?;
+    fn publish_many<'py>(&self, py: Python<'py>, queue: &EventQueue, messages: Vec<Outgoing>) -> PyResult<Bound<'py, PyAny>> {
+        let native = self.running()?;
+        let read = |(index, message): (usize, Outgoing)| message.read(py, &format!("messages[{index}].payload"));
+        let messages = messages.into_iter().enumerate().map(read).collect::<PyResult<Vec<_>>>()?;
+        let topics: Vec<_> = messages.iter().map(|(topic, _)| topic.clone()).collect();
+        let named = move |outcomes: Outcomes| topics.iter().zip(outcomes).map(|(t, outcome)| outcome.map(|r| Receipt::new(t, &r))).collect();
+        let ticket = self.tickets.fetch_add(1, Relaxed);
+        let (queue, later) = (queue.0.clone(), named.clone());
+        match native.publish_many_or_spawn(messages, move |outcomes| queue.push(Event::PublishedMany(ticket, later(outcomes)))) {
+            Some(outcomes) => outcomes_to_python(py, named(outcomes)),
+            None => ticket.into_bound_py_any(py),
+        }
+    }
+
+    fn publish_blocking(&self, py: Python<'_>, message: Outgoing) -> PyResult<Receipt> {
+        let (native, (topic, message)) = (self.running()?, message.read(py, "payload")?);
         let outcome = py.detach(|| {
             let (sender, outcome) = std::sync::mpsc::channel();
             let at_once = native.publish_or_spawn(&topic, message, move |outcome| drop(sender.send(outcome)));
@@ -237,8 +201,9 @@ impl Engine {
         Ok(())
     }
 
-    fn reply(&self, connection: u64, cid: &str, payload: PyBackedBytes) -> PyResult<()> {
-        self.running()?.reply(ConnectionId(connection), cid, Format::Json, Bytes::copy_from_slice(&payload));
+    fn reply(&self, py: Python<'_>, connection: u64, cid: &str, payload: PyBackedBytes, format: Option<&str>) -> PyResult<()> {
+        let (format, payload) = read_payload(py, "payload", &payload, format)?;
+        self.running()?.reply(ConnectionId(connection), cid, format, payload);
         Ok(())
     }
 
@@ -294,35 +259,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn owned(descriptor: i32) -> std::net::TcpStream {
     use std::os::fd::FromRawFd;
     unsafe { std::net::TcpStream::from_raw_fd(descriptor) }
-}
-
-fn parse_topic(py: Python<'_>, name: &str) -> PyResult<Topic> {
-    Topic::parse(name).map_err(|error| topic_error(py, name, &error))
-}
-
-fn new_message(
-    py: Python<'_>,
-    payload: PyBackedBytes,
-    event_type: Option<&str>,
-    priority: u8,
-    key: Option<&str>,
-    ttl_ms: Option<u64>,
-    idempotency_key: Option<String>,
-) -> PyResult<NewMessage> {
-    let bounded = |name: &str, text: Option<&str>| match text {
-        Some(text) if text.is_empty() || text.len() > 256 => Err(usage_error(py, &format!("{name} has 1 to 256 bytes"))),
-        text => Ok(text.map(Into::into)),
-    };
-    if ttl_ms.is_some() {
-        return Err(usage_error(py, "ttl is not available yet: messages are kept for history_age; leave it out"));
-    }
-    Ok(NewMessage {
-        event_type: bounded("type", event_type)?,
-        priority: Priority::try_from(priority).map_err(|e| usage_error(py, &e.to_string()))?,
-        key: bounded("key", key)?,
-        idempotency_key,
-        ..NewMessage::new(Bytes::copy_from_slice(&payload))
-    })
 }
 
 fn wire_error(code: &str, message: &str, cid: Option<&str>) -> PyResult<WireError> {

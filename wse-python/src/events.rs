@@ -1,7 +1,7 @@
 //! Events on their way to one Python event loop: filled by the engine's thread, emptied by the loop in batches.
 use crate::{
     convert::{bus_error, value_to_python},
-    engine::Receipt,
+    publish::{Receipt, outcomes_to_python},
 };
 use pyo3::{IntoPyObjectExt, exceptions::PyRuntimeError, prelude::*, types::PyTuple};
 use std::{
@@ -32,6 +32,7 @@ pub(crate) enum Event {
     Message(ConnectionId, Box<Envelope>),
     Closed(ConnectionId, CloseCode, String),
     Published(u64, Result<Receipt, BusError>),
+    PublishedMany(u64, Vec<Result<Receipt, BusError>>),
     Outbound(ConnectionId),
     Writable(ConnectionId),
 }
@@ -170,6 +171,7 @@ fn tuple(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyTuple>> {
             };
             (kind::PUBLISHED, ticket, result).into_pyobject(py)
         }
+        Event::PublishedMany(ticket, outcomes) => (kind::PUBLISHED, ticket, outcomes_to_python(py, outcomes)?).into_pyobject(py),
         Event::Outbound(id) => (kind::OUTBOUND, id.0).into_pyobject(py),
         Event::Writable(id) => (kind::WRITABLE, id.0).into_pyobject(py),
     }

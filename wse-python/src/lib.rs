@@ -3,6 +3,7 @@ mod convert;
 mod engine;
 mod events;
 mod options;
+mod publish;
 
 use pyo3::prelude::*;
 
@@ -10,12 +11,14 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _native {
     #[pymodule_export]
-    use super::engine::{Admission, Engine, Receipt};
+    use super::engine::{Admission, Engine};
     #[pymodule_export]
     use super::events::EventQueue;
     use super::events::kind;
     #[pymodule_export]
-    use super::options::check_tokens;
+    use super::options::{check_options, filter_matches};
+    #[pymodule_export]
+    use super::publish::Receipt;
     use pyo3::prelude::*;
 
     #[pymodule_init]

@@ -1,15 +1,22 @@
 //! `WSEConfig.options()` as the engine's own settings.
 use crate::convert::config_error;
 use pyo3::{
+    exceptions::PyValueError,
     prelude::*,
+    pybacked::PyBackedBytes,
     types::{PyBytes, PyDict, PyMapping, PyString},
 };
 use std::{sync::Arc, time::Duration};
-use wse_core::log::LogLimits;
+use wse_core::{
+    BreakerConfig, SlowPolicy, WireConfig,
+    filter::{Filter, Payload, Scratch},
+    log::LogLimits,
+    session::SessionConfig,
+};
 use wse_protocol::defaults;
 use wse_pubsub::{MemoryConfig, RedisConfig};
 use wse_server::{
-    BusChoice, EngineConfig,
+    BusChoice, EngineConfig, Policies, TopicPolicy, TopicScope,
     token::{Key, TokenConfig, TokenConfigError, TokenVerifier},
 };
 
@@ -35,9 +42,12 @@ impl<'py> Options<'_, 'py> {
         Ok(())
     }
 
-    fn count(&self, name: &str, target: &mut usize) -> PyResult<()> {
-        if let Some(count) = self.given(name)? {
-            *target = count;
+    fn set<T>(&self, name: &str, target: &mut T) -> PyResult<()>
+    where
+        T: for<'a> FromPyObject<'a, 'py>,
+    {
+        if let Some(value) = self.given(name)? {
+            *target = value;
         }
         Ok(())
     }
@@ -46,18 +56,13 @@ impl<'py> Options<'_, 'py> {
 pub(crate) fn engine_config(options: &Bound<'_, PyDict>) -> PyResult<EngineConfig> {
     let options = Options(options);
     let mut config = EngineConfig::default();
-    let session = &mut config.session;
-    options.seconds("heartbeat", &mut session.heartbeat)?;
-    options.seconds("idle_timeout", &mut session.idle_timeout)?;
-    options.seconds("handshake_timeout", &mut session.handshake_timeout)?;
-    options.seconds("auth_timeout", &mut session.auth_timeout)?;
-    options.seconds("restart_retry", &mut session.restart_retry)?;
-    options.count("message_bytes", &mut session.message_bytes)?;
-    options.count("nesting_depth", &mut session.nesting_depth)?;
-    options.count("subscriptions", &mut session.subscriptions)?;
-    options.count("outbound_bytes", &mut session.outbound_bytes)?;
-    options.count("handler_queue", &mut session.handler_queue)?;
+    session(&options, &mut config.session)?;
+    wire(&options, &mut config.wire)?;
+    options.set("filter_limit", &mut config.filter_limit)?;
+    options.set("pattern_topics", &mut config.pattern_topics)?;
+    options.set("shards", &mut config.shards)?;
     options.seconds("drain_timeout", &mut config.drain_timeout)?;
+    config.policies = policies(&options)?;
     config.auth_required = options.0.get_item("auth_handler")?.is_some_and(|handler| !handler.is_none());
     config.tokens = token_verifier(&options)?;
     config.allowed_origins = options.given("allowed_origins")?.unwrap_or_default();
@@ -68,33 +73,89 @@ pub(crate) fn engine_config(options: &Bound<'_, PyDict>) -> PyResult<EngineConfi
     Ok(config)
 }
 
+fn session(options: &Options<'_, '_>, session: &mut SessionConfig) -> PyResult<()> {
+    options.seconds("heartbeat", &mut session.heartbeat)?;
+    options.seconds("idle_timeout", &mut session.idle_timeout)?;
+    options.seconds("handshake_timeout", &mut session.handshake_timeout)?;
+    options.seconds("auth_timeout", &mut session.auth_timeout)?;
+    options.seconds("restart_retry", &mut session.restart_retry)?;
+    options.set("message_bytes", &mut session.message_bytes)?;
+    options.set("nesting_depth", &mut session.nesting_depth)?;
+    options.set("subscriptions", &mut session.subscriptions)?;
+    options.set("outbound_bytes", &mut session.outbound_bytes)?;
+    options.set("handler_queue", &mut session.handler_queue)?;
+    options.set("patterns", &mut session.patterns)?;
+    options.set("msgpack", &mut session.capabilities.msgpack)?;
+    options.set("compression", &mut session.capabilities.compression)?;
+    options.set("batch", &mut session.capabilities.batch)?;
+    session.messages_per_second = options.given("messages_per_second")?;
+    options.set("message_burst", &mut session.message_burst)?;
+    session.bytes_per_second = options.given("bytes_per_second")?;
+    options.seconds("rate_patience", &mut session.rate_patience)
+}
+
+fn wire(options: &Options<'_, '_>, wire: &mut WireConfig) -> PyResult<()> {
+    options.set("compression_from", &mut wire.compression.from_bytes)?;
+    options.set("compression_level", &mut wire.compression.level)?;
+    options.set("batch_messages", &mut wire.batches.messages)?;
+    options.set("batch_bytes", &mut wire.batches.bytes)
+}
+
+/// `topics`: scope, what becomes of slow readers, and the filter's JSON; the first that holds counts.
+fn policies(options: &Options<'_, '_>) -> PyResult<Policies> {
+    let topics: Vec<(String, String, Option<PyBackedBytes>)> = options.given("topics")?.unwrap_or_default();
+    topics.into_iter().try_fold(Policies::default(), |policies, (name, slow, filter)| {
+        let wrong = |text: &str| config_error(options.0.py(), &format!("topics[{name:?}]"), text);
+        let scope = TopicScope::parse(&name).map_err(|error| wrong(&error.message))?;
+        let slow = SlowPolicy::parse(&slow).ok_or_else(|| wrong("slow must be \"recover\", \"latest\", \"drop_low\" or \"disconnect\""))?;
+        let filter = filter.map(|json| Filter::compile_json(&json).map(Arc::new)).transpose().map_err(|error| wrong(&error.to_string()))?;
+        Ok(policies.with(scope, TopicPolicy { slow, filter }))
+    })
+}
+
 fn bus_choice(options: &Options<'_, '_>) -> PyResult<BusChoice> {
     let mut limits = LogLimits::default();
     options.seconds("history_age", &mut limits.age)?;
-    options.count("history_messages", &mut limits.messages)?;
-    options.count("history_bytes", &mut limits.bytes)?;
+    options.set("history_messages", &mut limits.messages)?;
+    options.set("history_bytes", &mut limits.bytes)?;
+    // None is a choice here: never.
+    let compress_after = options.given("history_compress_after")?.map_or(Ok(Duration::MAX), Duration::try_from_secs_f64);
+    let wrong = |_| config_error(options.0.py(), "history_compress_after", "must be a number of seconds above 0, or None: never");
+    let compress_after = compress_after.map_err(wrong)?;
     let (mut budget, mut handover) = (defaults::HISTORY_BUDGET_BYTES as usize, defaults::HANDOVER_BYTES as usize);
-    options.count("history_budget_bytes", &mut budget)?;
-    options.count("handover_bytes", &mut handover)?;
+    options.set("history_budget_bytes", &mut budget)?;
+    options.set("handover_bytes", &mut handover)?;
     let mut meta_age = Duration::from_millis(defaults::META_AGE_MS);
     options.seconds("meta_age", &mut meta_age)?;
     let Some(url) = options.given::<String>("redis_url")? else {
-        let config = MemoryConfig::default().history(limits).budget_bytes(budget).meta_age(meta_age).handover_bytes(handover);
+        let config = MemoryConfig::default().history(limits).compress_after(compress_after).budget_bytes(budget).meta_age(meta_age).handover_bytes(handover);
         return Ok(BusChoice::Memory(config));
     };
     let mut timeout = Duration::from_millis(defaults::PUBLISH_TIMEOUT_MS);
     options.seconds("publish_timeout", &mut timeout)?;
+    let mut breaker = BreakerConfig::default();
+    options.set("breaker_failures", &mut breaker.failures)?;
+    options.seconds("breaker_cooldown", &mut breaker.cooldown)?;
     let config = RedisConfig::new(url).history(limits).meta_age(meta_age).handover_bytes(handover).publish_timeout(timeout);
+    let config = config.breaker_failures(breaker.failures).breaker_cooldown(breaker.cooldown);
     Ok(BusChoice::Redis(match options.given::<String>("redis_prefix")? {
         Some(prefix) => config.namespace(prefix),
         None => config,
     }))
 }
 
-/// `check_tokens` of `_native.pyi`.
+/// `check_options` of `_native.pyi`.
 #[pyfunction]
-pub(crate) fn check_tokens(options: &Bound<'_, PyDict>) -> PyResult<()> {
-    token_verifier(&Options(options)).map(drop)
+pub(crate) fn check_options(options: &Bound<'_, PyDict>) -> PyResult<()> {
+    engine_config(options).map(drop)
+}
+
+/// `filter_matches` of `_native.pyi`.
+#[pyfunction]
+pub(crate) fn filter_matches(filter: &[u8], payload: &[u8]) -> PyResult<bool> {
+    let filter = Filter::compile_json(filter).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let mut scratch = Scratch::default();
+    Ok(Payload::parse(&mut scratch, payload).is_ok_and(|payload| filter.matches_parsed(&payload)))
 }
 
 fn token_verifier(options: &Options<'_, '_>) -> PyResult<Option<Arc<TokenVerifier>>> {

@@ -71,7 +71,7 @@ def engine(**settings: Any) -> Iterator[_native.Engine]:
 
 def publish(running: _native.Engine, topic: str, count: int, size: int = 10) -> _native.Receipt:
     payload = b'"' + b"x" * size + b'"'
-    return [running.publish_blocking(topic, payload, None, 5, None, None, None) for _ in range(count)][-1]
+    return [running.publish_blocking((topic, payload, None, None, 5, None, None, None)) for _ in range(count)][-1]
 
 
 def test_the_client_is_told_the_limits_and_times() -> None:
@@ -167,7 +167,7 @@ def test_handover_bytes_make_a_publish_wait_for_the_hub() -> None:
         with engine(**settings) as running:
             Peer(running).subscribe("log")
             queue = _native.EventQueue()
-            return any(isinstance(running.publish(queue, "log", b"1" * 500, None, 5, None, None, None), int) for _ in range(2000))
+            return any(isinstance(running.publish(queue, ("log", b"1" * 500, None, None, 5, None, None, None)), int) for _ in range(2000))
 
     assert waited(handover_bytes=1000)
     assert not waited()

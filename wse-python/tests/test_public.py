@@ -19,7 +19,8 @@ PROJECT = Path(__file__).parents[1]
 
 def test_the_public_names() -> None:
     assert wse_server.__all__ == [
-        "AuthResult", "CloseCode", "Connection", "ErrorCode", "Message", "Priority", "Publisher", "Receipt", "Takeover", "WSEConfig",
+        "AuthResult", "CloseCode", "Connection", "ErrorCode", "Message", "Msgpack", "Priority", "Publication", "Publisher",
+        "Receipt", "SlowPolicy", "Takeover", "TopicPolicy", "WSEConfig",
         "WSEConfigError", "WSEError", "WSEForkError", "WSEPayloadError", "WSERouter", "WSEStartupError", "WSETopicError", "WSEUnavailable",
         "WSEUsageError", "__version__", "create_wse_router",
     ]  # fmt: skip
@@ -35,6 +36,9 @@ PUBLISH = "(self, topic, payload, *, type=None, priority=<Priority.NORMAL: 5>, k
     [
         (wse_server.WSERouter.publish, PUBLISH),
         (wse_server.WSERouter.publish_sync, PUBLISH),
+        (wse_server.WSERouter.publish_many, "(self, messages)"),
+        (wse_server.Publication, "(topic, payload, type=None, priority=<Priority.NORMAL: 5>, key=None, idempotency_key=None)"),
+        (wse_server.TopicPolicy, "(*, slow=<SlowPolicy.RECOVER: 'recover'>, filter=None)"),
         (wse_server.Publisher.publish, PUBLISH),
         (wse_server.create_wse_router, "(config=None)"),
         (wse_server.WSERouter.on, "(self, type, idempotent=False)"),

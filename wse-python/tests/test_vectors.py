@@ -176,10 +176,10 @@ def test_topic_names_are_judged_as_listed(engine: _native.Engine, session: Sessi
     file = vectors("topics.json")
     assert len(file["valid"]) + len(file["invalid"]) + len(file["patterns"]) == file["count"] >= 33
     for name in file["valid"]:
-        assert engine.publish_blocking(name, b"1", None, 5, None, None, None).seq >= 1
+        assert engine.publish_blocking((name, b"1", None, None, 5, None, None, None)).seq >= 1
     for case in file["invalid"]:
         with pytest.raises(WSETopicError) as refused:
-            engine.publish_blocking(case["name"], b"1", None, 5, None, None, None)
+            engine.publish_blocking((case["name"], b"1", None, None, 5, None, None, None))
         assert refused.value.code == case["code"], case["name"]
 
 
@@ -190,3 +190,14 @@ def test_codes_and_defaults_are_those_of_the_tables() -> None:
     assert [code.value for code in ErrorCode] == [case["code"] for case in codes["errors"]]
     assert {code.name: code.value for code in CloseCode} == {case["name"]: case["code"] for case in codes["close"]}
     assert {name: getattr(_defaults, name.upper()) for name in defaults} == defaults
+
+
+def test_filters_are_judged_and_refused_as_listed() -> None:
+    file = vectors("filters.json")
+    assert len(file["accept"]) + len(file["reject"]) == file["count"] >= 700
+    for case in file["accept"]:
+        verdict = _native.filter_matches(json.dumps(case["filter"]).encode(), json.dumps(case["payload"]).encode())
+        assert verdict == case["matches"], case["name"]
+    for case in file["reject"]:
+        with pytest.raises(ValueError, match="filter refused at "):
+            _native.filter_matches(json.dumps(case["filter"]).encode(), b"null")

@@ -28,7 +28,7 @@ pub mod ws;
 pub use admission::{Admission, RequestHead, SUBPROTOCOL};
 pub use app::{App, Message};
 pub use config::{BusChoice, EngineConfig};
-pub use engine::{Engine, NewMessage, StartError};
+pub use engine::{Engine, NewMessage, Outcomes, StartError};
 pub use health::Health;
 pub use host::{ConnectionId, Host, SharedHost};
 pub use policy::{Policies, TopicPolicy, TopicScope};

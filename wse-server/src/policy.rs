@@ -1,7 +1,7 @@
 //! What holds for topics by their names: what becomes of slow readers, and what of a topic anybody may see.
 use std::sync::Arc;
 use wse_core::{SlowPolicy, filter::Filter};
-use wse_protocol::{Pattern, Topic};
+use wse_protocol::{Pattern, Topic, WireError};
 
 /// What holds for a topic.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +24,18 @@ pub enum TopicScope {
 }
 
 impl TopicScope {
+    /// `*`, a pattern such as `orders:*`, or the name of a topic.
+    ///
+    /// # Errors
+    /// `INVALID_TOPIC` or `RESERVED_TOPIC` for anything else.
+    pub fn parse(name: &str) -> Result<Self, WireError> {
+        Ok(match (name, Pattern::parse(name)) {
+            ("*", _) => Self::All,
+            (_, Some(pattern)) => Self::Pattern(pattern),
+            _ => Self::Topic(Topic::parse(name)?),
+        })
+    }
+
     fn holds(&self, topic: &Topic) -> bool {
         match self {
             Self::Topic(name) => name == topic,

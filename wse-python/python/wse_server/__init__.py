@@ -6,6 +6,7 @@ await wse.publish("notifications", {"text": "Order shipped!"})
 """
 
 from ._native import Receipt, __version__
+from ._payload import Msgpack
 from .codes import CloseCode, ErrorCode
 from .config import Takeover, WSEConfig
 from .connection import AuthResult, Connection, Message
@@ -19,8 +20,9 @@ from .errors import (
     WSEUnavailable,
     WSEUsageError,
 )
+from .policy import SlowPolicy, TopicPolicy
 from .priority import Priority
-from .publisher import Publisher
+from .publisher import Publication, Publisher
 from .router import WSERouter, create_wse_router
 
 __all__ = [
@@ -29,10 +31,14 @@ __all__ = [
     "Connection",
     "ErrorCode",
     "Message",
+    "Msgpack",
     "Priority",
+    "Publication",
     "Publisher",
     "Receipt",
+    "SlowPolicy",
     "Takeover",
+    "TopicPolicy",
     "WSEConfig",
     "WSEConfigError",
     "WSEError",

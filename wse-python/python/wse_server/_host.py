@@ -5,7 +5,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -16,10 +16,11 @@ from ._peer import Peer
 from ._pump import Event, Pumps
 from .config import WSEConfig
 from .connection import Connection, Headers
-from .errors import WSEForkError, WSEStartupError, WSEUnavailable, WSEUsageError
+from .errors import WSEError, WSEForkError, WSEPayloadError, WSEStartupError, WSEUnavailable, WSEUsageError
 from .priority import Priority
 
 _RETRY_SECONDS: Final = 1.0  # a start that failed is not tried again sooner: every try waits for the bus
+_PRIORITIES: Final = frozenset(Priority)
 _HOOK_SECONDS: Final = 5.0  # how long shutdown waits for on_disconnect hooks
 
 
@@ -98,18 +99,32 @@ class Host:
         return peer
 
     async def publish(self, topic: str, payload: object, *options: Any) -> _native.Receipt:
-        """See `Publishing.publish`."""
-        arguments = _arguments(payload, *options)
+        """See `Publishing.publish`. Suspends only where the engine has to start, or the bus to be waited for."""
+        message = _outgoing(topic, payload, *options)
         engine = await self.ready()
         pump = self.pumps.current()
-        result = engine.publish(pump.queue, topic, *arguments)
-        return await pump.receipt(result) if isinstance(result, int) else result
+        result = engine.publish(pump.queue, message)
+        if isinstance(result, int):
+            ticket: asyncio.Future[_native.Receipt] = pump.answer(result)
+            return await ticket
+        return result
+
+    async def publish_many(self, messages: Iterable[tuple[Any, ...]]) -> list[_native.Receipt | WSEError]:
+        """Each as the arguments of `publish`; the outcomes in their order."""
+        batch = [_numbered(index, message) for index, message in enumerate(messages)]
+        engine = await self.ready()
+        pump = self.pumps.current()
+        result = engine.publish_many(pump.queue, batch)
+        if isinstance(result, int):
+            ticket: asyncio.Future[list[_native.Receipt | WSEError]] = pump.answer(result)
+            return await ticket
+        return result
 
     def publish_sync(self, topic: str, payload: object, *options: Any) -> _native.Receipt:
         """See `Publishing.publish_sync`."""
         if self.config.redis_url is not None and _on_loop():
             raise WSEUsageError("publish_sync would block this event loop while Redis answers: use `await wse.publish(...)` here")
-        return self.engine().publish_blocking(topic, *_arguments(payload, *options))
+        return self.engine().publish_blocking(_outgoing(topic, payload, *options))
 
     def _start(self) -> _native.Engine:
         if self._failure is not None and time.monotonic() - self._failure[0] < _RETRY_SECONDS:
@@ -142,15 +157,23 @@ class Host:
             del self._peers[number]
 
 
-def _arguments(
-    payload: object, type: str | None, priority: int, key: str | None, ttl: float | None, idempotency_key: str | None
-) -> tuple[bytes, str | None, int, str | None, int | None, str | None]:
-    """A publish's options as the engine takes them."""
-    if priority not in Priority.__members__.values():
+def _outgoing(
+    topic: str, payload: object, type: str | None, priority: int, key: str | None, ttl: float | None, idempotency_key: str | None
+) -> _native.Outgoing:
+    """A publish's arguments as the engine takes them."""
+    if priority not in _PRIORITIES:
         raise WSEUsageError(f"priority must be one of {', '.join(f'{p.name} ({p})' for p in Priority)}, not {priority!r}")
     if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, int | float) or not ttl > 0):
         raise WSEUsageError(f"ttl must be a number of seconds above 0, not {ttl!r}")
-    return _payload.encode(payload), type, int(priority), key, None if ttl is None else round(ttl * 1000), idempotency_key
+    return topic, *_payload.encode(payload), type, int(priority), key, None if ttl is None else round(ttl * 1000), idempotency_key
+
+
+def _numbered(index: int, message: tuple[Any, ...]) -> _native.Outgoing:
+    """One message of several, whose number errors tell."""
+    try:
+        return _outgoing(*message)
+    except WSEPayloadError as error:
+        raise WSEPayloadError(f"messages[{index}].{error.path}", str(error).removeprefix(f"{error.path}: ")) from None
 
 
 def _on_loop() -> bool:

@@ -2,19 +2,28 @@
 
 from typing import Any, Final, Self, final
 
+from .errors import WSEError
+
+# topic, payload, format ("json", "msgpack": the application's own, to be checked; None: JSON of our encoder), type, priority, key, ttl_ms,
+# idempotency_key
+Outgoing = tuple[str, bytes, str | None, str | None, int, str | None, int | None, str | None]
+
 # Kinds of events: the first item of every tuple that `EventQueue.drain` returns.
 AUTHENTICATE: Final[int]  # (kind, connection, token: str | None, identity: tuple[str, dict] | None): the user's id and claims of a checked token
 OPENED: Final[int]  # (kind, connection, identity: tuple[str, dict] | None): None where AUTHENTICATE had it, or nobody asks
 MESSAGE: Final[int]  # (kind, connection, type: str, payload, id: str | None, cid: str | None)
 CLOSED: Final[int]  # (kind, connection, code: int, reason: str)
-PUBLISHED: Final[int]  # (kind, ticket: int, result: Receipt | WSEError)
+PUBLISHED: Final[int]  # (kind, ticket: int, result: Receipt | WSEError, of publish_many a list of these)
 OUTBOUND: Final[int]  # (kind, connection): `Engine.take` has frames for a channel
 WRITABLE: Final[int]  # (kind, connection): `Engine.push` has room again
 
 __version__: str
 
-def check_tokens(options: dict[str, Any]) -> None:
-    """Raises WSEConfigError, which names the field, unless the `jwt_` settings can work."""
+def check_options(options: dict[str, Any]) -> None:
+    """Raises WSEConfigError, which names the field, unless an engine could have these settings."""
+
+def filter_matches(filter: bytes, payload: bytes) -> bool:
+    """Whether a payload passes a filter, both in JSON; what is not JSON passes none. ValueError, which names the fault, for a bad filter."""
 
 @final
 class EventQueue:
@@ -62,14 +71,12 @@ class Engine:
         """Sends 1012 to every connection and waits for them to go, without the GIL; new ones are refused. Publishing still works."""
     def stop(self) -> None:
         """Ends the thread; closes the bus."""
-    def publish(
-        self, queue: EventQueue, topic: str, payload: bytes, type: str | None, priority: int, key: str | None, ttl_ms: int | None, idempotency_key: str | None
-    ) -> Receipt | int:
+    def publish(self, queue: EventQueue, message: Outgoing) -> Receipt | int:
         """A receipt when done at once; otherwise a ticket that one PUBLISHED event answers."""
-    def publish_blocking(
-        self, topic: str, payload: bytes, type: str | None, priority: int, key: str | None, ttl_ms: int | None, idempotency_key: str | None
-    ) -> Receipt:
-        """The same for threads; waits without the GIL."""
+    def publish_many(self, queue: EventQueue, messages: list[Outgoing]) -> list[Receipt | WSEError] | int:
+        """The same for several; a bad one raises before any is published."""
+    def publish_blocking(self, message: Outgoing) -> Receipt:
+        """`publish` for threads; waits without the GIL."""
     def admit(self, headers: list[tuple[bytes, bytes]], query: bytes, client: tuple[str, int] | None, secure: bool) -> Admission:
         """Judges an upgrade request (origin, limits, subprotocol). `headers` as in an ASGI scope."""
     def adopt_socket(self, queue: EventQueue, admission: Admission, descriptor: int, leftover: bytes) -> int:
@@ -86,7 +93,7 @@ class Engine:
         """Authentication succeeded; `user` is the id that `server_ready` shows."""
     def refuse(self, connection: int, code: str, message: str) -> None:
         """Authentication failed with an error code of the wire."""
-    def reply(self, connection: int, cid: str, payload: bytes) -> None: ...
+    def reply(self, connection: int, cid: str, payload: bytes, format: str | None) -> None: ...
     def fail(self, connection: int, cid: str | None, code: str, message: str) -> None: ...
     def handled(self, connection: int, count: int) -> None:
         """So many MESSAGE events are done with; unhandled ones are what holds back reading."""

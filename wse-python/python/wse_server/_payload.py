@@ -1,4 +1,4 @@
-"""Payloads to JSON: whatever a FastAPI endpoint may return, straight to bytes."""
+"""Payloads to bytes: whatever a FastAPI endpoint may return as JSON, and what is encoded already as it is."""
 
 import dataclasses
 from collections import deque
@@ -19,26 +19,29 @@ _LARGEST: Final = 2**53 - 1  # the largest integer that JavaScript's numbers hol
 _DEPTH: Final = 64  # how deep the search for a culprit goes
 
 
-def encode(value: object) -> bytes:
-    """JSON of a payload; bytes are JSON already and pass as they are once they are known to be."""
+class Msgpack(bytes):
+    """A payload that is MessagePack already: one value of JSON's types. Clients that chose JSON get it as JSON."""
+
+    __slots__ = ()
+
+
+Encoded = tuple[bytes, str | None]
+"""A payload's bytes; the format that the application says they have, None: JSON made here."""
+
+
+def encode(value: object) -> Encoded:
+    """JSON of a payload; bytes are encoded already, which the engine checks."""
+    if isinstance(value, Msgpack):
+        return value, "msgpack"
     if isinstance(value, bytes | bytearray | memoryview):
-        return _encoded(bytes(value))
+        return bytes(value), "json"
     if isinstance(value, GeneratorType):
         value = list(value)
     try:
-        return orjson.dumps(value, default=_default, option=_OPTIONS)
+        return orjson.dumps(value, default=_default, option=_OPTIONS), None
     except (TypeError, ValueError, RecursionError) as error:
         path, reason = _culprit(value, "payload", _DEPTH) or ("payload", str(error))
         raise WSEPayloadError(path, reason) from None
-
-
-def _encoded(data: bytes) -> bytes:
-    """One publisher's broken bytes would break the frame of every subscriber."""
-    try:
-        orjson.loads(data)
-    except ValueError as error:
-        raise WSEPayloadError("payload", f"bytes must be JSON already ({error}); for text pass a str") from None
-    return data
 
 
 def _decimal(value: Decimal) -> int | float:

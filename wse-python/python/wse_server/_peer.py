@@ -82,7 +82,7 @@ class Peer:
         try:
             reply = await handler(payload, Message(type, id, self.connection))
             if cid is not None:
-                self._engine.reply(self._number, cid, _payload.encode(reply))
+                self._engine.reply(self._number, cid, *_payload.encode(reply))
         except InvalidPayload as error:
             self._fail(cid or id, ErrorCode.INVALID_MESSAGE, str(error))
         except asyncio.CancelledError:

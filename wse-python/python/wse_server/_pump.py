@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from . import _native
-from .errors import WSEError
 
 Event = tuple[Any, ...]
 
@@ -25,13 +24,13 @@ class Pump:
         self.loop = loop
         self.queue = _native.EventQueue()
         self._deliver = deliver
-        self._tickets: dict[int, asyncio.Future[_native.Receipt]] = {}
+        self._tickets: dict[int, asyncio.Future[Any]] = {}
         self._drained = threading.Event()
         self._start()
 
-    def receipt(self, ticket: int) -> "asyncio.Future[_native.Receipt]":
+    def answer(self, ticket: int) -> "asyncio.Future[Any]":
         """What the PUBLISHED event of this ticket will bring."""
-        future: asyncio.Future[_native.Receipt] = self.loop.create_future()
+        future: asyncio.Future[Any] = self.loop.create_future()
         self._tickets[ticket] = future
         return future
 
@@ -73,7 +72,7 @@ class Pump:
                 log.exception("an event of the engine was lost: %r", event)
         self._drained.set()
 
-    def _resolve(self, ticket: int, result: _native.Receipt | WSEError) -> None:
+    def _resolve(self, ticket: int, result: object) -> None:
         future = self._tickets.pop(ticket, None)
         if future is None or future.done():  # the publisher was cancelled; the message is stored all the same
             return

@@ -9,8 +9,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
 from . import _defaults as table
-from . import _native
+from . import _native, policy
 from .errors import WSEConfigError
+from .policy import TopicPolicy
 
 if TYPE_CHECKING:
     from .connection import AuthResult, Connection
@@ -19,12 +20,20 @@ if TYPE_CHECKING:
 
 _SECONDS = (
     "heartbeat", "idle_timeout", "handshake_timeout", "auth_timeout", "publish_timeout",
-    "history_age", "meta_age", "restart_retry", "drain_timeout",
+    "history_age", "meta_age", "restart_retry", "drain_timeout", "rate_patience", "breaker_cooldown",
 )  # fmt: skip
 _COUNTS = (
     "message_bytes", "nesting_depth", "subscriptions", "outbound_bytes", "handover_bytes",
-    "handler_queue", "history_messages", "history_bytes", "history_budget_bytes",
+    "handler_queue", "history_messages", "history_bytes", "history_budget_bytes", "compression_from", "compression_level",
+    "batch_messages", "batch_bytes", "message_burst", "patterns", "pattern_topics", "filter_limit", "breaker_failures",
 )  # fmt: skip
+_OPTIONAL_COUNTS = ("connections", "messages_per_second", "bytes_per_second", "shards")
+_SWITCHES = ("msgpack", "compression", "batch")
+_LARGEST = 2**53 - 1
+_LARGEST_OF = {
+    "compression_level": 9, "shards": 64, "messages_per_second": 2**32 - 1, "message_burst": 2**32 - 1, "bytes_per_second": 2**32 - 1,
+    "breaker_failures": 2**32 - 1,
+}  # fmt: skip
 _NAMES = ("redis_prefix", "token_query_parameter", "token_cookie")
 
 
@@ -83,12 +92,42 @@ class WSEConfig:
     """The largest message, either way."""
     nesting_depth: int = table.NESTING_DEPTH
     """How deep a client's JSON may nest, the envelope included."""
+    msgpack: bool = True
+    """Whether clients may choose MessagePack. A topic with clients of both formats costs one encoding for each."""
+    compression: bool = True
+    """Whether clients may choose zlib for frames; each is compressed once for all of them."""
+    compression_from: int = table.COMPRESSION_FROM_BYTES
+    """Bytes from which a frame is compressed. Less: more CPU for little gain."""
+    compression_level: int = table.COMPRESSION_LEVEL
+    """zlib's level, 1 (fast) to 9 (small)."""
+    batch: bool = True
+    """Whether clients may choose to get what comes at once of a topic in one frame."""
+    batch_messages: int = table.BATCH_MESSAGES
+    """Messages in one such frame at most."""
+    batch_bytes: int = table.BATCH_BYTES
+    """Bytes in one such frame, about."""
+    messages_per_second: int | None = table.MESSAGES_PER_SECOND
+    """Messages that a client may send each second; above it its socket is not read, and nothing is lost. None: any number."""
+    message_burst: int = table.MESSAGE_BURST
+    """Messages that a client may send at once."""
+    bytes_per_second: int | None = table.BYTES_PER_SECOND
+    """Bytes that a client may send each second, and one `message_bytes` at once. None: any number."""
+    rate_patience: float = table.RATE_PATIENCE_MS / 1000
+    """How long a client may press against its rate before it is closed with `RATE_LIMITED`."""
     connections: int | None = None
     """Connections that this process serves at once; None: as many as it has descriptors for."""
     subscriptions: int = table.SUBSCRIPTIONS
-    """Topics per connection."""
+    """Topics and patterns per connection."""
+    patterns: int = table.PATTERNS
+    """Patterns, as `orders:*`, per connection."""
+    pattern_topics: int = table.PATTERN_TOPICS
+    """Topics that one connection may follow where it follows patterns."""
+    filter_limit: int = table.FILTER_LIMIT
+    """Different filters on one topic. Each costs a judgement of every payload, and an encoding of those that pass."""
+    topics: Mapping[str, TopicPolicy] = field(default_factory=dict)
+    """What holds for topics, by name, namespace (`orders:*`) or all (`*`); the first entry that fits counts. Default: slow clients recover."""
     outbound_bytes: int = table.OUTBOUND_BYTES
-    """What may wait for one connection; past that it falls behind, and catches up from its topics' logs as it reads."""
+    """What may wait for one connection; then topics give way by their `TopicPolicy.slow`: by default they catch up as the client reads."""
     handover_bytes: int = table.HANDOVER_BYTES
     """What may wait between `publish` and the engine before `publish` waits."""
     handler_queue: int = table.HANDLER_QUEUE
@@ -101,10 +140,18 @@ class WSEConfig:
     """How many bytes a topic keeps."""
     history_budget_bytes: int = table.HISTORY_BUDGET_BYTES
     """How many bytes all topics of the in-process bus keep together."""
+    history_compress_after: float | None = table.HISTORY_COMPRESS_AFTER_MS / 1000
+    """From which age the in-process bus keeps payloads as lz4, so that more fit the history. None: never."""
     meta_age: float = table.META_AGE_MS / 1000
     """How long a topic without messages is still known."""
     publish_timeout: float = table.PUBLISH_TIMEOUT_MS / 1000
     """How long a publish waits for the bus before it raises `WSEUnavailable`."""
+    breaker_failures: int = table.BUS_BREAKER_FAILURES
+    """Publishes in a row that Redis may leave unanswered; then further ones raise at once."""
+    breaker_cooldown: float = table.BUS_BREAKER_COOLDOWN_MS / 1000
+    """How often one publish tries Redis again meanwhile."""
+    shards: int | None = None
+    """Threads that serve connections; None: half of the cores. The other half is Python's."""
 
     def __new__(cls, *_: object, **given: object) -> Self:
         """Names an unknown setting, and the one that was meant."""
@@ -121,8 +168,14 @@ class WSEConfig:
             _check_count(name, getattr(self, name))
         for name in _NAMES:
             _check_name(name, getattr(self, name))
-        if self.connections is not None:
-            _check_count("connections", self.connections)
+        for name in _OPTIONAL_COUNTS:
+            if getattr(self, name) is not None:
+                _check_count(name, getattr(self, name))
+        for name in _SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise WSEConfigError(name, f"must be True or False, not {getattr(self, name)!r}")
+        if self.history_compress_after is not None:
+            _check_seconds("history_compress_after", self.history_compress_after)
         _check_redis_url(self.redis_url)
         _check_origins(self.allowed_origins)
         _check_jwt(self)
@@ -131,10 +184,12 @@ class WSEConfig:
         if self.idle_timeout <= self.heartbeat:
             raise WSEConfigError("idle_timeout", f"must be more than heartbeat ({self.heartbeat} s), or healthy connections are closed")
         object.__setattr__(self, "takeover", _takeover(self.takeover))
+        _native.check_options(self.options())
 
     def options(self) -> dict[str, Any]:
         """Every setting by its name, as the engine takes them."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        options = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return options | {"topics": policy.options(self.topics)}
 
 
 def _check_seconds(name: str, value: object) -> None:
@@ -143,8 +198,10 @@ def _check_seconds(name: str, value: object) -> None:
 
 
 def _check_count(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-        raise WSEConfigError(name, f"must be a whole number above 0, not {value!r}")
+    most = _LARGEST_OF.get(name, _LARGEST)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= most:
+        upper = f", at most {most}" if isinstance(value, int) and value > most else ""
+        raise WSEConfigError(name, f"must be a whole number above 0{upper}, not {value!r}")
 
 
 def _check_name(name: str, value: object) -> None:
@@ -174,7 +231,7 @@ def _check_origins(origins: object) -> None:
 
 
 def _check_jwt(config: WSEConfig) -> None:
-    """Whether keys and algorithms fit one another is the engine's to say."""
+    """Their types; whether keys and algorithms fit one another is the engine's to say."""
     texts = ("jwt_issuer", "jwt_audience", "jwt_user_claim")
     for name in texts:
         value = getattr(config, name)
@@ -186,7 +243,6 @@ def _check_jwt(config: WSEConfig) -> None:
         _check_seconds("jwt_leeway", config.jwt_leeway)
     if config.jwt_key is None and (config.jwt_issuer is not None or config.jwt_audience is not None):
         raise WSEConfigError("jwt_key", "is missing, so that jwt_issuer and jwt_audience would check nothing and anyone could connect")
-    _native.check_tokens(config.options())
 
 
 def _takeover(value: str) -> Takeover:

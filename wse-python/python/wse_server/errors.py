@@ -7,10 +7,15 @@ WSEError
 +-- WSEPayloadError      a payload that JSON cannot carry         (path)    yours to mend
 +-- WSETopicError        a name that is no topic                  (topic, code)
 +-- WSEStartupError      the engine cannot start here
-+-- WSEUnavailable       the bus did not answer; try again        (code)
++-- WSEUnavailable       the bus did not answer; try again        (code, outcomes)
 """
 
+from typing import TYPE_CHECKING
+
 from .codes import ErrorCode
+
+if TYPE_CHECKING:
+    from ._native import Receipt
 
 
 class WSEError(Exception):
@@ -77,6 +82,8 @@ class WSEUnavailable(WSEError, ConnectionError):
     """The bus did not answer in time; nothing is known to be stored. Try again, with the same idempotency key."""
 
     code = ErrorCode.UNAVAILABLE
+    outcomes: "tuple[Receipt | WSEError, ...]" = ()
+    """From `publish_many`: the receipt or the error of each message."""
 
 
 def _rebuild(kind: type[WSEError], args: tuple[object, ...], state: dict[str, object]) -> WSEError:

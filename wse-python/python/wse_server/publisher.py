@@ -1,17 +1,31 @@
-"""Publishing: the two calls that every face of WSE shares, and a publisher for processes that serve no sockets."""
+"""Publishing: the calls that every face of WSE shares, and a publisher for processes that serve no sockets."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from ._host import Host
 from ._native import Receipt
 from .config import WSEConfig
-from .errors import WSEConfigError
+from .errors import WSEConfigError, WSEUnavailable, WSEUsageError
 from .priority import Priority
 
 
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One message of `publish_many`: the arguments of `publish`."""
+
+    topic: str
+    payload: object
+    type: str | None = None
+    priority: int = Priority.NORMAL
+    key: str | None = None
+    idempotency_key: str | None = None
+
+
 class Publishing:
-    """`publish` and `publish_sync` over a host."""
+    """`publish`, `publish_many` and `publish_sync` over a host."""
 
     _host: Host
 
@@ -28,12 +42,28 @@ class Publishing:
     ) -> Receipt:
         """Publishes to every subscriber of the topic; the receipt means that the bus has stored it.
 
-        `payload` is anything a FastAPI endpoint may return, or bytes that are JSON already. `type` is the event's type (None: the
-        topic). `ttl` must be None for now: a message that expires is reserved, and any other value raises `WSEUsageError`. A retry with
-        the same `idempotency_key` is the same message. Raises `WSEPayloadError`, `WSETopicError`, or `WSEUnavailable` when the bus does
-        not answer within `publish_timeout`.
+        `payload` is anything a FastAPI endpoint may return, bytes that are JSON already, or `Msgpack(...)`. `type` is the event's type
+        (None: the topic). Where messages of several topics wait for a client, the topic whose highest `priority` is higher goes first.
+        `key` names the thing it is about, for `SlowPolicy.LATEST`. `ttl` must be None for now: a message that expires is reserved, and
+        any other value raises `WSEUsageError`. A retry with the same `idempotency_key` is the same message. Raises `WSEPayloadError`,
+        `WSETopicError`, or `WSEUnavailable` when the bus does not answer within `publish_timeout`.
         """
         return await self._host.publish(topic, payload, type, priority, key, ttl, idempotency_key)
+
+    async def publish_many(self, messages: Iterable[Publication | tuple[str, object]]) -> list[Receipt]:
+        """Publishes several messages, each a `Publication` or `(topic, payload)`, in as few steps as the bus can.
+
+        Those of one topic keep their order. What is wrong with one (`WSEPayloadError` names its number, `WSETopicError` its topic) is
+        raised before any is published. Where the bus could not store all, raises `WSEUnavailable`, whose `outcomes` has a receipt or an
+        error for each: one that failed fails those of its topic behind it, and none of other topics.
+        """
+        outcomes = await self._host.publish_many(map(_arguments, messages))
+        failure = next((outcome for outcome in outcomes if isinstance(outcome, BaseException)), None)
+        if isinstance(failure, WSEUnavailable):
+            failure.outcomes = tuple(outcomes)
+        if failure is not None:
+            raise failure
+        return [outcome for outcome in outcomes if isinstance(outcome, Receipt)]
 
     def publish_sync(
         self,
@@ -48,6 +78,15 @@ class Publishing:
     ) -> Receipt:
         """`publish` for `def` endpoints, threads and scripts; blocks until the bus has stored the message."""
         return self._host.publish_sync(topic, payload, type, priority, key, ttl, idempotency_key)
+
+
+def _arguments(message: object) -> tuple[Any, ...]:
+    """What `Host.publish` takes of a message."""
+    if isinstance(message, tuple) and len(message) == 2:
+        message = Publication(*message)
+    if not isinstance(message, Publication):
+        raise WSEUsageError(f"publish_many takes (topic, payload) and Publication(...), not {message!r}")
+    return message.topic, message.payload, message.type, message.priority, message.key, None, message.idempotency_key
 
 
 class Publisher(Publishing):

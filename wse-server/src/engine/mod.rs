@@ -1,5 +1,8 @@
 //! The engine: one process's hub and connections behind a handle that any thread may use.
+mod publish;
 mod threads;
+
+pub use publish::Outcomes;
 
 use crate::{
     EngineConfig,
