@@ -114,7 +114,8 @@ impl Engine {
         let read = |(index, message): (usize, Outgoing)| message.read(py, &format!("messages[{index}].payload"));
         let messages = messages.into_iter().enumerate().map(read).collect::<PyResult<Vec<_>>>()?;
         let topics: Vec<_> = messages.iter().map(|(topic, _)| topic.clone()).collect();
-        let named = move |outcomes: Outcomes| topics.iter().zip(outcomes).map(|(t, outcome)| outcome.map(|r| Receipt::new(t, &r))).collect();
+        let named =
+            move |outcomes: Outcomes| topics.iter().zip(outcomes).map(|(t, outcome)| outcome.map(|r| Receipt::new(t, &r))).collect();
         let ticket = self.tickets.fetch_add(1, Relaxed);
         let (queue, later) = (queue.0.clone(), named.clone());
         match native.publish_many_or_spawn(messages, move |outcomes| queue.push(Event::PublishedMany(ticket, later(outcomes)))) {
@@ -234,7 +235,8 @@ impl Engine {
     }
 
     fn health<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let health = self.running()?.health();
+        let native = self.running()?;
+        let health = py.detach(|| native.runtime().block_on(native.inspect()));
         let text = simd_json::serde::to_owned_value(&health).map_err(|e| PyRuntimeError::new_err(e.to_string()))?;
         crate::convert::value_to_python(py, &text)
     }

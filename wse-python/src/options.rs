@@ -128,7 +128,12 @@ fn bus_choice(options: &Options<'_, '_>) -> PyResult<BusChoice> {
     let mut meta_age = Duration::from_millis(defaults::META_AGE_MS);
     options.seconds("meta_age", &mut meta_age)?;
     let Some(url) = options.given::<String>("redis_url")? else {
-        let config = MemoryConfig::default().history(limits).compress_after(compress_after).budget_bytes(budget).meta_age(meta_age).handover_bytes(handover);
+        let config = MemoryConfig::default()
+            .history(limits)
+            .compress_after(compress_after)
+            .budget_bytes(budget)
+            .meta_age(meta_age)
+            .handover_bytes(handover);
         return Ok(BusChoice::Memory(config));
     };
     let mut timeout = Duration::from_millis(defaults::PUBLISH_TIMEOUT_MS);

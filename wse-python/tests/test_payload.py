@@ -101,7 +101,8 @@ def test_bytes_that_are_not_json_are_refused(engine: _native.Engine, value: byte
 
 
 @pytest.mark.parametrize(
-    "value", [b"", b"\x07\x07", msgpack.packb(b"raw"), msgpack.packb({1: 1}), msgpack.packb(math.nan), msgpack.packb(datetime.now(UTC), datetime=True)]
+    "value",
+    [b"", b"\x07\x07", msgpack.packb(b"raw"), msgpack.packb({1: 1}), msgpack.packb(math.nan), msgpack.packb(datetime.now(UTC), datetime=True)],
 )
 def test_bytes_that_are_not_msgpack_of_jsons_types_are_refused(engine: _native.Engine, value: bytes) -> None:
     with pytest.raises(WSEPayloadError, match="payload: must be one MessagePack value of JSON's types: "):

@@ -101,7 +101,7 @@ def test_pumps_of_closed_loops_are_dropped() -> None:
 def test_a_ticket_is_answered_by_its_event() -> None:
     async def scenario() -> None:
         pump = Pumps(lambda event: None).current()
-        future, failing, given_up = pump.receipt(1), pump.receipt(2), pump.receipt(3)
+        future, failing, given_up = pump.answer(1), pump.answer(2), pump.answer(3)
         given_up.cancel()
         events = [
             (_native.PUBLISHED, 1, "receipt"),
@@ -110,7 +110,7 @@ def test_a_ticket_is_answered_by_its_event() -> None:
             (_native.PUBLISHED, 9, "x"),
         ]
         for event in events:
-            pump._resolve(*event[1:])  # type: ignore[arg-type]
+            pump._resolve(*event[1:])
         assert await future == "receipt"
         with pytest.raises(WSEUsageError):
             await failing

@@ -161,6 +161,9 @@ pub(crate) fn dispatch(shard: &Rc<Shard>, connection: &Rc<Connection>) -> Option
                 shard.hub.leave(connection);
                 let slow = u64::from(code == CloseCode::SLOW_CONSUMER);
                 shard.counters.slow_consumers.fetch_add(slow, Relaxed);
+                let mut gone = shard.gone.get();
+                gone.closed(connection.session().shed(), code, &reason);
+                shard.gone.set(gone);
                 return Some(End { code, reason, opened });
             }
             _ => {}

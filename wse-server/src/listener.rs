@@ -78,8 +78,15 @@ async fn adopt(engine: Engine, host: SharedHost, admission: Admission, upgrade: 
 
 async fn serve_socket(socket: TcpStream, path: &str, engine: Engine, host: SharedHost) {
     let answer = |mut request: Request<Incoming>| {
-        let answer = route(path, &engine, &host, &mut request);
-        async move { Ok::<_, std::convert::Infallible>(answer) }
+        let asks_health = request.uri().path().strip_prefix(path) == Some("/health");
+        let answer = (!asks_health).then(|| route(path, &engine, &host, &mut request));
+        let engine = engine.clone();
+        async move {
+            Ok::<_, std::convert::Infallible>(match answer {
+                Some(answer) => answer,
+                None => health(&engine).await,
+            })
+        }
     };
     let served = http1::Builder::new()
         .timer(hyper_util::rt::TokioTimer::new())
@@ -95,13 +102,12 @@ async fn serve_socket(socket: TcpStream, path: &str, engine: Engine, host: Share
 fn route(path: &str, engine: &Engine, host: &SharedHost, request: &mut Request<Incoming>) -> Answer {
     match request.uri().path().strip_prefix(path) {
         Some("" | "/") => upgrade(engine, host, request),
-        Some("/health") => health(engine),
         _ => plain(StatusCode::NOT_FOUND, format!("the WebSocket is at {path}")),
     }
 }
 
-fn health(engine: &Engine) -> Answer {
-    let body = serde_json::to_vec(&engine.health()).unwrap_or_default();
+async fn health(engine: &Engine) -> Answer {
+    let body = serde_json::to_vec(&engine.inspect().await).unwrap_or_default();
     let mut answer = Response::new(Full::from(body));
     answer.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     answer

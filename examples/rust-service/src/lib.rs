@@ -1,8 +1,37 @@
 //! What the service does: one handler that echoes, one that publishes, one that fails.
-use wse_protocol::{ErrorCode, Topic, Value, WireError, prelude::*};
-use wse_server::{App, Engine, Message, NewMessage};
+use std::time::Duration;
+use wse_core::{SlowPolicy, filter::Filter};
+use wse_protocol::{ErrorCode, Priority, Topic, Value, WireError, prelude::*};
+use wse_pubsub::BusError;
+use wse_server::{App, Engine, EngineConfig, Message, NewMessage, Policies, TopicPolicy, TopicScope};
 
-/// The handlers `echo` (replies with the payload), `publish` (to the topic `p.topic`, `p.count` times) and `fail`.
+/// Short times and small limits, so that what they do shows; and a policy for each thing that can become of slow readers.
+///
+/// # Panics
+/// Never: the names and the filter are right.
+#[must_use]
+pub fn config() -> EngineConfig {
+    let mut config = EngineConfig::default();
+    config.session.heartbeat = Duration::from_secs(2);
+    config.session.rate_patience = Duration::from_secs(4);
+    config.filter_limit = 8;
+    config.pattern_topics = 50;
+    config.shards = 2;
+    let policy = |slow| TopicPolicy { slow, filter: None };
+    let forced = Filter::compile_json(br#"{"tenant":"a"}"#).expect("a filter");
+    config.policies = Policies::default()
+        .with(scope("tenant:*"), TopicPolicy { slow: SlowPolicy::Recover, filter: Some(forced.into()) })
+        .with(scope("latest:*"), policy(SlowPolicy::Latest))
+        .with(scope("low:*"), policy(SlowPolicy::DropLow))
+        .with(scope("cut:*"), policy(SlowPolicy::Disconnect));
+    config
+}
+
+fn scope(name: &str) -> TopicScope {
+    TopicScope::parse(name).expect("a pattern")
+}
+
+/// The handlers `echo` (replies with the payload), `publish` and `fail`.
 #[must_use]
 pub fn app(engine: Engine) -> App {
     let publisher = engine.clone();
@@ -12,14 +41,37 @@ pub fn app(engine: Engine) -> App {
         .on("fail", |_| async { Err(WireError::new(ErrorCode::HandlerFailed, "it always does")) })
 }
 
+/// `count` messages to `topic`, numbered by `n`; `bytes` of padding, `keys` and `priorities` in turn; `many`: in one call.
 async fn publish(engine: Engine, message: Message) -> Result<Value, WireError> {
-    let topic = Topic::parse(message.payload.get_str("topic").unwrap_or_default())?;
+    let order = &message.payload;
+    let topic = Topic::parse(order.get_str("topic").unwrap_or_default())?;
+    let messages = (0..order.get_u64("count").unwrap_or(1)).map(|n| numbered(order, n));
+    let unavailable = |error: BusError| WireError::new(ErrorCode::Unavailable, error.to_string());
     let mut seq = 0;
-    for n in 0..message.payload.get_u64("count").unwrap_or(1) {
-        let text = format!("{{\"n\":{n}}}");
-        let stored = engine.publish(&topic, NewMessage::new(text)).await;
-        let receipt = stored.map_err(|error| WireError::new(ErrorCode::Unavailable, error.to_string()))?;
-        seq = receipt.position.seq.number();
+    if order.get_bool("many").unwrap_or(false) {
+        for outcome in engine.publish_many(messages.map(|message| (topic.clone(), message))).await {
+            seq = outcome.map_err(unavailable)?.position.seq.number();
+        }
+    } else {
+        for message in messages {
+            seq = engine.publish(&topic, message).await.map_err(unavailable)?.position.seq.number();
+        }
     }
     Ok(seq.into())
+}
+
+fn numbered(order: &Value, n: u64) -> NewMessage {
+    let mut payload = order.get("payload").cloned().unwrap_or_else(Value::object);
+    let _ = payload.try_insert("n", n);
+    if let Some(bytes) = order.get_usize("bytes") {
+        let _ = payload.try_insert("pad", "x".repeat(bytes));
+    }
+    let priorities = order.get_array("priorities").map(Vec::as_slice).unwrap_or_default();
+    let turn = |count: usize| usize::try_from(n).unwrap_or(0).checked_rem(count);
+    let priority = turn(priorities.len()).and_then(|index| Priority::try_from(priorities.get(index)?.as_u8()?).ok());
+    let mut message = NewMessage::new(payload.encode());
+    message.priority = priority.unwrap_or_default();
+    message.key = order.get_usize("keys").and_then(turn).map(|key| format!("k{key}").into());
+    message.idempotency_key = order.get_str("idempotency_key").map(Into::into);
+    message
 }

@@ -193,6 +193,12 @@ impl Session {
         self.liveness.score()
     }
 
+    /// Whether the peer is not read because it sent faster than its rate.
+    #[must_use]
+    pub fn is_held_back(&self) -> bool {
+        self.rate.poll_timeout().is_some()
+    }
+
     /// Whether the next poll of events or frames would give something.
     #[must_use]
     pub fn is_idle(&self) -> bool {

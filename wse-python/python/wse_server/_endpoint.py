@@ -1,5 +1,6 @@
 """A WebSocket request's way in: judged by the engine, then taken over or served through ASGI."""
 
+import asyncio
 import logging
 from collections.abc import MutableMapping
 from typing import Any, Final
@@ -43,17 +44,18 @@ class Endpoint:
         else:
             await _takeover.settle(receive)
 
-    def health(self, receive: object, send: object) -> dict[str, Any]:
+    async def health(self, receive: object, send: object) -> dict[str, Any]:
         """How connections are served, and the engine's own state once it runs."""
         transport, reason = self._latest or self._expected(receive, send)
         config, engine = self._host.config, self._host.running
+        state = await asyncio.to_thread(engine.health) if engine is not None else {}
         return {
             "status": "ok" if engine is not None else "idle",
             "transport": transport,
             "reason": reason,
             "auth": self._host.authenticator.name,
             "bus": "memory" if config.redis_url is None else "redis",
-            **(engine.health() if engine is not None else {}),
+            **state,
         }
 
     def _take_over(self, engine: _native.Engine, admission: _native.Admission, scope: Scope, receive: Receive, send: Send) -> None:

@@ -159,7 +159,7 @@ class Host:
 
 def _outgoing(
     topic: str, payload: object, type: str | None, priority: int, key: str | None, ttl: float | None, idempotency_key: str | None
-) -> _native.Outgoing:
+) -> _payload.Outgoing:
     """A publish's arguments as the engine takes them."""
     if priority not in _PRIORITIES:
         raise WSEUsageError(f"priority must be one of {', '.join(f'{p.name} ({p})' for p in Priority)}, not {priority!r}")
@@ -168,7 +168,7 @@ def _outgoing(
     return topic, *_payload.encode(payload), type, int(priority), key, None if ttl is None else round(ttl * 1000), idempotency_key
 
 
-def _numbered(index: int, message: tuple[Any, ...]) -> _native.Outgoing:
+def _numbered(index: int, message: tuple[Any, ...]) -> _payload.Outgoing:
     """One message of several, whose number errors tell."""
     try:
         return _outgoing(*message)

@@ -2,11 +2,8 @@
 
 from typing import Any, Final, Self, final
 
+from ._payload import Outgoing
 from .errors import WSEError
-
-# topic, payload, format ("json", "msgpack": the application's own, to be checked; None: JSON of our encoder), type, priority, key, ttl_ms,
-# idempotency_key
-Outgoing = tuple[str, bytes, str | None, str | None, int, str | None, int | None, str | None]
 
 # Kinds of events: the first item of every tuple that `EventQueue.drain` returns.
 AUTHENTICATE: Final[int]  # (kind, connection, token: str | None, identity: tuple[str, dict] | None): the user's id and claims of a checked token
@@ -102,4 +99,5 @@ class Engine:
         """What the connection is subscribed to."""
     def name_of(self, connection: int) -> str:
         """The id that the client was told (`server_ready.connection`)."""
-    def health(self) -> dict[str, Any]: ...
+    def health(self) -> dict[str, Any]:
+        """Counts and gauges; asks every shard, which takes up to a second where one is stalled. Waits without the GIL."""

@@ -28,6 +28,9 @@ class Msgpack(bytes):
 Encoded = tuple[bytes, str | None]
 """A payload's bytes; the format that the application says they have, None: JSON made here."""
 
+Outgoing = tuple[str, bytes, str | None, str | None, int, str | None, int | None, str | None]
+"""A message as the engine takes it: topic, payload and format as in `Encoded`, type, priority, key, ttl in ms, idempotency key."""
+
 
 def encode(value: object) -> Encoded:
     """JSON of a payload; bytes are encoded already, which the engine checks."""

@@ -95,7 +95,7 @@ class WSERouter(Publishing, APIRouter):
         return JSONResponse({"detail": _NOT_A_PAGE}, 426, {"Upgrade": "websocket", "Connection": "Upgrade"})
 
     async def _health(self, request: Request) -> JSONResponse:
-        return JSONResponse(self._endpoint.health(request.receive, request._send))
+        return JSONResponse(await self._endpoint.health(request.receive, request._send))
 
 
 def create_wse_router(config: WSEConfig | None = None) -> WSERouter:

@@ -1,7 +1,9 @@
 //! The engine: one process's hub and connections behind a handle that any thread may use.
+mod inspect;
 mod publish;
 mod threads;
 
+pub use inspect::Inspection;
 pub use publish::Outcomes;
 
 use crate::{
@@ -246,7 +248,7 @@ impl Engine {
         self.0.bus.close().await;
     }
 
-    /// What it knows of its own state.
+    /// What it knows of its own state without asking its shards.
     #[must_use]
     pub fn health(&self) -> Health {
         Health::read(&self.0.counters, self.0.bus.health(), self.0.started.elapsed(), self.0.draining.load(Relaxed))

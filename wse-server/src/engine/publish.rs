@@ -1,7 +1,7 @@
 //! Publishing several messages in one call.
 use super::{Engine, NewMessage};
 use wse_protocol::Topic;
-use wse_pubsub::{Bus, BusError, NewEntry, Receipt};
+use wse_pubsub::{BusError, NewEntry, Receipt};
 
 /// What became of each message of a batch, in its order.
 pub type Outcomes = Vec<Result<Receipt, BusError>>;

@@ -5,7 +5,7 @@ mod join;
 mod patterns;
 mod record;
 
-use crate::{EngineConfig, connection::Connection, counters::Counters, host::ConnectionId, policy::Policies, shard::Shard};
+use crate::{EngineConfig, Tally, connection::Connection, counters::Counters, host::ConnectionId, policy::Policies, shard::Shard};
 use patterns::Follow;
 use record::Record;
 use std::{
@@ -16,7 +16,7 @@ use std::{
     time::Instant,
 };
 use tokio::sync::Semaphore;
-use wse_core::{Prepared, Variant, Wire, filter::Scratch, session::Outcome};
+use wse_core::{CompressionCounts, Prepared, Variant, Wire, filter::Scratch, session::Outcome};
 use wse_protocol::{ErrorCode, Followed, Pattern, Position, Topic, WireError};
 use wse_pubsub::{Bus, BusError, BusEvent, Consumer, HistoryGap};
 
@@ -100,6 +100,15 @@ impl Hub {
             return self.wire.borrow_mut().own(variant, &frame.payload());
         }
         frame
+    }
+
+    /// Adds what was made for connections.
+    pub(crate) fn tally(&self, tally: &mut Tally, inflated: CompressionCounts) {
+        let wire = self.wire.borrow();
+        tally.frames(wire.compression(), wire.batching(), inflated);
+        tally.unreadable += wire.unreadable();
+        let filtered = |record: &Record| record.classes.iter().filter(|class| class.filter.is_some()).count() as u64;
+        tally.filter_classes += self.topics.borrow().values().map(filtered).sum::<u64>();
     }
 
     /// A topic that was asked for by name is not any more; a pattern may still stand for it.

@@ -1,6 +1,7 @@
 //! What the other threads ask of a shard.
 use super::AsyncStream;
 use crate::{
+    Tally,
     host::{ConnectionId, SharedHost},
     transport::{Prelude, Transport},
 };
@@ -39,6 +40,7 @@ pub(crate) enum Command {
     Handled { id: ConnectionId, count: usize },
     Close { id: ConnectionId, code: CloseCode, reason: String },
     Topics { id: ConnectionId, answer: oneshot::Sender<Vec<Followed>> },
+    Tally { answer: oneshot::Sender<Tally> },
     Drain { limit: Duration, done: oneshot::Sender<()> },
 }
 

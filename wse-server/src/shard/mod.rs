@@ -5,7 +5,7 @@ mod turns;
 pub(crate) use command::{Command, NewConnection, Stream};
 
 use crate::{
-    ConnectionId, EngineConfig,
+    ConnectionId, EngineConfig, Tally,
     auth::Auth,
     connection::{Connection, Waker},
     counters::Counters,
@@ -15,7 +15,7 @@ use crate::{
     transport::Transport,
 };
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::HashMap,
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -47,6 +47,8 @@ pub(crate) struct Shard {
     pub(crate) connections: RefCell<HashMap<ConnectionId, Rc<Connection>>>,
     /// One for all connections: a message is inflated whole.
     pub(crate) inflater: RefCell<Inflater>,
+    /// What connections that are gone have counted.
+    pub(crate) gone: Cell<Tally>,
 }
 
 impl Shard {
@@ -59,6 +61,7 @@ impl Shard {
             config: Arc::new(config.session.clone()),
             connections: RefCell::default(),
             inflater: RefCell::new(Inflater::new(limits)),
+            gone: Cell::default(),
         })
     }
 
@@ -86,6 +89,15 @@ impl Shard {
             shard.connections.borrow_mut().remove(&id);
             shard.counters.connections.fetch_sub(1, Relaxed);
         });
+    }
+
+    fn tally(&self) -> Tally {
+        let mut tally = self.gone.get();
+        for connection in self.connections.borrow().values().filter(|connection| !connection.is_closing()) {
+            tally.connection(&connection.session());
+        }
+        self.hub.tally(&mut tally, self.inflater.borrow().counts());
+        tally
     }
 
     /// A stream could not be taken in.

@@ -67,6 +67,8 @@ impl Shard {
                 self.with(id, |session| names.extend(session.names().cloned()));
                 let _ = answer.send(names);
             }
+            // Whoever asked may have lost patience.
+            Command::Tally { answer } => drop(answer.send(self.tally())),
             Command::Drain { limit, done } => self.drain(limit, done),
         }
     }

@@ -1,17 +1,17 @@
 //! The same service mounted in an axum router: `cargo run -p rust-service --bin mounted -- 127.0.0.1:8000`.
 use axum::{Json, Router, body::Body, extract::Request, routing::get};
 use std::error::Error;
-use wse_server::{Engine, EngineConfig, listener};
+use wse_server::{Engine, listener};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8000".into());
-    let engine = Engine::start(EngineConfig::default())?;
+    let engine = Engine::start(rust_service::config())?;
     let host = rust_service::app(engine.clone()).host();
     let health = engine.clone();
     let router = Router::new()
         .route("/", get(|| async { "the page of the service" }))
-        .route("/wse/health", get(|| async move { Json(health.health()) }))
+        .route("/wse/health", get(|| async move { Json(health.inspect().await) }))
         .route("/wse", get(move |mut request: Request| async move { listener::upgrade(&engine, &host, &mut request).map(Body::new) }));
     let socket = tokio::net::TcpListener::bind(&address).await?;
     println!("ws://{address}/wse");
