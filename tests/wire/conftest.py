@@ -8,11 +8,14 @@ import subprocess
 import sys
 import time
 import urllib.request
+import zlib
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -48,12 +51,46 @@ class Server:
         async with connect(self.url + query, **options) as socket:
             yield Client(socket)
 
+    @asynccontextmanager
+    async def agreed(self, hello: dict[str, Any] | None = None, **options: Any) -> "AsyncIterator[Client]":
+        """A client whose hello asked for this."""
+        async with self.client(subprotocols=["wse.v2"], **options) as client:
+            await client.protocol("client_hello", hello or {})
+            client.hello = (await client.until("server_hello"))["p"]
+            await client.until("server_ready")
+            yield client
+
+    @asynccontextmanager
+    async def stalled(self, *topics: str, **hello: Any) -> "AsyncIterator[Client]":
+        """A client that has subscribed and reads nothing until it is asked to; little fits between it and the server."""
+        receiver = socket.socket()
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+        receiver.connect(("127.0.0.1", self.port))
+        receiver.setblocking(False)
+        async with self.agreed(hello, sock=receiver, max_queue=1) as client:
+            await client.subscribe(*topics)
+            yield client
+
+    async def reaches(self, name: str, least: int) -> dict[str, Any]:
+        """The health once one of its counts is as high."""
+        end = time.monotonic() + PATIENCE
+        while (health := await asyncio.to_thread(self.health))[name] < least:
+            assert time.monotonic() < end, f"{name} stays at {health[name]}"
+            await asyncio.sleep(0.05)
+        return health
+
 
 class Client:
-    """A peer that speaks the protocol by hand."""
+    """A peer that speaks the protocol by hand: JSON, MessagePack and zlib are Python's own."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
+        self.hello: dict[str, Any] = {}
+        self.frame: str | bytes = ""
+        """The frame that the last message came in."""
+        self.batch = 1
+        """How many messages that frame held."""
+        self._waiting: deque[dict[str, Any]] = deque()
 
     async def send(self, message: dict[str, Any] | str | bytes) -> None:
         await self.socket.send(json.dumps({"v": 2, **message}) if isinstance(message, dict) else message)
@@ -61,22 +98,55 @@ class Client:
     async def protocol(self, kind: str, payload: Any = None, **header: Any) -> None:
         await self.send({"c": "WSE", "t": kind, "p": payload, **header})
 
-    async def receive(self) -> dict[str, Any]:
-        return json.loads(await asyncio.wait_for(self.socket.recv(), PATIENCE))
+    async def receive(self, *also: str) -> dict[str, Any]:
+        """The next message, but for pings and beacons, which come with time."""
+        async with asyncio.timeout(PATIENCE):
+            while (message := await self._next())["t"] in {"ping", "beacon"} - {*also}:
+                pass
+        return message
+
+    async def _next(self) -> dict[str, Any]:
+        if not self._waiting:
+            self.frame = await self.socket.recv()
+            message = decoded(self.frame)
+            batched = message["t"] == "batch" and message.get("c") == "WSE"
+            self._waiting.extend(message["p"] if batched else [message])
+            self.batch = len(self._waiting)
+        return self._waiting.popleft()
 
     async def until(self, kind: str) -> dict[str, Any]:
         while True:
-            message = await self.receive()
+            message = await self.receive(kind)
             if message["t"] == kind:
                 return message
+
+    async def topic(self, name: str, count: int) -> list[dict[str, Any]]:
+        """So many messages of a topic; what comes between them is none of them."""
+        got: list[dict[str, Any]] = []
+        while len(got) < count:
+            message = await self.receive()
+            got += [message] if message.get("tp") == name and message["t"] != "skip" else []
+        return got
 
     async def closed(self) -> int | None:
         await asyncio.wait_for(self.socket.wait_closed(), PATIENCE)
         return self.socket.close_code
 
-    async def subscribe(self, *topics: str) -> list[dict[str, Any]]:
-        await self.protocol("subscription", {"action": "subscribe", "topics": topics}, cid="s")
-        return (await self.until("subscription_update"))["p"]["topics"]
+    async def subscribe(self, *topics: str, **keys: Any) -> list[dict[str, Any]]:
+        await self.protocol("subscription", {"action": "subscribe", "topics": topics, **keys}, cid="s")
+        while (update := await self.until("subscription_update")).get("cid") != "s":
+            pass
+        return update["p"]["topics"]
+
+    async def publish(self, topic: str, **options: Any) -> int:
+        """Has the service publish; the number of the last message. What comes before the reply is kept for `receive`."""
+        await self.send({"t": "publish", "cid": "p", "p": {"topic": topic, **options}})
+        kept = []
+        while (message := await self.receive()).get("cid") != "p":
+            kept.append(message)
+        assert message["t"] == "reply", message
+        self._waiting.extendleft(reversed(kept))
+        return message["p"]
 
     async def ask(self, kind: str, payload: Any) -> dict[str, Any]:
         await self.send({"t": kind, "cid": "q", "p": payload})
@@ -84,6 +154,17 @@ class Client:
             message = await self.receive()
             if message.get("cid") == "q":
                 return message
+
+
+def decoded(frame: str | bytes) -> dict[str, Any]:
+    """[P-14] [P-16] [P-17]"""
+    if isinstance(frame, bytes) and frame[:2] == b"C:":
+        inner = zlib.decompress(frame[2:])
+        return decoded(inner if inner[:2] == b"M:" else inner.decode())
+    if isinstance(frame, bytes):
+        assert frame[:2] == b"M:", frame[:20]
+        return msgpack.unpackb(frame[2:])
+    return json.loads(frame)
 
 
 def free_port() -> int:

@@ -126,6 +126,19 @@ fn slow(slow: SlowPolicy) -> EngineConfig {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_moved_is_told_with_the_heartbeat_and_every_shard_goes_on() {
+    let mut config = EngineConfig::default();
+    config.session.heartbeat = Duration::from_millis(100);
+    let (engine, address) = service(config, |app| app).await;
+    let mut client = connect(address).await;
+    publish(&engine, "1").await;
+    let told = client.until("beacon").await;
+    assert_eq!((&told["tp"], &told["seq"], &told["ps"]), (&json!("t"), &json!(1), &json!(1)));
+    let inspection = engine.inspect().await;
+    assert_eq!((inspection.shards_silent, inspection.tally.links.good, inspection.health.status), (0, 1, "ok"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_peer_that_stalls_delays_nobody_and_catches_up_from_the_log() {
     const COUNT: u64 = 8_000;
     let (engine, address) = service(slow(SlowPolicy::Recover), |app| app).await;

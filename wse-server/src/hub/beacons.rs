@@ -44,7 +44,8 @@ impl Hub {
             if subscriber.told != position.seq && matches!(subscriber.state, State::Live(_)) {
                 subscriber.told = position.seq;
                 let beacon = Beacon { topic: topic.as_str().into(), position, previous };
-                connection.session().beacon(topic, frame(&beacon, connection.variant()));
+                let frame = frame(&beacon, connection.variant());
+                connection.session().beacon(topic, frame);
             }
         }
     }
