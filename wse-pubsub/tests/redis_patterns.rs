@@ -261,3 +261,48 @@ async fn a_batch_whose_answers_were_lost_is_stored_once_and_in_order() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_follows_at_once_cost_a_few_looks_and_cancelled_ones_leave_nothing() {
+    within_a_minute(async {
+        let server = RedisServer::start();
+        let (bus, mut receivers) = RedisBus::connect(server.config(), 2).await.expect("connected");
+        let (bus, of) = (Arc::new(bus), pattern("n:*"));
+        for number in 0..50 {
+            publish(&bus, &format!("n:{number}")).await;
+        }
+        let follow = |number: u16| {
+            let (bus, of) = (bus.clone(), of.clone());
+            tokio::spawn(async move { bus.follow(&of, Consumer(number % 2)).await })
+        };
+        let follows: Vec<_> = (0..1000).map(follow).collect();
+        follows.iter().step_by(10).for_each(tokio::task::JoinHandle::abort);
+        let mut told = [0, 0];
+        for (number, follow) in follows.into_iter().enumerate() {
+            if let Ok(following) = follow.await {
+                assert_eq!(following.expect("followed").topics.len(), 50);
+                told[number % 2] += 1;
+            }
+        }
+        let looks = server.command(&["INFO", "commandstats"]);
+        let redis::Value::BulkString(text) = &looks else { panic!("INFO answers text: {looks:?}") };
+        let text = String::from_utf8_lossy(text);
+        let ranges = text.lines().find_map(|line| line.strip_prefix("cmdstat_zrange:calls=")).expect("it looked");
+        let ranges: usize = ranges.split(',').next().and_then(|count| count.parse().ok()).expect("a number");
+        assert!(ranges < 50, "{ranges} looks");
+        publish(&bus, "n:new").await;
+        let start = bus.births(&of, &Position { epoch: wse_protocol::Epoch::parse("x").expect("valid"), seq: Seq::ZERO }, 1).await;
+        let Ok(Births::Gap { top, .. }) = start else { panic!("another epoch: {start:?}") };
+        for receiver in &mut receivers {
+            let before = Position { seq: Seq::new(top.seq.number() - 1).expect("small"), ..top.clone() };
+            assert_eq!(births(receiver, &of, &before, 1).await[0].0, topic("n:new"));
+        }
+        // Exactly the follows that were answered are given back: those that were cancelled have given theirs back themselves.
+        for (consumer, count) in [ONE, Consumer(1)].into_iter().zip(told) {
+            assert_eq!(bus.health().patterns, 1);
+            (0..count).for_each(|_| bus.unfollow(&of, consumer));
+        }
+        assert_eq!(bus.health().patterns, 0);
+    })
+    .await;
+}

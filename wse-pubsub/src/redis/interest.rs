@@ -85,27 +85,15 @@ impl Interests {
             state.tracks.remove(name);
             state.changed.insert(name.into());
             self.wanted.notify_one();
-        } else {
-            // One that was joining may have held the others.
-            self.suspected.notify_one();
         }
     }
 
-    /// Hands nothing more over of a log that is followed until `join`: a consumer new to it is told where the log stands.
-    pub(crate) fn hold(&self, name: &str, consumer: Consumer) {
+    /// Hands nothing more over of a log until consumers that are new to it are told where it stands.
+    pub(crate) fn hold(&self, name: &str, consumers: Vec<Consumer>) -> Held<'_> {
         if let Some(track) = self.lock().tracks.get_mut(name) {
-            track.hold(consumer);
+            track.hold();
         }
-    }
-
-    /// The consumer was told what there is up to `position`; the rest comes.
-    pub(crate) fn join(&self, name: &str, consumer: Consumer, position: &Position) {
-        let mut state = self.lock();
-        let Some(track) = state.tracks.get_mut(name) else { return };
-        let mut out = Vec::new();
-        let step = track.join(consumer, position, &mut out);
-        self.carry_out(&mut state, name, step, &out);
-        self.suspected.notify_one();
+        Held { interests: self, name: name.into(), consumers }
     }
 
     /// Waits until the server sends this log's bells. Cancel safe.
@@ -181,7 +169,7 @@ impl Interests {
     }
 
     fn have_room(&self, track: &Track) -> bool {
-        track.interests.iter().all(|interest| !interest.joining && self.queues[usize::from(interest.consumer.0)].has_room())
+        !track.held && track.interests.iter().all(|interest| self.queues[usize::from(interest.consumer.0)].has_room())
     }
 
     /// What the log holds after `since`.
@@ -296,6 +284,34 @@ impl Interests {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A log of which nothing is handed over until it is joined or this is dropped.
+#[derive(Debug)]
+pub(crate) struct Held<'a> {
+    interests: &'a Interests,
+    name: Name,
+    consumers: Vec<Consumer>,
+}
+
+impl Held<'_> {
+    /// The consumers are told what there is up to `position`; the rest comes.
+    pub(crate) fn join(self, position: &Position) {
+        let mut state = self.interests.lock();
+        let Some(track) = state.tracks.get_mut(&self.name) else { return };
+        let mut out = Vec::new();
+        let step = track.join(&self.consumers, position, &mut out);
+        self.interests.carry_out(&mut state, &self.name, step, &out);
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if let Some(track) = self.interests.lock().tracks.get_mut(&self.name) {
+            track.held = false;
+        }
+        self.interests.suspected.notify_one();
     }
 }
 

@@ -1,6 +1,7 @@
 //! The bus of many processes: every topic's log in one Redis server.
 mod address;
 mod config;
+mod following;
 mod guard;
 mod interest;
 mod keys;
@@ -19,6 +20,7 @@ use crate::{
     Births, Bus, BusError, BusHealth, Consumer, Entry, EventReceiver, Following, History, HistoryGap, NewEntry, Receipt, Tried,
     handover::handovers, random::random_u64,
 };
+use following::Follows;
 use guard::Guard;
 use interest::Interests;
 use link::Link;
@@ -60,8 +62,7 @@ pub(crate) struct Core {
     link: Link,
     reader: Reader,
     interests: Interests,
-    /// Held by the one follow at a time that looks where its pattern stands.
-    following: tokio::sync::Mutex<()>,
+    follows: Follows,
     pulse: Pulse,
     guard: Guard,
     canary: String,
@@ -84,7 +85,7 @@ impl RedisBus {
             link: Link::new(client.clone(), config.connect_timeout),
             reader: Reader::new(&client, scripts.clone(), &config)?,
             interests: Interests::new(queues, suspected),
-            following: tokio::sync::Mutex::default(),
+            follows: Follows::default(),
             pulse: Pulse::new(),
             guard: Guard::new(config.breaker),
             canary: scripts.keys().canary(random_u64()),
@@ -155,13 +156,7 @@ impl Bus for RedisBus {
     }
 
     async fn follow(&self, pattern: &Pattern, consumer: Consumer) -> Result<Following, BusError> {
-        let followed = Followed::Pattern(pattern.clone());
-        let _alone = self.core.following.lock().await;
-        let claim = self.core.claim(&followed, consumer)?;
-        self.core.interests.add(&followed, consumer);
-        let following = self.core.join(pattern, consumer).await?;
-        std::mem::forget(claim);
-        Ok(following)
+        self.core.follow(pattern, consumer).await
     }
 
     fn unfollow(&self, pattern: &Pattern, consumer: Consumer) {
@@ -250,16 +245,6 @@ impl Core {
         self.listen(topic.as_str()).await?;
         let read = self.reader.read(topic, None, 0).await?;
         Ok(self.interests.establish(topic.as_str(), read.top))
-    }
-
-    /// Tells a consumer what a pattern stands for; births after that reach it.
-    async fn join(&self, pattern: &Pattern, consumer: Consumer) -> Result<Following, BusError> {
-        self.listen(pattern.as_str()).await?;
-        self.interests.hold(pattern.as_str(), consumer);
-        let (position, members) = self.reader.members(pattern).await?;
-        self.interests.join(pattern.as_str(), consumer, &position);
-        let topics = self.reader.positions(pattern, &members).await?;
-        Ok(Following { position, topics })
     }
 
     /// Waits until the server sends a log's bells.

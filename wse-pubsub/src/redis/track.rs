@@ -15,6 +15,8 @@ const AHEAD: ReorderLimits = ReorderLimits { items: 4096, bytes: 256 * 1024, wai
 pub(crate) struct Track {
     /// Whose log.
     pub(crate) of: Followed,
+    /// Whether nothing is to be handed over now.
+    pub(crate) held: bool,
     /// Who wants it.
     pub(crate) interests: Vec<Interest>,
     /// Whether the server has confirmed the subscription on the present connection.
@@ -44,8 +46,8 @@ pub(crate) struct Interest {
     pub(crate) place: Place,
     /// What it was told when it came, and is not for it.
     before: Option<Before>,
-    /// The list is being made: nothing is handed over meanwhile.
-    pub(crate) joining: bool,
+    /// It follows a pattern and has not been told what there is: nothing comes before that.
+    untold: bool,
     /// Subscribes without their unsubscribe.
     count: usize,
 }
@@ -97,11 +99,10 @@ impl Interest {
     /// Whether this is news to it.
     pub(crate) fn wants(&self, told: &Told) -> bool {
         let (Told::Entry(Rung { position, .. }) | Told::Reset(position, _)) = told;
-        self.before.as_ref().is_none_or(
-            |Before { position: told, theirs }| {
-                if position.epoch == told.epoch { position.seq > told.seq } else { position.epoch != theirs.epoch }
-            },
-        )
+        let news = |Before { position: told, theirs }: &Before| {
+            if position.epoch == told.epoch { position.seq > told.seq } else { position.epoch != theirs.epoch }
+        };
+        !self.untold && self.before.as_ref().is_none_or(news)
     }
 }
 
@@ -125,15 +126,15 @@ impl Content {
 impl Track {
     /// Nothing is known yet.
     pub(crate) fn new(of: Followed) -> Self {
-        Self { of, interests: Vec::new(), listening: false, position: None, filling: false, ahead: None, missed: false }
+        Self { of, held: false, interests: Vec::new(), listening: false, position: None, filling: false, ahead: None, missed: false }
     }
 
     /// Counts one interest; true if it is the first of all.
     pub(crate) fn add_interest(&mut self, consumer: Consumer) -> bool {
-        let first = self.interests.is_empty();
+        let (first, untold) = (self.interests.is_empty(), matches!(self.of, Followed::Pattern(_)));
         match self.interests.iter_mut().find(|interest| interest.consumer == consumer) {
             Some(interest) => interest.count += 1,
-            None => self.interests.push(Interest { consumer, place: Place::default(), before: None, joining: false, count: 1 }),
+            None => self.interests.push(Interest { consumer, place: Place::default(), before: None, untold, count: 1 }),
         }
         first
     }
@@ -147,27 +148,20 @@ impl Track {
         self.interests.is_empty()
     }
 
-    /// A consumer that has just come is told where the log stands: nothing is handed over until `join`.
-    pub(crate) fn hold(&mut self, consumer: Consumer) {
-        if self.position.is_some()
-            && let Some(interest) = self.interest_of(consumer).filter(|interest| interest.count == 1)
-        {
-            interest.joining = true;
-        }
+    /// Consumers that have just come are told where the log stands: nothing is handed over until `join`.
+    pub(crate) fn hold(&mut self) {
+        self.held = self.position.is_some() && self.interests.iter().any(|interest| interest.untold);
     }
 
-    /// A consumer was told what there is up to `position`.
-    pub(crate) fn join(&mut self, consumer: Consumer, position: &Position, out: &mut Vec<Told>) -> Step {
-        let Some(theirs) = self.position.clone() else { return self.establish(position.clone(), out) };
-        if let Some(interest) = self.interest_of(consumer).filter(|interest| interest.joining) {
-            interest.before = Some(Before { position: position.clone(), theirs });
+    /// Consumers were told what there is up to `position`.
+    pub(crate) fn join(&mut self, consumers: &[Consumer], position: &Position, out: &mut Vec<Told>) -> Step {
+        self.held = false;
+        let theirs = self.position.clone();
+        for interest in self.interests.iter_mut().filter(|interest| interest.untold && consumers.contains(&interest.consumer)) {
+            interest.untold = false;
+            interest.before = theirs.clone().map(|theirs| Before { position: position.clone(), theirs });
         }
-        self.interests.iter_mut().for_each(|interest| interest.joining = false);
-        self.suspect()
-    }
-
-    fn interest_of(&mut self, consumer: Consumer) -> Option<&mut Interest> {
-        self.interests.iter_mut().find(|interest| interest.consumer == consumer)
+        if theirs.is_none() { self.establish(position.clone(), out) } else { self.suspect() }
     }
 
     /// The last entry handed over.
@@ -432,14 +426,25 @@ mod tests {
         shown(&out.iter().filter(|told| interest.wants(told)).cloned().collect::<Vec<_>>())
     }
 
+    /// Followed by consumer 0 up to a3.
+    fn followed() -> Track {
+        let mut track = Track::new(Followed::parse("n:*").expect("a pattern"));
+        track.add_interest(Consumer(0));
+        track.hold();
+        assert!(!track.held, "nobody else is there to be held");
+        assert_eq!(track.join(&[Consumer(0)], &at("a", 3), &mut Vec::new()), Step::Rest);
+        track
+    }
+
     /// Followed by consumer 0 up to a3; consumer 1 comes, and is told that the log stands at `told`.
     fn joined(told: Position, out: &mut Vec<Told>) -> Track {
-        let mut track = established(3);
-        track.add_interest(Consumer(0));
+        let mut track = followed();
         track.add_interest(Consumer(1));
-        track.hold(Consumer(1));
-        assert!(track.interests[1].joining, "nothing is handed over meanwhile");
-        assert_eq!(track.join(Consumer(1), &told, out), Step::Read);
+        assert!(!track.interests[1].wants(&Told::Entry(entry("a", 4))), "nothing comes before it is told");
+        track.hold();
+        assert!(track.held, "nothing is handed over meanwhile");
+        assert_eq!(track.join(&[Consumer(1)], &told, out), Step::Read);
+        assert!(!track.held);
         track
     }
 
@@ -468,11 +473,11 @@ mod tests {
 
     #[test]
     fn a_second_interest_of_the_same_consumer_holds_nothing() {
-        let mut track = established(3);
+        let mut track = followed();
         track.add_interest(Consumer(0));
-        track.add_interest(Consumer(0));
-        track.hold(Consumer(0));
-        track.join(Consumer(0), &at("a", 5), &mut Vec::new());
+        track.hold();
+        assert!(!track.held);
+        track.join(&[Consumer(0)], &at("a", 5), &mut Vec::new());
         assert_eq!(wanted(&track, &[Told::Entry(entry("a", 4))], 0), ["a4"]);
         assert!(!track.remove_interest(Consumer(0)) && track.remove_interest(Consumer(0)));
     }
