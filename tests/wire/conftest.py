@@ -62,12 +62,12 @@ class Server:
 
     @asynccontextmanager
     async def stalled(self, *topics: str, **hello: Any) -> "AsyncIterator[Client]":
-        """A client that has subscribed and reads nothing until it is asked to; little fits between it and the server."""
+        """A client that has subscribed and reads nothing until it is asked to; little fits between it and the server, uncompressed."""
         receiver = socket.socket()
         receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
         receiver.connect(("127.0.0.1", self.port))
         receiver.setblocking(False)
-        async with self.agreed(hello, sock=receiver, max_queue=1) as client:
+        async with self.agreed(hello, sock=receiver, max_queue=1, compression=None) as client:
             await client.subscribe(*topics)
             yield client
 

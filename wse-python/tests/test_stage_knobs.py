@@ -70,8 +70,8 @@ def test_compression_from_and_compression_level() -> None:
         with engine(**settings) as running:
             peer = Agreed(running, compression=["zlib"])
             peer.subscribe("a")
-            text = json.dumps([{"price": n * n % 97, "name": f"item {n % 13}"} for n in range(25)]).encode()
-            running.publish_blocking(("a", text[:-2] + b"}]", None, None, 5, None, None, None))
+            text = json.dumps([{"price": n * n % 97, "name": f"item {n % 13}"} for n in range(60)]).encode()
+            running.publish_blocking(("a", text, None, None, 5, None, None, None))
             peer.messages(1)
             sizes[tuple(settings.values())] = peer.size
             small = running.publish_blocking(("a", b'"' + b"x" * 300 + b'"', None, None, 5, None, None, None))
