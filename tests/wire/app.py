@@ -10,7 +10,7 @@ app = FastAPI()
 wse = create_wse_router(
     WSEConfig(
         takeover=Takeover(os.environ["TAKEOVER"]),
-        heartbeat=2,
+        heartbeat=3,
         rate_patience=4,
         filter_limit=8,
         pattern_topics=50,

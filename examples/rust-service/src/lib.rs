@@ -12,7 +12,7 @@ use wse_server::{App, Engine, EngineConfig, Message, NewMessage, Policies, Topic
 #[must_use]
 pub fn config() -> EngineConfig {
     let mut config = EngineConfig::default();
-    config.session.heartbeat = Duration::from_secs(2);
+    config.session.heartbeat = Duration::from_secs(3);
     config.session.rate_patience = Duration::from_secs(4);
     config.filter_limit = 8;
     config.pattern_topics = 50;
