@@ -10,6 +10,9 @@ use wse_protocol::{
     frame::{self, Opcode},
 };
 
+/// The bytes of most headers.
+const HEADER: usize = 4;
+
 /// A message of a topic with its number.
 #[derive(Debug, Clone, Copy)]
 pub struct Numbered<'a> {
@@ -58,30 +61,59 @@ impl Wire {
     /// The frames of consecutive messages of one topic, for every connection of a variant.
     #[must_use]
     pub fn run(&mut self, variant: Variant, topic: &Topic, epoch: &Epoch, messages: &[Numbered<'_>]) -> Run {
+        let cost: usize = messages.iter().map(|message| message.publication.cost()).sum();
+        let mut run = Building { out: Vec::with_capacity(cost + 160 * messages.len()), marks: Vec::with_capacity(messages.len()) };
+        if variant.compressed || (variant.batched && messages.len() > 1) {
+            self.packed(variant, topic, epoch, messages, &mut run);
+        } else {
+            for message in messages {
+                self.plain(variant, topic, epoch, message, &mut run);
+            }
+        }
+        Run { epoch: epoch.clone(), bytes: run.out.into(), marks: run.marks.into() }
+    }
+
+    /// A message in a frame of its own, written where it stays.
+    fn plain(&mut self, variant: Variant, topic: &Topic, epoch: &Epoch, message: &Numbered<'_>, run: &mut Building) {
+        let opcode = opcode(variant);
+        let start = run.out.len();
+        // Most bodies have 126 bytes to 64 KiB, and so a header of four bytes: the others are moved.
+        run.out.extend_from_slice(&[0; HEADER]);
+        let position = Position { epoch: epoch.clone(), seq: message.seq };
+        self.envelope(&mut run.out, variant.format, topic, &position, message);
+        let header = frame::header(opcode, run.out.len() - start - HEADER);
+        let header = header.as_ref();
+        if header.len() == HEADER {
+            run.out[start..start + HEADER].copy_from_slice(header);
+        } else {
+            run.out.splice(start..start + HEADER, header.iter().copied());
+        }
+        run.mark(start + header.len(), std::slice::from_ref(message));
+    }
+
+    /// Messages whose bodies are made first, to be batched or compressed.
+    fn packed(&mut self, variant: Variant, topic: &Topic, epoch: &Epoch, messages: &[Numbered<'_>], run: &mut Building) {
+        let mut bodies = std::mem::take(&mut self.bodies);
+        bodies.clear();
         let mut ends = Vec::with_capacity(messages.len());
-        self.bodies.clear();
         for message in messages {
             let position = Position { epoch: epoch.clone(), seq: message.seq };
-            self.envelope(variant.format, topic, &position, message);
-            ends.push(self.bodies.len());
+            self.envelope(&mut bodies, variant.format, topic, &position, message);
+            ends.push(bodies.len());
         }
-        let mut run =
-            Building { out: Vec::with_capacity(self.bodies.len() + 4 * messages.len()), marks: Vec::with_capacity(messages.len()) };
-        let start = |index: usize| if index == 0 { 0 } else { ends[index - 1] };
-        let bodies = std::mem::take(&mut self.bodies);
-        if variant.batched && messages.len() > 1 {
-            let batches: Vec<Range<usize>> = self.batcher.split((0..messages.len()).map(|index| ends[index] - start(index))).collect();
+        let body = |index: usize| &bodies[if index == 0 { 0 } else { ends[index - 1] }..ends[index]];
+        if variant.batched {
+            let batches: Vec<Range<usize>> = self.batcher.split((0..messages.len()).map(|index| body(index).len())).collect();
             for batch in batches {
-                let parts: Vec<&[u8]> = batch.clone().map(|index| &bodies[start(index)..ends[index]]).collect();
-                self.batch(variant, &mut run, &messages[batch], &parts);
+                let parts: Vec<&[u8]> = batch.clone().map(body).collect();
+                self.batch(variant, run, &messages[batch], &parts);
             }
         } else {
             for (index, message) in messages.iter().enumerate() {
-                self.frame(variant, &mut run, &bodies[start(index)..ends[index]], std::slice::from_ref(message));
+                self.frame(variant, run, body(index), std::slice::from_ref(message));
             }
         }
         self.bodies = bodies;
-        Run { epoch: epoch.clone(), bytes: run.out.into(), marks: run.marks.into() }
     }
 
     /// A frame of the protocol's own around a body that `encode` made.
@@ -112,15 +144,14 @@ impl Wire {
 
     /// Appends the envelope of a message. A payload that cannot be written in this format is its publisher's fault, found too late to
     /// refuse it: null takes its place, and it is counted.
-    fn envelope(&mut self, format: Format, topic: &Topic, position: &Position, message: &Numbered<'_>) {
-        let start = self.bodies.len();
+    fn envelope(&mut self, out: &mut Vec<u8>, format: Format, topic: &Topic, position: &Position, message: &Numbered<'_>) {
         let Numbered { previous, publication, .. } = *message;
-        if encode::topic_message(&mut self.bodies, format, topic, position, previous, publication).is_err() {
-            self.bodies.truncate(start);
+        // On an error nothing was appended.
+        if encode::topic_message(out, format, topic, position, previous, publication).is_err() {
             self.unreadable += 1;
             let empty = Publication { format: Format::Json, payload: Bytes::from_static(b"null"), ..publication.clone() };
             // Null can be written in every format.
-            let _ = encode::topic_message(&mut self.bodies, format, topic, position, previous, &empty);
+            let _ = encode::topic_message(out, format, topic, position, previous, &empty);
         }
     }
 
@@ -136,17 +167,8 @@ impl Wire {
     }
 
     fn frame(&mut self, variant: Variant, run: &mut Building, body: &[u8], messages: &[Numbered<'_>]) {
-        let (Some(first), Some(last)) = (messages.first(), messages.last()) else { return };
         let payload = self.append(variant, &mut run.out, body);
-        run.marks.push(Mark {
-            previous: first.before(),
-            first: first.seq,
-            last: last.seq,
-            payload,
-            end: run.out.len(),
-            priority: messages.iter().map(|message| message.publication.priority).max().unwrap_or_default(),
-            key: last.publication.key.clone(),
-        });
+        run.mark(payload, messages);
     }
 
     /// Appends a whole frame; returns where its payload begins.
@@ -157,7 +179,7 @@ impl Wire {
                 return put(out, Opcode::Binary, &packed);
             }
         }
-        put(out, if variant.format == Format::Json { Opcode::Text } else { Opcode::Binary }, body)
+        put(out, opcode(variant), body)
     }
 }
 
@@ -167,9 +189,115 @@ struct Building {
     marks: Vec<Mark>,
 }
 
+impl Building {
+    /// Notes the frame that was appended last.
+    fn mark(&mut self, payload: usize, messages: &[Numbered<'_>]) {
+        let (Some(first), Some(last)) = (messages.first(), messages.last()) else { return };
+        self.marks.push(Mark {
+            previous: first.before(),
+            first: first.seq,
+            last: last.seq,
+            payload,
+            end: self.out.len(),
+            priority: messages.iter().map(|message| message.publication.priority).max().unwrap_or_default(),
+            key: last.publication.key.clone(),
+        });
+    }
+}
+
+fn opcode(variant: Variant) -> Opcode {
+    if variant.format == Format::Json { Opcode::Text } else { Opcode::Binary }
+}
+
 fn put(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) -> usize {
     out.extend_from_slice(frame::header(opcode, payload.len()).as_ref());
     let start = out.len();
     out.extend_from_slice(payload);
     start
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use wse_protocol::{Priority, Tagged, UnixMillis, frame_body, messages::ServerMessage};
+
+    fn publication(size: usize) -> Publication {
+        let payload = format!("\"{}\"", "x".repeat(size)).into_bytes().into();
+        let (id, event_type) = ("m".into(), "t".into());
+        Publication { id, event_type, ts: UnixMillis(0), key: None, priority: Priority::Normal, format: Format::Json, payload }
+    }
+
+    fn seq(number: u64) -> Seq {
+        Seq::new(number).expect("small")
+    }
+
+    /// A run of messages of these sizes, numbered from 1.
+    fn run(variant: Variant, sizes: &[usize]) -> Arc<Run> {
+        let publications: Vec<_> = sizes.iter().map(|size| publication(*size)).collect();
+        let messages: Vec<_> =
+            publications.iter().zip(1..).map(|(publication, n)| Numbered { seq: seq(n), previous: None, publication }).collect();
+        let (topic, epoch) = (Topic::parse("a").expect("a name"), Epoch::parse("e").expect("short"));
+        Arc::new(Wire::new(WireConfig::default()).run(variant, &topic, &epoch, &messages))
+    }
+
+    /// What a client reads of a frame's payload: the numbers and payload sizes of its messages.
+    fn read(payload: &[u8]) -> Vec<(u64, usize)> {
+        let limits = crate::InflateLimits { bytes: 1 << 20, ..crate::InflateLimits::default() };
+        let body = match frame_body(payload) {
+            Tagged::Compressed(stream) => crate::Inflater::new(limits).inflate(stream).expect("our own stream"),
+            _ => payload.to_vec(),
+        };
+        let envelope = match frame_body(&body) {
+            Tagged::Msgpack(map) => wse_protocol::envelope::decode_msgpack(map, 64),
+            _ => wse_protocol::envelope::decode(&mut body.clone(), 64),
+        };
+        let message = ServerMessage::decode(envelope.expect("our own envelope")).expect("our own message");
+        match message {
+            ServerMessage::Batch(envelopes) => envelopes.iter().map(numbered).collect(),
+            ServerMessage::Event(envelope) => vec![numbered(&envelope)],
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn numbered(envelope: &wse_protocol::envelope::Envelope) -> (u64, usize) {
+        use wse_protocol::prelude::*;
+        (envelope.seq.expect("a topic message").number(), envelope.payload.as_str().expect("a string").len())
+    }
+
+    #[test]
+    fn every_variant_carries_the_same_messages_whatever_their_headers_need() {
+        let sizes = [1, 70, 5_000, 80_000, 3];
+        for format in [Format::Json, Format::Msgpack] {
+            for (compressed, batched) in [(false, false), (false, true), (true, false), (true, true)] {
+                let chunk = run(Variant { format, compressed, batched }, &sizes).whole();
+                let got: Vec<_> = chunk.payloads().flat_map(|(_, payload)| read(&payload)).collect();
+                assert_eq!(got, (1..).zip(sizes).collect::<Vec<_>>(), "{format:?} {compressed} {batched}");
+                let framed: usize =
+                    chunk.payloads().map(|(_, payload)| payload.len() + frame::header(Opcode::Text, payload.len()).as_ref().len()).sum();
+                assert_eq!(chunk.framed().len(), framed, "nothing but headers lies between payloads");
+                assert_eq!(chunk.messages(), 5);
+            }
+        }
+    }
+
+    #[test]
+    fn a_reader_within_a_run_takes_what_it_has_not_and_one_within_a_batch_cannot() {
+        let single = run(Variant::default(), &[1, 2, 3]);
+        let rest: Vec<_> = single.after(seq(1)).expect("no batch").payloads().flat_map(|(_, payload)| read(&payload)).collect();
+        assert_eq!(rest, [(2, 2), (3, 3)]);
+        assert!(single.after(seq(3)).expect("nothing is left").is_empty());
+        assert!(run(Variant { batched: true, ..Variant::default() }, &[1, 2, 3]).after(seq(1)).is_none());
+    }
+
+    #[test]
+    fn a_payload_that_is_not_what_was_said_becomes_null_and_is_counted() {
+        let mut broken = publication(1);
+        broken.payload = Bytes::from_static(b"{");
+        let message = Numbered { seq: seq(1), previous: None, publication: &broken };
+        let mut wire = Wire::new(WireConfig::default());
+        let (topic, epoch) = (Topic::parse("a").expect("a name"), Epoch::parse("e").expect("short"));
+        let run = wire.run(Variant { format: Format::Msgpack, ..Variant::default() }, &topic, &epoch, &[message]);
+        assert_eq!((wire.unreadable(), run.is_empty()), (1, false));
+    }
 }
