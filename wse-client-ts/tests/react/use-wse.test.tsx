@@ -318,13 +318,14 @@ describe('window events', () => {
     warn.mockRestore();
   });
 
-  it('tell status, errors and resync as wse: notices', async () => {
+  it('tell status, errors, resync and skip as wse: notices', async () => {
     const seen: string[] = [];
-    const names = ['wse:status', 'wse:error', 'wse:resync'] as const;
+    const names = ['wse:status', 'wse:error', 'wse:resync', 'wse:skip'] as const;
     const listener = (event: CustomEvent): void => void seen.push(event.type);
     for (const name of names) window.addEventListener(name, listener);
     const page = await start(<Quick onEvent={() => undefined} />);
     page.server.publish('notifications', 1);
+    page.server.skip('notifications', 3, 'drop_low');
     page.server.drop();
     page.server.log('notifications').restart('e2');
     await page.advance(1_000);
