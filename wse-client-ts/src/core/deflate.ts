@@ -10,7 +10,7 @@ const MAX_MATCH = 258;
 /** Earlier places tried for the longest match; more gains little on JSON and costs time in proportion. */
 const PROBES = 16;
 
-/** `input` compressed; null where that is not smaller. */
+/** `input` compressed; null where that is not smaller. Fixed codes take 13 bits for 258 bytes at least: a ratio of 159, which no receiver refuses. */
 export function deflate(input: Uint8Array): Uint8Array<ArrayBuffer> | null {
   const writer = new BitWriter(input.length - 1);
   // Deflate with a window of 32 KiB; no preset dictionary.

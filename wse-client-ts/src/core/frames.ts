@@ -76,8 +76,7 @@ function readText(bytes: Uint8Array): string {
 function compress(frame: Uint8Array, agreed: Agreement): Uint8Array<ArrayBuffer> | null {
   if (!agreed.compression || frame.length < DEFAULTS.compressionFromBytes) return null;
   const stream = deflate(frame);
-  // The server would take what is above the ratio for an attack.
-  if (stream === null || stream.length + 2 >= frame.length || frame.length > stream.length * DEFAULTS.inflateRatio) return null;
+  if (stream === null || stream.length + 2 >= frame.length) return null;
   const tagged = new Uint8Array(stream.length + 2);
   tagged.set(COMPRESSED);
   tagged.set(stream, 2);

@@ -1,5 +1,5 @@
 // One holder's topics: what a component or caller wants subscribed, given back as a whole.
-import { filterKey, type Filter } from './filter-key';
+import type { Filter } from './filter-key';
 
 /** How topics are wanted. */
 export interface HoldOptions {
@@ -26,11 +26,9 @@ export function createHold(retain: Count, release: Count): TopicHold {
   const held = new Map<string, Filter | undefined>();
   const add = (topics: readonly string[], { filter }: HoldOptions = {}): void => {
     for (const topic of topics) {
-      const before = held.get(topic);
-      if (held.has(topic) && filterKey(before) === filterKey(filter)) continue;
       // The new one first: the count must not touch zero between them.
       retain(topic, filter);
-      if (held.has(topic)) release(topic, before);
+      if (held.has(topic)) release(topic, held.get(topic));
       held.set(topic, filter);
     }
   };

@@ -217,6 +217,15 @@ describe('a pattern and one of its topics', () => {
     expect(resyncs).toEqual([]);
   });
 
+  it('are told once of what the topic lost', async () => {
+    const { server, clock, resyncs } = await connected(['orders:*', 'orders:1']);
+    server.drop();
+    server.publish('orders:1', 'lost');
+    server.log('orders:1').trim();
+    await clock.advance(1_000);
+    expect(resyncs).toEqual([{ topic: 'orders:1', reason: 'history' }]);
+  });
+
   it('with different filters: the topic is asked for with both, because its filter holds for both', async () => {
     const { server, client, clock, seen, asked } = await connected(['orders:*']);
     const one = client.hold();

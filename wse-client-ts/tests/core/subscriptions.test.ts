@@ -188,6 +188,18 @@ describe('order', () => {
     expect(client.reorderCounts).toEqual({ held: 2, old: 0, dropped: 0, recoveries: 0 });
   });
 
+  it('has its whole room again once what waited was handed on', async () => {
+    const { server, client, clock } = createTestClient({ topics: ['a'], reorderBytes: 500 });
+    client.connect();
+    await clock.advance(0);
+    for (let round = 0; round < 20; round += 1) {
+      const late = server.log('a').append('a', round);
+      server.publish('a', 'x'.repeat(200));
+      server.last.send(late);
+    }
+    expect(client.reorderCounts).toEqual({ held: 20, old: 0, dropped: 0, recoveries: 0 });
+  });
+
   it('asks at once when more follows a gap than it may hold, in number or in bytes', async () => {
     for (const options of [{ reorderMessages: 2 }, { reorderBytes: 250 }, { reorderWaitMs: 0 }]) {
       const { server, client, clock } = createTestClient({ topics: ['a'], ...options });
