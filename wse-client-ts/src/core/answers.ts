@@ -3,13 +3,10 @@ import type { Entry } from './entry';
 import { WSEError } from './errors';
 import { patternOf, type PatternTopics } from './pattern';
 import type { TopicBook } from './topic-book';
-import type { StreamItem } from './topic-stream';
 import type { Subscribed, TopicUpdate } from './topic-update';
 
 /** What the application must hear. */
 export interface News {
-  /** Messages that waited and are next now. */
-  readonly ready: StreamItem[];
   /** Topics and patterns whose state must be loaded anew. */
   readonly resyncs: { readonly topic: string; readonly reason: string }[];
   readonly refusals: WSEError[];
@@ -19,7 +16,7 @@ export interface News {
 export class Answers {
   readonly #book: TopicBook;
   readonly #now: number;
-  readonly news: News = { ready: [], resyncs: [], refusals: [] };
+  readonly news: News = { resyncs: [], refusals: [] };
 
   constructor(book: TopicBook, now: number) {
     this.#book = book;
@@ -41,29 +38,26 @@ export class Answers {
   }
 
   #handleTopic(entry: Entry, update: Subscribed): void {
-    const { status, reason } = this.#handleStream(update, entry.replacing);
+    const { status, reason } = this.#handleStream(update);
     entry.settle({ status, error: null, reason });
   }
 
-  /** Another stream begins with a clean buffer; its position is where it was asked from. */
-  #handleStream(update: Subscribed, isOther: boolean): { readonly status: Subscribed['status']; readonly reason: string | null } {
+  #handleStream(update: Subscribed): { readonly status: Subscribed['status']; readonly reason: string | null } {
     const stream = this.#book.streams.follow(update.topic);
-    if (isOther) stream.drop(this.#now);
-    const outcome = stream.handleUpdate(this.#now, update, (item) => this.news.ready.push(item));
+    const outcome = stream.handleUpdate(this.#now, update);
     this.#book.streams.noteChange(update.topic);
     if (outcome.status === 'resync') this.news.resyncs.push({ topic: update.topic, reason: outcome.reason });
     return outcome;
   }
 
   #handlePattern(entry: Entry, pattern: PatternTopics, update: Subscribed, isAnswer: boolean): void {
-    const isOther = entry.replacing;
     pattern.births = update.position ?? pattern.births;
     const reason = update.status === 'resync' ? update.reason : null;
     if (reason !== null) this.news.resyncs.push({ topic: update.topic, reason });
     if (isAnswer) entry.settle({ status: update.status, error: null, reason });
     else if (reason !== null) entry.state = { status: 'resync', error: null, reason };
     if (isAnswer) this.#forgetOthers(entry, pattern, update.topics);
-    for (const member of update.topics) if (patternOf(member.topic) === update.topic) this.#handleMember(entry, update.topic, member, isOther);
+    for (const member of update.topics) if (patternOf(member.topic) === update.topic) this.#handleMember(entry, update.topic, member);
   }
 
   /** An answer lists every topic that the pattern stands for. */
@@ -72,7 +66,7 @@ export class Answers {
     for (const topic of pattern.topics) if (!listed.has(topic)) this.#book.dropMember(entry, topic);
   }
 
-  #handleMember(entry: Entry, pattern: string, update: TopicUpdate, isOther: boolean): void {
+  #handleMember(entry: Entry, pattern: string, update: TopicUpdate): void {
     if (update.status === 'refused') this.news.refusals.push(new WSEError(update.code, update.message, { topic: update.topic }));
     if (update.status === 'refused' || update.status === 'unsubscribed') {
       this.#book.dropMember(entry, update.topic);
@@ -83,7 +77,7 @@ export class Answers {
       return;
     }
     // Where the topic is subscribed by itself too, its own answer counts.
-    if (this.#book.carrier(update.topic) === entry) this.#handleStream(update, isOther);
+    if (this.#book.carrier(update.topic) === entry) this.#handleStream(update);
   }
 
   /** More topics than the limit: what the server says of its own limit, said by the client of the client's. */

@@ -62,30 +62,30 @@ export class TopicStream {
     return this.#buffer.push(now, entry, ready) === 'recover';
   }
 
-  /** The server answered a subscription; what waited and is next now goes to `ready`. */
-  handleUpdate(now: number, update: Subscribed, ready: (item: StreamItem) => void): Outcome {
+  /** The server answered a subscription: everything after the position that it names follows anew. */
+  handleUpdate(now: number, update: Subscribed): Outcome {
     const own = this.position;
     if (update.status === 'resync') {
-      this.#restart(now, update.position, ready);
+      this.#restart(now, update.position);
       return { status: 'resync', reason: update.reason };
     }
     const { position } = update;
     if (own?.epoch === position.epoch && own.seq >= position.seq) {
-      // What was examined meanwhile stays examined.
-      this.#buffer.start(now, own.seq, ready);
+      // What was examined meanwhile stays examined; what is missing, and what waited for it, follows or never passes.
+      this.drop(now);
       return update.status === 'live' ? LIVE : RECOVERED;
     }
-    this.#restart(now, position, ready);
+    this.#restart(now, position);
     if (update.status === 'recovered') return RECOVERED;
     // Live beyond what we asked from: the messages between will not come, and loss is never silent.
     return own === null ? LIVE : { status: 'resync', reason: 'history' };
   }
 
   /** Everything after `position` follows anew, so nothing needs to wait. */
-  #restart(now: number, position: Position | null, ready: (item: StreamItem) => void): void {
+  #restart(now: number, position: Position | null): void {
     this.reset();
     if (position === null) return;
     this.#epoch = position.epoch;
-    this.#buffer.start(now, position.seq, ready);
+    this.#buffer.start(now, position.seq, () => undefined);
   }
 }

@@ -122,10 +122,9 @@ export class Topics {
 
   /** The server spoke of topics. */
   handleUpdates(cid: string | undefined, updates: readonly TopicUpdate[]): void {
-    const { ready, resyncs, refusals } = this.#subscriptions.handleUpdates(cid, updates, this.#now());
+    const { resyncs, refusals } = this.#subscriptions.handleUpdates(cid, updates, this.#now());
     for (const notice of resyncs) this.#events.onResync(notice);
     for (const error of refusals) this.#events.onRefusal(error);
-    for (const item of ready) this.#events.onItem(item);
     this.#handleChange();
   }
 

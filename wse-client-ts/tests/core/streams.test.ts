@@ -88,6 +88,18 @@ describe('a beacon', () => {
     expect(seen).toEqual(['lost on the way']);
   });
 
+  it('of a message that the recovery then does not bring is asked for once, not for ever', async () => {
+    const { server, client, message, clock, asked, seen } = await connected();
+    message(3, 0);
+    server.log('a').skip(9);
+    server.last.send({ t: 'beacon', c: 'WSE', tp: 'a', e: 'e1', seq: 9, ps: 4 });
+    await clock.advance(10_000);
+    expect(asked()).toBe(2);
+    expect(client.topics.get('a')?.status).toBe('recovered');
+    message(10, 3);
+    expect(seen).toEqual([3, 10]);
+  });
+
   it('of another epoch is a gap, asked for at once', async () => {
     const { server, clock, asked } = await connected();
     server.log('a').restart('e2');
