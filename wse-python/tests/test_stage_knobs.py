@@ -77,7 +77,9 @@ def test_compression_from_and_compression_level() -> None:
             small = running.publish_blocking(("a", b'"' + b"x" * 300 + b'"', None, None, 5, None, None, None))
             [[message]] = peer.messages(1)
             assert (message["seq"], peer.size > 0) == (small.seq, settings != {})
-    assert 0 < sizes[()] == sizes[(200,)] < sizes[(200, 1)]
+    # Ids and times differ from message to message, and so do a few bytes.
+    assert 0 < sizes[()] < sizes[(200, 1)]
+    assert abs(sizes[()] - sizes[(200,)]) <= 16, sizes
 
 
 def test_batch_messages_and_batch_bytes() -> None:
@@ -198,6 +200,6 @@ def test_the_first_policy_that_fits_a_topic_holds() -> None:
                 running.publish_blocking((topic, json.dumps({"n": n}).encode(), None, None, Priority.NORMAL, None, None, None))
         got = [(m["tp"], m["p"]["n"]) for frame in peer.messages(6) for m in frame]
         assert sorted(got) == [("a:1", 1), ("a:1", 2), ("a:1", 3), ("a:2", 2), ("a:2", 3), ("b", 3)]
-        for _ in range(100):
+        for _ in range(600):  # more than the channel to the server takes ahead
             running.publish_blocking(("b", json.dumps({"n": 9, "pad": "x" * 5000}).encode(), None, None, 5, None, None, None))
         assert peer.ending() == ("SLOW_CONSUMER", 4001)
