@@ -182,6 +182,15 @@ impl Lanes {
         self.only.as_ref().is_some_and(|(only, ..)| only == topic) || self.lanes.iter().any(|lane| lane.topic == *topic)
     }
 
+    /// The message before what waits of a topic: where a reader is that had all of it before.
+    #[must_use]
+    pub fn before(&self, topic: &Topic) -> Option<Seq> {
+        match &self.only {
+            Some((only, _, chunk)) if only == topic => Some(chunk.previous()),
+            _ => self.lanes.iter().find(|lane| lane.topic == *topic)?.items.front().map(Item::previous),
+        }
+    }
+
     /// Forgets what waits of a topic.
     pub fn drop_topic(&mut self, topic: &Topic) {
         if self.only.as_ref().is_some_and(|(only, ..)| only == topic) {
@@ -238,10 +247,25 @@ impl Lanes {
         }
     }
 
-    /// The lane of lowest rank leaves something out; `None` if nobody need be told.
+    /// The lane of lowest rank that can leaves something out; `None` if nobody need be told.
     fn give_way(&mut self, over: usize) -> Option<Shed> {
-        let worst = self.lanes.iter().enumerate().filter(|(_, lane)| lane.has_frames());
-        let Some((index, _)) = worst.min_by_key(|(_, lane)| (lane.rank(), u64::MAX - lane.newest())) else { return Some(Shed::Full) };
+        let mut order: Vec<usize> = (0..self.lanes.len()).filter(|index| self.lanes[*index].has_frames()).collect();
+        order.sort_by_key(|index| (self.lanes[*index].rank(), u64::MAX - self.lanes[*index].newest()));
+        for index in order {
+            let closes = self.lanes[index].policy == SlowPolicy::Disconnect;
+            let (freed, told) = self.relieve(index, over);
+            if freed > 0 {
+                return told;
+            }
+            if closes {
+                break;
+            }
+        }
+        Some(Shed::Full)
+    }
+
+    /// One lane leaves something out by its policy, if there is something; returns the bytes that it had.
+    fn relieve(&mut self, index: usize, over: usize) -> (usize, Option<Shed>) {
         let lane = &mut self.lanes[index];
         let before = lane.frames();
         let (freed, told) = match lane.policy {
@@ -260,7 +284,7 @@ impl Lanes {
         if lane.items.is_empty() {
             self.remove(index);
         }
-        if freed == 0 { Some(Shed::Full) } else { told }
+        (freed, told)
     }
 }
 
@@ -299,10 +323,10 @@ impl Lane {
     /// Leaves out every frame that has a newer one of its key.
     fn keep_latest(&mut self) -> usize {
         let mut seen = std::collections::HashSet::new();
-        let keys = |item: &Item| item.marks().iter().map(|mark| mark.key.clone()).collect::<Vec<_>>();
         let mut kept: Vec<bool> = Vec::new();
-        for key in self.items.iter().rev().flat_map(|item| keys(item).into_iter().rev()) {
-            kept.push(seen.insert(key));
+        for mark in self.items.iter().rev().flat_map(|item| item.marks().iter().rev()) {
+            // A beacon is newer than no message.
+            kept.push(mark.messages == 0 || seen.insert(mark.key.clone()));
         }
         kept.reverse();
         self.keep_only(&kept, SkipReason::Latest)
@@ -362,6 +386,13 @@ impl Item {
         if let Self::Chunk { arrived, .. } = self { Some(*arrived) } else { None }
     }
 
+    fn previous(&self) -> Seq {
+        match self {
+            Self::Chunk { chunk, .. } => chunk.previous(),
+            Self::Hole(_, hole) => hole.previous,
+        }
+    }
+
     fn marks(&self) -> &[crate::run::Mark] {
         if let Self::Chunk { chunk, .. } = self { chunk.marks() } else { &[] }
     }
@@ -412,3 +443,6 @@ impl fmt::Debug for Lanes {
         f.debug_struct("Lanes").field("topics", &self.lanes.len()).field("bytes", &self.bytes).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,8 @@ pub(crate) struct Mark {
     /// Its first and last message; they differ only in batches.
     pub(crate) first: Seq,
     pub(crate) last: Seq,
+    /// Messages in it; none in a beacon.
+    pub(crate) messages: u64,
     /// Where its WebSocket payload begins and where it ends in the run's bytes.
     pub(crate) payload: usize,
     pub(crate) end: usize,
@@ -89,7 +91,7 @@ impl Chunk {
     /// Messages in it.
     #[must_use]
     pub fn messages(&self) -> u64 {
-        self.marks().iter().map(|mark| mark.last.number() - mark.first.number() + 1).sum()
+        self.marks().iter().map(|mark| mark.messages).sum()
     }
 
     pub(crate) fn epoch(&self) -> &Epoch {

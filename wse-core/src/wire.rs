@@ -6,8 +6,9 @@ use crate::{
 use bytes::Bytes;
 use std::ops::Range;
 use wse_protocol::{
-    Epoch, Format, Position, Publication, Seq, Topic, encode,
+    Epoch, Format, Position, Priority, Publication, Seq, Topic, encode,
     frame::{self, Opcode},
+    messages::Beacon,
 };
 
 /// The bytes of most headers.
@@ -116,6 +117,17 @@ impl Wire {
         self.bodies = bodies;
     }
 
+    /// A beacon that keeps its place among the frames of its topic: what came after `previous`, up to `position`, did not pass.
+    #[must_use]
+    pub fn beacon(&mut self, format: Format, topic: &Topic, position: &Position, previous: Seq) -> Run {
+        let (mut body, mut out) = (Vec::with_capacity(128), Vec::new());
+        Beacon { topic: topic.as_str().into(), position: position.clone(), previous }.encode(format, &mut body);
+        let payload = put(&mut out, if format == Format::Json { Opcode::Text } else { Opcode::Binary }, &body);
+        let (first, last, end) = (position.seq, position.seq, out.len());
+        let mark = Mark { previous, first, last, messages: 0, payload, end, priority: Priority::default(), key: None };
+        Run { epoch: position.epoch.clone(), bytes: out.into(), marks: [mark].into() }
+    }
+
     /// A frame of the protocol's own around a body that `encode` made.
     #[must_use]
     pub fn own(&mut self, variant: Variant, body: &[u8]) -> Prepared {
@@ -197,6 +209,7 @@ impl Building {
             previous: first.before(),
             first: first.seq,
             last: last.seq,
+            messages: messages.len() as u64,
             payload,
             end: self.out.len(),
             priority: messages.iter().map(|message| message.publication.priority).max().unwrap_or_default(),
@@ -220,7 +233,7 @@ fn put(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) -> usize {
 mod tests {
     use super::*;
     use std::sync::Arc;
-    use wse_protocol::{Priority, Tagged, UnixMillis, frame_body, messages::ServerMessage};
+    use wse_protocol::{Tagged, UnixMillis, frame_body, messages::ServerMessage};
 
     fn publication(size: usize) -> Publication {
         let payload = format!("\"{}\"", "x".repeat(size)).into_bytes().into();

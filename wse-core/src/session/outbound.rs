@@ -1,7 +1,7 @@
 //! What waits to be sent on one connection: the protocol's own frames, then topics by rank, and the close at the end.
 use crate::{Chunk, Hole, Lanes, Next, Prepared, Shed, ShedCounts, SlowPolicy};
 use std::collections::VecDeque;
-use wse_protocol::{CloseCode, Epoch, Topic};
+use wse_protocol::{CloseCode, Epoch, Seq, Topic};
 
 /// The next thing to send.
 #[derive(Debug, Clone)]
@@ -73,6 +73,11 @@ impl Outbound {
     /// Whether something of a topic waits.
     pub(super) fn waits(&self, topic: &Topic) -> bool {
         self.lanes.waits(topic)
+    }
+
+    /// The message before what waits of a topic.
+    pub(super) fn before(&self, topic: &Topic) -> Option<Seq> {
+        self.lanes.before(topic)
     }
 
     /// Forgets what waits of a topic.

@@ -110,11 +110,18 @@ impl Session {
         self.push_with(|format, out| update.encode(format, out, None));
     }
 
-    /// A shared frame that says where a topic stands ([P-38]); left out where messages of the topic wait, which say it themselves.
+    /// A shared frame that says where a topic stands ([P-38]); left out where messages of the topic wait, which say it themselves,
+    /// and where the peer does not read: nothing of it bounds how many would wait.
     pub fn beacon(&mut self, topic: &Topic, frame: Prepared) {
-        if !self.outbound.waits(topic) {
+        if !self.outbound.waits(topic) && self.outbound.has_room() {
             self.outbound.push_own(frame);
         }
+    }
+
+    /// The message before what waits of a topic for the peer, if anything does.
+    #[must_use]
+    pub fn waits_after(&self, topic: &Topic) -> Option<Seq> {
+        self.outbound.before(topic)
     }
 
     /// The connection leaves a topic: what waits of it is forgotten.

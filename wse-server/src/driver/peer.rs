@@ -43,6 +43,8 @@ pub(crate) struct Peer {
     pong: Option<Bytes>,
     readable: bool,
     writable: bool,
+    /// The peer sends no more, or the socket failed: it stays readable, for its end to be read.
+    hung_up: bool,
     pub(super) armed: Armed,
     end: Option<End>,
     stage: Stage,
@@ -88,6 +90,7 @@ impl Peer {
             pong: None,
             readable: true,
             writable: true,
+            hung_up: false,
             armed: Armed::default(),
             end: None,
             stage: Stage::Open,
@@ -98,17 +101,17 @@ impl Peer {
         &mut self.socket
     }
 
-    pub(super) fn is_ready(&mut self, readable: bool, writable: bool) {
-        self.readable |= readable;
+    pub(super) fn is_ready(&mut self, readable: bool, writable: bool, hung_up: bool) {
+        self.hung_up |= hung_up;
+        self.readable |= readable || hung_up;
         self.writable |= writable;
     }
 
     /// Everything that can be done for it now: read, handle, write.
     pub(super) fn turn(&mut self, shard: &Rc<Shard>, desk: &mut Desk, now: Instant) -> Turn {
         self.connection.looked_at();
-        let mut again = false;
         if self.stage == Stage::Open {
-            again = self.read(shard, &mut desk.buffer, now);
+            self.read(shard, &mut desk.buffer, now);
         }
         if let Stage::Open | Stage::Flushing(_) = self.stage {
             self.write(shard, &mut desk.pieces, now);
@@ -118,8 +121,18 @@ impl Peer {
         }
         match self.stage {
             Stage::Gone => Turn::Gone,
-            _ if again => Turn::Again,
+            _ if self.has_more() => Turn::Again,
             _ => Turn::Rests,
+        }
+    }
+
+    /// Whether something may be read in another turn that nothing will tell of: more than its share, or what was left while the
+    /// session had no room, which the writing has made.
+    fn has_more(&self) -> bool {
+        match self.stage {
+            Stage::Open => self.end.is_none() && (self.readable || !self.held.is_empty()) && self.connection.session().reads(),
+            Stage::Lingering(_) => self.readable,
+            Stage::Flushing(_) | Stage::Gone => false,
         }
     }
 
@@ -142,21 +155,21 @@ impl Peer {
         }
     }
 
-    /// Reads while the session takes more; true if there is more to read in another turn.
-    fn read(&mut self, shard: &Rc<Shard>, buffer: &mut [u8], now: Instant) -> bool {
+    /// Reads while the session takes more, but no more than its share.
+    fn read(&mut self, shard: &Rc<Shard>, buffer: &mut [u8], now: Instant) {
         if !self.held.is_empty() && self.connection.session().reads() {
             let mut held = std::mem::take(&mut self.held);
             self.handle(shard, &mut held, now);
         }
         for _ in 0..READS {
             if !self.readable || self.end.is_some() || !self.held.is_empty() || !self.connection.session().reads() {
-                return false;
+                return;
             }
             match self.socket.read(buffer) {
                 Ok(0) => self.lost(now, "the peer closed the connection without a close frame"),
                 Ok(count) => {
-                    // A short read has emptied the socket; what comes later is told of again.
-                    self.readable = count == buffer.len();
+                    // A short read has emptied the socket; what comes later is told of again, but not an end that was told with it.
+                    self.readable = count == buffer.len() || self.hung_up;
                     self.handle(shard, &mut buffer[..count], now);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
@@ -165,7 +178,6 @@ impl Peer {
             }
             self.end_if_any(shard);
         }
-        self.readable && self.end.is_none()
     }
 
     /// Has the session handle whole messages, as far as it takes them; the rest is held.
@@ -226,7 +238,9 @@ impl Peer {
     /// Takes from the session what one write may carry.
     fn fill(&mut self, shard: &Shard, pieces: &mut Vec<Bytes>, now: Instant) {
         let mut bytes: usize = pieces.iter().map(Bytes::len).sum();
-        if bytes == 0
+        // Before the rest, whatever is left of earlier writes: a peer that reads slowly has its pong all the same.
+        if bytes < WRITE_BYTES
+            && pieces.len() < WRITE_PIECES
             && let Some(pong) = self.pong.take()
         {
             bytes += pong.len();
@@ -289,7 +303,10 @@ impl Peer {
     }
 
     fn discard(&mut self, buffer: &mut [u8]) {
-        while self.readable && self.stage != Stage::Gone {
+        for _ in 0..READS {
+            if !self.readable || self.stage == Stage::Gone {
+                return;
+            }
             match self.socket.read(buffer) {
                 Ok(count) if count > 0 => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

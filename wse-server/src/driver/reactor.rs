@@ -164,10 +164,7 @@ impl Reactor {
             for event in events.iter() {
                 let place = event.token().0;
                 if let Some(peer) = peers.get_mut(place).and_then(Option::as_mut) {
-                    peer.is_ready(
-                        event.is_readable() || event.is_read_closed() || event.is_error(),
-                        event.is_writable() || event.is_error(),
-                    );
+                    peer.is_ready(event.is_readable(), event.is_writable() || event.is_error(), event.is_read_closed() || event.is_error());
                     due.push(place);
                 }
             }

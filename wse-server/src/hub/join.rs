@@ -8,7 +8,14 @@ use super::{
     unavailable,
 };
 use crate::{connection::Connection, host::ConnectionId, shard::Shard};
-use std::{mem, rc::Rc, sync::Arc, sync::atomic::Ordering::Relaxed, time::Instant};
+use std::{
+    collections::HashMap,
+    mem,
+    rc::Rc,
+    sync::Arc,
+    sync::atomic::Ordering::Relaxed,
+    time::{Duration, Instant},
+};
 use wse_core::{
     Chunk, SlowPolicy,
     filter::Filter,
@@ -19,6 +26,8 @@ use wse_pubsub::{BusError, Entry, History, HistoryGap};
 
 /// Entries read from a log at a time.
 const PAGE: usize = 256;
+/// How long a log that could not be read is left alone.
+const READ_AGAIN: Duration = Duration::from_millis(250);
 
 /// A topic that a connection is to join.
 #[derive(Debug, Clone)]
@@ -67,11 +76,11 @@ impl Hub {
         let all: Vec<Joining> = plans.iter().flat_map(Plan::joinings).cloned().collect();
         let mut ready = self.prepare(&connection, all).await.into_iter();
         // From here to the end nothing is awaited: the answer and what follows it are one step.
-        let mut joined = Vec::new();
+        let mut answers = Answers { room: connection.session().room(), ..Answers::default() };
         let outcomes =
-            plans.into_iter().map(|plan| plan.outcome(|topic| self.next_joined(&connection, topic, &mut ready, &mut joined))).collect();
+            plans.into_iter().map(|plan| plan.outcome(|topic| self.next_joined(&connection, topic, &mut ready, &mut answers))).collect();
         connection.session().subscribed(Instant::now(), outcomes);
-        joined.into_iter().for_each(|(topic, joined)| self.replay(&connection, &topic, joined));
+        answers.joined.into_iter().for_each(|(topic, joined)| self.replay(&connection, &topic, joined));
         patterns.iter().for_each(|(pattern, position)| self.followed(shard, &connection, pattern, position));
         connection.wake();
     }
@@ -96,13 +105,15 @@ impl Hub {
         connection: &Rc<Connection>,
         topic: &Topic,
         ready: &mut impl Iterator<Item = Result<(Begun, Page), WireError>>,
-        joined: &mut Vec<(Topic, Joined)>,
+        answers: &mut Answers,
     ) -> Outcome {
         match ready.next() {
+            // Named twice, or by a pattern too: it was joined a moment ago, and what follows that answer is still to come.
+            Some(Ok(_)) if answers.at.contains_key(topic) => answers.at.get(topic).cloned().map_or_else(gone, Outcome::Live),
             Some(Ok((begun, page))) => {
-                let end = self.finish(connection, &begun, page);
+                let end = self.finish(connection, &begun, page, answers.room);
                 let outcome = end.outcome.clone();
-                joined.push((topic.clone(), end));
+                answers.take(topic, end);
                 outcome
             }
             Some(Err(error)) => Outcome::Refused(error),
@@ -174,7 +185,8 @@ impl Hub {
     }
 
     /// Makes a joining connection a live one, or one that catches up page by page.
-    pub(super) fn finish(&self, connection: &Rc<Connection>, begun: &Begun, page: Page) -> Joined {
+    /// What it has missed comes in pages of `room` bytes.
+    pub(super) fn finish(&self, connection: &Rc<Connection>, begun: &Begun, page: Page, room: usize) -> Joined {
         let mut records = self.topics.borrow_mut();
         let known = records.get_mut(&begun.joining.topic).and_then(|record| Some((record.position.clone()?, record)));
         let Some((now_at, record)) = known else { return Joined::plain(gone()) };
@@ -182,7 +194,9 @@ impl Hub {
         let filter = record.member(connection.id).and_then(|(class, _)| class.filter.clone());
         let Some(subscriber) = record.subscriber(connection.id) else { return Joined::plain(gone()) };
         if begun.stays {
-            return Joined::plain(Outcome::Live(now_at));
+            // The answer goes before what waits of the topic, and must not pass it over.
+            let (at, waits) = (subscriber.examined(&now_at), connection.session().waits_after(&begun.joining.topic));
+            return Joined::plain(Outcome::Live(last_of(&at, waits.map_or(at.seq, |before| before.min(at.seq)))));
         }
         let Begun { joining, start, .. } = begun;
         let theirs = joining.theirs.clone().unwrap_or_else(|| start.clone());
@@ -191,7 +205,7 @@ impl Hub {
             Some(Ok(History::Entries { entries, top })) if entries.first().is_none_or(|first| first.position.epoch == theirs.epoch) => {
                 let behind = top.number().saturating_sub(theirs.seq.number());
                 let outcome = if behind == 0 { Outcome::Live(theirs.clone()) } else { Outcome::Recovered(theirs.clone(), behind) };
-                let (frames, last) = self.page(subscriber, policy, filter.as_deref(), &joining.topic, &theirs, &entries, usize::MAX);
+                let (frames, last) = self.page(subscriber, policy, filter.as_deref(), &joining.topic, &theirs, &entries, room);
                 if last < top {
                     self.settle(subscriber, &joining.topic, last_of(&theirs, last), None);
                     return Joined { outcome, frames, policy };
@@ -219,9 +233,13 @@ impl Hub {
     /// unless the buffer did not hold; then, as without it, it catches up.
     fn settle(&self, subscriber: &mut Subscriber, topic: &Topic, from: Position, now_at: Option<Position>) -> Vec<Chunk> {
         let behind = State::Behind { after: from.clone(), buffer: None };
-        let buffer = match mem::replace(&mut subscriber.state, behind) {
-            State::Behind { buffer: Some(buffer), .. } if buffer.broken.is_none() && now_at.is_some() => buffer,
-            _ => {
+        let rest = match mem::replace(&mut subscriber.state, behind) {
+            State::Behind { buffer: Some(buffer), .. } if now_at.is_some() => buffer.after(from.seq),
+            _ => None,
+        };
+        let rest = match rest {
+            Some(rest) => rest,
+            None => {
                 let mut waiting = subscriber.connection.behind.borrow_mut();
                 if !waiting.contains(topic) {
                     waiting.push(topic.clone());
@@ -231,8 +249,7 @@ impl Hub {
         };
         subscriber.told = now_at.map_or(from.seq, |position| position.seq);
         subscriber.state = State::Live(from.seq);
-        // A batch that lies on both sides of the border holds nothing that the log did not have.
-        buffer.runs.iter().filter_map(|run| run.after(from.seq)).filter(|chunk| !chunk.is_empty()).collect()
+        rest
     }
 
     /// Frames of a page, of at most `room` bytes but at least one entry; and the last message that they cover.
@@ -261,13 +278,17 @@ impl Hub {
             fan_out::judge_one(&mut self.scratch.borrow_mut(), publication, std::iter::once((filter, &mut passes)));
         }
         let messages = fan_out::number(&mut after.seq.clone(), &taken, passes.as_deref());
-        if messages.is_empty() {
-            return (Vec::new(), last);
+        let (mut frames, passed) = (Vec::new(), messages.last().map_or(after.seq, |message| message.seq));
+        let (mut wire, variant) = (self.wire.borrow_mut(), subscriber.variant(&crate::TopicPolicy { slow: policy, filter: None }));
+        if !messages.is_empty() {
+            let piece = Piece { topic, epoch: &after.epoch, messages };
+            frames.push(Runs::default().get(&mut wire, variant, &piece).whole());
         }
-        let policy = crate::TopicPolicy { slow: policy, filter: None };
-        let piece = Piece { topic, epoch: &after.epoch, messages };
-        let run = Runs::default().get(&mut self.wire.borrow_mut(), subscriber.variant(&policy), &piece).clone();
-        (vec![run.whole()], last)
+        if filter.is_some() && passed < last {
+            // What follows begins where the page ends; without a word the client would take the end that did not pass for lost.
+            frames.push(Arc::new(wire.beacon(variant.format, topic, &last_of(after, last), passed)).whole());
+        }
+        (frames, last)
     }
 
     /// Hands over what was read; the answer has been given.
@@ -285,7 +306,11 @@ impl Hub {
             let Some(topic) = connection.behind.borrow_mut().pop() else { return };
             let Some(after) = self.begin_reading(connection.id, &topic) else { continue };
             let page = self.read(&topic, &after).await;
+            let failed = page.is_err();
             self.catch_up(connection, &topic, &after, page);
+            if failed {
+                tokio::time::sleep(READ_AGAIN).await;
+            }
             connection.wake();
             // The driver writes what it has; room is what is left then.
             tokio::task::yield_now().await;
@@ -348,6 +373,26 @@ impl Hub {
 impl Joined {
     fn plain(outcome: Outcome) -> Self {
         Self { outcome, frames: Vec::new(), policy: SlowPolicy::Recover }
+    }
+}
+
+/// What one request comes to, topic by topic.
+#[derive(Default)]
+struct Answers {
+    joined: Vec<(Topic, Joined)>,
+    /// The position that each topic's answer gives.
+    at: HashMap<Topic, Position>,
+    /// Bytes of what was missed that may still be handed over at once.
+    room: usize,
+}
+
+impl Answers {
+    fn take(&mut self, topic: &Topic, joined: Joined) {
+        if let Outcome::Live(at) | Outcome::Recovered(at, _) | Outcome::Resync(at, _) = &joined.outcome {
+            self.at.insert(topic.clone(), at.clone());
+        }
+        self.room = self.room.saturating_sub(joined.frames.iter().map(Chunk::len).sum());
+        self.joined.push((topic.clone(), joined));
     }
 }
 

@@ -137,8 +137,20 @@ impl Hub {
                 continue;
             }
             let joining = Joining { topic: topic.clone(), theirs: Some(start.clone()), filter, by_pattern: true };
-            let Some(Ok((begun, page))) = self.prepare(&connection, vec![joining]).await.pop() else { continue };
-            let joined = self.finish(&connection, &begun, page);
+            let prepared = self.prepare(&connection, vec![joining]).await.pop();
+            if !self.follows(connection.id, &pattern) {
+                // It was given up meanwhile, maybe before the topic was entered.
+                self.unpattern(&connection, &topic);
+                return;
+            }
+            let Some(Ok((begun, page))) = prepared else {
+                // The topic is not joined: the client must ask for the pattern again.
+                connection.session().inform(pattern.as_str(), Outcome::Resync(position, "births"));
+                connection.wake();
+                continue;
+            };
+            let room = connection.session().room();
+            let joined = self.finish(&connection, &begun, page, room);
             let born = Outcome::Pattern(Box::new(Outcome::Live(position)), vec![(topic.clone(), joined.outcome.clone())]);
             connection.session().inform(pattern.as_str(), born);
             self.replay(&connection, &topic, joined);
@@ -184,16 +196,22 @@ impl Hub {
     pub(super) fn unfollow(&self, connection: &Rc<Connection>, pattern: &Pattern) {
         connection.patterns.borrow_mut().retain(|name| name != pattern);
         self.remove_follower(connection.id, pattern, true);
-        for topic in self.topics_under(connection, pattern) {
-            let stays =
-                self.topics.borrow_mut().get_mut(&topic).and_then(|record| record.subscriber(connection.id)).is_none_or(|subscriber| {
-                    subscriber.by_pattern = false;
-                    subscriber.by_name
-                });
-            if !stays {
-                self.take_out(connection, &topic);
-            }
+        self.topics_under(connection, pattern).iter().for_each(|topic| self.unpattern(connection, topic));
+    }
+
+    /// No pattern stands for a topic any more; asked for by name it stays.
+    fn unpattern(&self, connection: &Rc<Connection>, topic: &Topic) {
+        let stays = self.topics.borrow_mut().get_mut(topic).and_then(|record| record.subscriber(connection.id)).is_none_or(|subscriber| {
+            subscriber.by_pattern = false;
+            subscriber.by_name
+        });
+        if !stays {
+            self.take_out(connection, topic);
         }
+    }
+
+    fn follows(&self, id: ConnectionId, pattern: &Pattern) -> bool {
+        self.patterns.borrow().get(pattern).is_some_and(|follow| follow.followers.contains_key(&id))
     }
 
     /// Forgets a connection that leaves, in every pattern.

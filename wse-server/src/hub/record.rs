@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::OnceCell;
-use wse_core::{Run, Variant, filter::Filter};
+use wse_core::{Chunk, Run, Variant, filter::Filter};
 use wse_protocol::{Position, Seq};
 use wse_pubsub::HistoryGap;
 
@@ -130,6 +130,14 @@ impl Subscriber {
         }
     }
 
+    /// The last message that was handed over or did not pass its filter, where the topic is at `now_at`.
+    pub(super) fn examined(&self, now_at: &Position) -> Position {
+        match &self.state {
+            State::Behind { after, .. } => after.clone(),
+            State::Live(_) => now_at.clone(),
+        }
+    }
+
     /// It lost messages; true if that happens too often.
     pub(super) fn lost(&mut self, now: Instant) -> bool {
         let (count, since) = &mut self.resyncs;
@@ -142,6 +150,17 @@ impl Subscriber {
 }
 
 impl Buffer {
+    /// The frames after `seq`; none where the buffer did not hold, or a batch lies on both sides of it: its messages after `seq` are
+    /// to be read from the log.
+    pub(super) fn after(&self, seq: Seq) -> Option<Vec<Chunk>> {
+        if self.broken.is_some() {
+            return None;
+        }
+        let mut chunks = self.runs.iter().map(|run| run.after(seq)).collect::<Option<Vec<_>>>()?;
+        chunks.retain(|chunk| !chunk.is_empty());
+        Some(chunks)
+    }
+
     pub(super) fn push(&mut self, run: &Arc<Run>, limit: usize) {
         self.bytes += run.whole().len();
         if self.bytes > limit {
@@ -151,5 +170,36 @@ impl Buffer {
         if self.broken.is_none() {
             self.runs.push(run.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wse_core::{Numbered, Wire, WireConfig};
+    use wse_protocol::{Epoch, Format, Priority, Publication, Topic, UnixMillis};
+
+    fn seq(number: u64) -> Seq {
+        Seq::new(number).expect("small")
+    }
+
+    #[test]
+    fn a_buffer_with_a_batch_on_both_sides_of_what_was_read_does_not_do() {
+        let (topic, epoch) = (Topic::parse("t").expect("a name"), Epoch::parse("e").expect("short"));
+        let publication = Publication {
+            id: "m".into(),
+            event_type: "t".into(),
+            ts: UnixMillis(0),
+            key: None,
+            priority: Priority::Normal,
+            format: Format::Json,
+            payload: "1".into(),
+        };
+        let messages: Vec<_> = (9..=12).map(|n| Numbered { seq: seq(n), previous: None, publication: &publication }).collect();
+        let run = Wire::new(WireConfig::default()).run(Variant { batched: true, ..Variant::default() }, &topic, &epoch, &messages);
+        let mut buffer = Buffer::default();
+        buffer.push(&Arc::new(run), 10_000);
+        let count = |after| Some(buffer.after(seq(after))?.iter().map(Chunk::messages).sum::<u64>());
+        assert_eq!((count(8), count(10), count(12)), (Some(4), None, Some(0)));
     }
 }
