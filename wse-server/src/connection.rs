@@ -37,6 +37,7 @@ pub(crate) struct Connection {
 }
 
 /// How the connection's driver is told to look at its session.
+#[cfg_attr(not(unix), allow(dead_code, reason = "the slab is what uses it, and is of Unix only"))]
 #[derive(Debug)]
 pub(crate) enum Waker {
     /// It is a task of its own.
@@ -46,12 +47,14 @@ pub(crate) enum Waker {
 }
 
 /// Places of the slab whose sessions have something to do.
+#[cfg_attr(not(unix), allow(dead_code, reason = "the slab is what uses it, and is of Unix only"))]
 #[derive(Debug, Default)]
 pub(crate) struct Dirty {
     places: RefCell<Vec<usize>>,
     filled: Notify,
 }
 
+#[cfg_attr(not(unix), allow(dead_code, reason = "the slab is what uses it, and is of Unix only"))]
 impl Dirty {
     /// Moves the places into `out`.
     pub(crate) fn take(&self, out: &mut Vec<usize>) {
@@ -95,6 +98,7 @@ impl Connection {
     }
 
     /// The driver looks at it now: what comes from here on wakes it again.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "the slab is what uses it, and is of Unix only"))]
     pub(crate) fn looked_at(&self) {
         if let Waker::Place { queued, .. } = &self.waker {
             queued.set(false);

@@ -199,12 +199,6 @@ impl Session {
         self.rate.poll_timeout().is_some()
     }
 
-    /// Whether the next poll of events or frames would give something.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.events.is_empty() && self.outbound.is_idle()
-    }
-
     /// A peer that does not read its answers is not read either; but that is its own doing, so its idle clock runs on.
     fn update_reading(&mut self, now: Instant) {
         let room = self.takes_more();

@@ -110,10 +110,6 @@ impl Outbound {
         Some(Waiting::Ready(Transmit::Close { code, reason }))
     }
 
-    pub(super) fn is_idle(&self) -> bool {
-        self.own.is_empty() && self.lanes.is_empty() && self.close.is_none()
-    }
-
     pub(super) fn has_room(&self) -> bool {
         self.waiting_bytes() < self.limit
     }

@@ -1,8 +1,15 @@
 //! What moves frames between sessions and peers: the shard's slab for plain sockets, a task for everything else.
 #[cfg(unix)]
-pub(crate) mod peer;
+mod peer;
 #[cfg(unix)]
-pub(crate) mod reactor;
+mod reactor;
 pub(crate) mod task;
+#[cfg(not(unix))]
+mod tasks;
 #[cfg(unix)]
 mod timers;
+
+#[cfg(unix)]
+pub(crate) use reactor::Reactor;
+#[cfg(not(unix))]
+pub(crate) use tasks::Reactor;

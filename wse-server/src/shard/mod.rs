@@ -78,7 +78,7 @@ impl Shard {
     }
 
     /// Serves a connection in a task of its own.
-    fn serve(self: &Rc<Self>, new: NewConnection, transport: Transport) {
+    pub(crate) fn serve(self: &Rc<Self>, new: NewConnection, transport: Transport) {
         let NewConnection { id, name, host, offer } = new;
         let session = Session::new(self.config.clone(), name, offer, Instant::now());
         let connection = Rc::new(Connection::new(id, session, host, Waker::Task(Notify::new())));

@@ -1,7 +1,7 @@
 //! A shard's loop. One turn: what the other threads ask, what the bus brought, what sockets and deadlines need, and one write for
 //! each connection that has something.
 use super::{Command, Shard, Stream};
-use crate::{driver::reactor::Reactor, transport::over_stream};
+use crate::{driver::Reactor, transport::over_stream};
 use std::{
     io,
     rc::Rc,
