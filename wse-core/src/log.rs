@@ -27,6 +27,39 @@ impl Default for LogLimits {
     }
 }
 
+/// How much one read of a log gives: entries until there are as many, or until their cost has reached the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageLimit {
+    /// Entries at most.
+    pub entries: usize,
+    /// Bytes as [`Publication::cost`] counts them, after which no further entry follows: the last one may reach beyond.
+    pub bytes: usize,
+}
+
+impl PageLimit {
+    /// So many entries, of any size.
+    #[must_use]
+    pub fn entries(entries: usize) -> Self {
+        Self { entries, bytes: usize::MAX }
+    }
+
+    /// Counts an entry of so many bytes; false, and nothing is counted, where the limit is reached.
+    pub fn take(&mut self, bytes: usize) -> bool {
+        let takes = !self.is_reached();
+        if takes {
+            self.entries -= 1;
+            self.bytes = self.bytes.saturating_sub(bytes);
+        }
+        takes
+    }
+
+    /// Whether nothing more is taken.
+    #[must_use]
+    pub fn is_reached(&self) -> bool {
+        self.entries == 0 || self.bytes == 0
+    }
+}
+
 /// Why entries after a position cannot be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogGap {
@@ -42,12 +75,12 @@ pub enum LogGap {
 ///
 /// ```
 /// use std::time::Duration;
-/// use wse_core::log::{LogLimits, TopicLog};
+/// use wse_core::log::{LogLimits, PageLimit, TopicLog};
 /// use wse_protocol::Epoch;
 ///
 /// let log = TopicLog::new(Epoch::parse("e1").expect("not empty"), LogLimits::default());
 /// assert_eq!(log.position().seq.number(), 0);
-/// assert!(log.since(Duration::ZERO, &log.position(), 10).expect("at the top").is_empty());
+/// assert!(log.since(Duration::ZERO, &log.position(), PageLimit::entries(10)).expect("at the top").is_empty());
 /// ```
 #[derive(Debug)]
 pub struct TopicLog {
@@ -105,6 +138,12 @@ impl Held {
         smaller
     }
 
+    /// What it costs as it was pushed.
+    fn plain_cost(&self) -> usize {
+        let cost = self.publication.cost();
+        self.plain.map_or(cost, |plain| cost - self.publication.payload.len() + plain)
+    }
+
     /// As it was pushed.
     fn publication(&self) -> Publication {
         let mut publication = self.publication.clone();
@@ -145,19 +184,20 @@ impl TopicLog {
         seq
     }
 
-    /// At most `limit` entries after `position`, oldest first, none missing between.
+    /// Entries after `position`, oldest first, none missing between, as many as `limit` allows.
     ///
     /// # Errors
     /// The [`LogGap`] that says why there is no such run.
-    pub fn since(&self, now: Duration, position: &Position, limit: usize) -> Result<Vec<(Seq, Publication)>, LogGap> {
+    pub fn since(&self, now: Duration, position: &Position, mut limit: PageLimit) -> Result<Vec<(Seq, Publication)>, LogGap> {
         let wanted = usize::try_from(self.sequencer.after(position)?).unwrap_or(usize::MAX);
         let fresh = self.held.len() - self.aged(now);
         if wanted > fresh {
             return Err(LogGap::Trimmed);
         }
-        let run = self.held.iter().skip(self.held.len() - wanted).take(limit);
+        let run = self.held.iter().skip(self.held.len() - wanted);
         let mut seq = position.seq;
         Ok(run
+            .take_while(|held| limit.take(held.plain_cost()))
             .map(|held| {
                 seq = seq.next();
                 (seq, held.publication())
@@ -284,9 +324,12 @@ mod tests {
     fn numbers_begin_at_one_and_a_read_is_contiguous() {
         let mut log = log(10, 1 << 20, 60);
         assert_eq!((1..=3).map(|_| log.push(Duration::ZERO, publication(1)).number()).collect::<Vec<_>>(), [1, 2, 3]);
-        assert_eq!(numbers(log.since(Duration::ZERO, &at(0), 10)), Ok(vec![1, 2, 3]));
-        assert_eq!(numbers(log.since(Duration::ZERO, &at(1), 1)), Ok(vec![2]));
-        assert_eq!(numbers(log.since(Duration::ZERO, &at(3), 9)), Ok(vec![]));
+        assert_eq!(numbers(log.since(Duration::ZERO, &at(0), PageLimit::entries(10))), Ok(vec![1, 2, 3]));
+        assert_eq!(numbers(log.since(Duration::ZERO, &at(1), PageLimit::entries(1))), Ok(vec![2]));
+        assert_eq!(numbers(log.since(Duration::ZERO, &at(3), PageLimit::entries(9))), Ok(vec![]));
+        let bytes = |bytes| PageLimit { bytes, ..PageLimit::entries(9) };
+        assert_eq!(numbers(log.since(Duration::ZERO, &at(0), bytes(1))), Ok(vec![1]));
+        assert_eq!(numbers(log.since(Duration::ZERO, &at(0), bytes(publication(1).cost() + 1))), Ok(vec![1, 2]));
     }
 
     #[test]
@@ -295,11 +338,11 @@ mod tests {
         for _ in 0..3 {
             log.push(Duration::ZERO, publication(1));
         }
-        assert_eq!(numbers(log.since(Duration::ZERO, &at(0), 9)), Err(LogGap::Trimmed));
-        assert_eq!(numbers(log.since(Duration::ZERO, &at(1), 9)), Ok(vec![2, 3]));
-        assert_eq!(numbers(log.since(Duration::ZERO, &at(4), 9)), Err(LogGap::Fork));
+        assert_eq!(numbers(log.since(Duration::ZERO, &at(0), PageLimit::entries(9))), Err(LogGap::Trimmed));
+        assert_eq!(numbers(log.since(Duration::ZERO, &at(1), PageLimit::entries(9))), Ok(vec![2, 3]));
+        assert_eq!(numbers(log.since(Duration::ZERO, &at(4), PageLimit::entries(9))), Err(LogGap::Fork));
         let other = Position { epoch: Epoch::parse("x").expect("not empty"), seq: Seq::ZERO };
-        assert_eq!(numbers(log.since(Duration::ZERO, &other, 9)), Err(LogGap::Epoch));
+        assert_eq!(numbers(log.since(Duration::ZERO, &other, PageLimit::entries(9))), Err(LogGap::Epoch));
     }
 
     #[test]
@@ -308,8 +351,8 @@ mod tests {
         log.push(Duration::ZERO, publication(1));
         log.push(Duration::from_secs(30), publication(1));
         assert_eq!(log.poll_timeout(), Some(Duration::from_secs(60)));
-        assert_eq!(numbers(log.since(Duration::from_secs(60), &at(0), 9)), Err(LogGap::Trimmed));
-        assert_eq!(numbers(log.since(Duration::from_secs(60), &at(1), 9)), Ok(vec![2]));
+        assert_eq!(numbers(log.since(Duration::from_secs(60), &at(0), PageLimit::entries(9))), Err(LogGap::Trimmed));
+        assert_eq!(numbers(log.since(Duration::from_secs(60), &at(1), PageLimit::entries(9))), Ok(vec![2]));
         log.handle_timeout(Duration::from_secs(90));
         assert!(log.is_empty() && log.bytes() == 0);
         assert_eq!(log.position(), at(2));
@@ -328,7 +371,11 @@ mod tests {
     }
 
     fn plain(log: &TopicLog, now: Duration) -> Vec<Publication> {
-        log.since(now, &at(0), usize::MAX).expect("nothing is trimmed").into_iter().map(|(_, publication)| publication).collect()
+        log.since(now, &at(0), PageLimit::entries(usize::MAX))
+            .expect("nothing is trimmed")
+            .into_iter()
+            .map(|(_, publication)| publication)
+            .collect()
     }
 
     #[test]
@@ -407,7 +454,7 @@ mod tests {
                 prop_assert!(log.bytes() == held && held <= bytes && log.settled <= log.len());
                 let top = log.position().seq.number();
                 let from = at(top - log.len() as u64);
-                prop_assert_eq!(log.since(now, &from, usize::MAX), never.since(now, &from, usize::MAX));
+                prop_assert_eq!(log.since(now, &from, PageLimit::entries(usize::MAX)), never.since(now, &from, PageLimit::entries(usize::MAX)));
             }
         }
 
@@ -425,7 +472,7 @@ mod tests {
                 prop_assert!(log.poll_timeout().is_none_or(|due| due > now));
                 let top = number as u64 + 1;
                 for since in 0..=top {
-                    let run = numbers(log.since(now, &at(since), usize::MAX));
+                    let run = numbers(log.since(now, &at(since), PageLimit::entries(usize::MAX)));
                     let held = top - since <= log.len() as u64;
                     prop_assert_eq!(run, if held { Ok((since + 1..=top).collect()) } else { Err(LogGap::Trimmed) });
                 }

@@ -1,6 +1,7 @@
 //! The `Bus` trait: what a hub and a publisher need of a message bus, and nothing of how it is done.
 use crate::{Births, Consumer, Following, History};
 use std::{sync::Arc, time::Duration};
+use wse_core::log::PageLimit;
 use wse_protocol::{Pattern, Position, Publication, Topic};
 
 /// A bus of topic logs. Every implementation passes `conformance`.
@@ -52,11 +53,11 @@ pub trait Bus: Send + Sync + std::fmt::Debug {
     /// Gives back one interest.
     fn unsubscribe(&self, topic: &Topic, consumer: Consumer);
 
-    /// Entries after `since`, oldest first, at most `limit`.
+    /// Entries after `since`, oldest first, as many as `limit` allows.
     ///
     /// # Errors
     /// [`BusError::Unavailable`] when the bus did not answer in time.
-    async fn history(&self, topic: &Topic, since: &Position, limit: usize) -> Result<History, BusError>;
+    async fn history(&self, topic: &Topic, since: &Position, limit: PageLimit) -> Result<History, BusError>;
 
     /// Follows a pattern: returns every topic that it stands for now, and births after that reach the consumer's queue. Shows
     /// no interest in the topics. Counted: call `unfollow` once for each `follow`.

@@ -19,3 +19,4 @@ pub use event::{Births, BusEvent, Consumer, Entry, Following, History, HistoryGa
 pub use handover::EventReceiver;
 pub use memory::{MemoryBus, MemoryConfig};
 pub use redis::{RedisBus, RedisConfig};
+pub use wse_core::log::PageLimit;

@@ -6,7 +6,7 @@ use support::RedisServer;
 use tokio::time::{Instant, sleep};
 use wse_protocol::Position;
 use wse_pubsub::{
-    Bus, BusError, BusEvent, Consumer, EventReceiver, HistoryGap, RedisBus, RedisConfig,
+    Bus, BusError, BusEvent, Consumer, EventReceiver, HistoryGap, PageLimit, RedisBus, RedisConfig,
     conformance::{entries, events, publication, topic, within_a_minute},
 };
 
@@ -170,7 +170,7 @@ async fn a_server_back_with_an_older_copy_begins_a_new_epoch_by_the_fence() {
         let next = publish(&bus, "after").await;
         assert_eq!((&next.epoch, next.seq.number()), (&reset.epoch, 1));
         assert_eq!(ids(&entries(&mut receiver, 1).await), ["after"]);
-        let old = bus.history(&topic("t"), &top, 9).await.expect("read");
+        let old = bus.history(&topic("t"), &top, PageLimit::entries(9)).await.expect("read");
         assert!(matches!(old, wse_pubsub::History::Gap { reason: HistoryGap::Epoch, .. }), "{old:?}");
         let meta = server.command(&["HMGET", "wse:{t}:meta", "pe", "pn"]);
         let parent = [start.epoch.as_str(), "1"].map(|text| redis::Value::BulkString(text.into()));

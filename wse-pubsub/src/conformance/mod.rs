@@ -9,7 +9,7 @@ use crate::{Bus, BusError, BusEvent, Consumer, Entry, EventReceiver, History, Hi
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
-use wse_core::log::LogLimits;
+use wse_core::log::{LogLimits, PageLimit};
 use wse_protocol::{Format, Position, Priority, Publication, Seq, Topic, UnixMillis};
 
 /// What a case asks of the bus that it runs on.
@@ -218,7 +218,7 @@ pub async fn no_events_without_interest(factory: &dyn Factory) {
     assert_eq!(entries(&mut receiver, 1).await[0].topic, topic("wanted"));
     silent(&mut receiver).await;
     let since = Position { seq: Seq::ZERO, ..other.position };
-    let stored = bus.history(&topic("other"), &since, 10).await.expect("read");
+    let stored = bus.history(&topic("other"), &since, PageLimit::entries(10)).await.expect("read");
     assert!(matches!(stored, History::Entries { entries, .. } if entries.len() == 1));
     assert_eq!(bus.health().topics, 1);
 }
@@ -266,18 +266,22 @@ pub async fn history_answers_since_limit_and_gaps(factory: &dyn Factory) {
     let start = bus.subscribe(&topic, ONE).await.expect("subscribed");
     publish_many(&bus, &topic, "m", 500).await;
     let read = async |since: &Position, limit| bus.history(&topic, since, limit).await.expect("read");
-    let History::Entries { entries, top } = read(&after(&start, 495), 3).await else { panic!("entries are held") };
+    let History::Entries { entries, top } = read(&after(&start, 495), PageLimit::entries(3)).await else { panic!("entries are held") };
     assert_follows(&entries, &after(&start, 495));
+    for (bytes, count) in [(1, 1), (publication("m-495").cost() + 1, 2)] {
+        let page = read(&after(&start, 495), PageLimit { entries: 9, bytes }).await;
+        assert!(matches!(&page, History::Entries { entries, .. } if entries.len() == count), "{bytes}: {page:?}");
+    }
     assert_eq!((entries.len(), top.number(), &*entries[0].publication.id), (3, 500, "m-495"));
     let reason = |history| match history {
         History::Gap { top, reason } => (top.seq.number(), reason),
         History::Entries { .. } => panic!("a gap is told"),
     };
-    assert_eq!(reason(read(&start, 1000).await), (500, HistoryGap::Trimmed));
-    assert_eq!(reason(read(&after(&start, 501), 9).await), (500, HistoryGap::Fork));
+    assert_eq!(reason(read(&start, PageLimit::entries(1000)).await), (500, HistoryGap::Trimmed));
+    assert_eq!(reason(read(&after(&start, 501), PageLimit::entries(9)).await), (500, HistoryGap::Fork));
     let other = Position { epoch: wse_protocol::Epoch::parse("other").expect("valid"), seq: Seq::ZERO };
-    assert_eq!(reason(read(&other, 9).await), (500, HistoryGap::Epoch));
-    assert_eq!(read(&after(&start, 500), 9).await, History::Entries { entries: vec![], top });
+    assert_eq!(reason(read(&other, PageLimit::entries(9)).await), (500, HistoryGap::Epoch));
+    assert_eq!(read(&after(&start, 500), PageLimit::entries(9)).await, History::Entries { entries: vec![], top });
 }
 
 /// What is older than the log's age is a gap, and the position is still known.
@@ -287,10 +291,12 @@ pub async fn an_aged_entry_is_a_gap(factory: &dyn Factory) {
     let topic = topic("t");
     let first = bus.publish(&topic, publication("old"), None).await.expect("published").position;
     let since = Position { seq: Seq::ZERO, ..first.clone() };
-    assert!(matches!(bus.history(&topic, &since, 9).await.expect("read"), History::Entries { entries, .. } if entries.len() == 1));
+    assert!(
+        matches!(bus.history(&topic, &since, PageLimit::entries(9)).await.expect("read"), History::Entries { entries, .. } if entries.len() == 1)
+    );
     sleep(Duration::from_millis(400)).await;
     let gap = History::Gap { top: first.clone(), reason: HistoryGap::Trimmed };
-    assert_eq!(bus.history(&topic, &since, 9).await.expect("read"), gap);
+    assert_eq!(bus.history(&topic, &since, PageLimit::entries(9)).await.expect("read"), gap);
     assert_eq!(bus.publish(&topic, publication("new"), None).await.expect("published").position, after(&first, 1));
 }
 
@@ -335,7 +341,7 @@ pub async fn every_field_of_a_message_arrives(factory: &dyn Factory) {
     bus.publish(&topic, sent.clone(), None).await.expect("published");
     let got = entries(&mut receiver, 1).await;
     assert_eq!((&got[0].publication, &got[0].topic), (&sent, &topic));
-    let History::Entries { entries, .. } = bus.history(&topic, &start, 1).await.expect("read") else { panic!("held") };
+    let History::Entries { entries, .. } = bus.history(&topic, &start, PageLimit::entries(1)).await.expect("read") else { panic!("held") };
     assert_eq!(entries, got);
 }
 
@@ -354,7 +360,7 @@ pub async fn closing_ends_calls_and_events(factory: &dyn Factory) {
     assert!(matches!(bus.publish(&topic, publication("x"), None).await, Err(BusError::Closed)));
     assert!(matches!(bus.try_publish(&topic, publication("x"), None), Ok(Err(BusError::Closed))));
     assert!(matches!(bus.subscribe(&topic, ONE).await, Err(BusError::Closed)));
-    assert!(matches!(bus.history(&topic, &position, 1).await, Err(BusError::Closed)));
+    assert!(matches!(bus.history(&topic, &position, PageLimit::entries(1)).await, Err(BusError::Closed)));
     assert!(!bus.health().up);
     bus.close().await;
 }

@@ -18,7 +18,7 @@ use std::{
 };
 use store::{Store, StoreLimits};
 use turn::{Full, Turn};
-use wse_core::log::PackCounts;
+use wse_core::log::{PackCounts, PageLimit};
 use wse_protocol::{Pattern, Position, Publication, Topic};
 
 /// A bus within this process: no server, no network, nothing left after it.
@@ -164,7 +164,7 @@ impl Bus for MemoryBus {
         self.lock().store.remove_interest(now, topic, consumer);
     }
 
-    async fn history(&self, topic: &Topic, since: &Position, limit: usize) -> Result<History, BusError> {
+    async fn history(&self, topic: &Topic, since: &Position, limit: PageLimit) -> Result<History, BusError> {
         self.turn_with_room(|turn| turn.history(topic, since, limit)).await
     }
 
@@ -237,7 +237,8 @@ mod tests {
         }
         let counts = bus.pack_counts();
         assert!(counts.packed == 20 && counts.saved > 10_000, "{counts:?}");
-        let History::Entries { entries, .. } = runtime.block_on(bus.history(&topic("t"), &start, 99)).expect("read") else {
+        let History::Entries { entries, .. } = runtime.block_on(bus.history(&topic("t"), &start, PageLimit::entries(99))).expect("read")
+        else {
             panic!("everything is held");
         };
         assert_eq!(entries.into_iter().map(|entry| entry.publication).collect::<Vec<_>>(), sent);

@@ -2,6 +2,7 @@
 use super::{State, births::Birth, entries, store::TopicId};
 use crate::{Births, BusError, BusEvent, Consumer, Following, History, HistoryGap, NewEntry, Receipt, handover::HandOver};
 use std::time::Duration;
+use wse_core::log::PageLimit;
 use wse_protocol::{Pattern, Position, Publication, Topic};
 
 /// One holder's use of the lock.
@@ -104,7 +105,7 @@ impl<'a> Turn<'a> {
         Ok(self.state.store.log(self.now, id).position())
     }
 
-    pub(super) fn history(&mut self, topic: &Topic, since: &Position, limit: usize) -> Result<History, Full> {
+    pub(super) fn history(&mut self, topic: &Topic, since: &Position, limit: PageLimit) -> Result<History, Full> {
         let id = self.find_or_begin(topic)?;
         let log = self.state.store.log(self.now, id);
         let top = log.position();

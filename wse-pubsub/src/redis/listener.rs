@@ -11,7 +11,7 @@ use redis::{
 };
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
-use wse_core::{Backoff, BackoffConfig};
+use wse_core::{Backoff, BackoffConfig, log::PageLimit};
 
 /// Between attempts to connect, and between reads that failed.
 const BACKOFF: BackoffConfig =
@@ -42,7 +42,7 @@ pub(crate) async fn fill(core: Arc<Core>) {
     let mut backoff = Backoff::new(BACKOFF);
     loop {
         let (of, since) = core.interests.next_suspect().await;
-        match core.reader.read(&of, Some(&since), FILL).await {
+        match core.reader.read(&of, Some(&since), PageLimit::entries(FILL)).await {
             Ok(read) => {
                 core.interests.handle_read(of.as_str(), &since, read);
                 backoff.reset();

@@ -35,6 +35,7 @@ use std::sync::{
 };
 use tokio::{task::JoinSet, time::timeout};
 use track::{Content, Rung};
+use wse_core::log::PageLimit;
 use wse_protocol::{Followed, Pattern, Position, Publication, Seq, Topic};
 
 /// Tasks that read logs at the same time.
@@ -143,7 +144,7 @@ impl Bus for RedisBus {
         self.core.interests.remove(topic.as_str(), consumer);
     }
 
-    async fn history(&self, topic: &Topic, since: &Position, limit: usize) -> Result<History, BusError> {
+    async fn history(&self, topic: &Topic, since: &Position, limit: PageLimit) -> Result<History, BusError> {
         let read = self.core.entries(&Followed::Topic(topic.clone()), since, limit).await?;
         let entry = |Rung { position, content }| match content {
             Content::Message(publication) => Some(Entry { topic: topic.clone(), position, publication }),
@@ -164,7 +165,7 @@ impl Bus for RedisBus {
     }
 
     async fn births(&self, pattern: &Pattern, since: &Position, limit: usize) -> Result<Births, BusError> {
-        let read = self.core.entries(&Followed::Pattern(pattern.clone()), since, limit).await?;
+        let read = self.core.entries(&Followed::Pattern(pattern.clone()), since, PageLimit::entries(limit)).await?;
         let birth = |Rung { position, content }| match content {
             Content::Birth(topic, _) => Some((position.seq, topic)),
             Content::Message(_) => None,
@@ -243,7 +244,7 @@ impl Core {
     /// The first interest in a topic: bells first, then the position that they follow.
     async fn begin(&self, topic: &Followed) -> Result<Position, BusError> {
         self.listen(topic.as_str()).await?;
-        let read = self.reader.read(topic, None, 0).await?;
+        let read = self.reader.read(topic, None, PageLimit::entries(0)).await?;
         Ok(self.interests.establish(topic.as_str(), read.top))
     }
 
@@ -256,19 +257,22 @@ impl Core {
     }
 
     /// Entries after `since` and the top, or where the log stands and why they cannot be had.
-    async fn entries(&self, of: &Followed, since: &Position, limit: usize) -> Result<Result<(Vec<Rung>, Seq), Gap>, BusError> {
+    async fn entries(&self, of: &Followed, since: &Position, mut limit: PageLimit) -> Result<Result<(Vec<Rung>, Seq), Gap>, BusError> {
         self.open()?;
         let (mut entries, mut after) = (Vec::new(), since.clone());
         loop {
-            let read = self.reader.read(of, Some(&after), HISTORY_CHUNK.min(limit - entries.len())).await?;
+            let read = self.reader.read(of, Some(&after), PageLimit { entries: HISTORY_CHUNK.min(limit.entries), ..limit }).await?;
             if let Some(reason) = read.gap(&after) {
                 return Ok(Err((read.top, reason)));
             }
             for (seq, content) in read.entries {
+                if !limit.take(content.cost()) {
+                    break;
+                }
                 after.seq = seq;
                 entries.push(Rung { position: after.clone(), content });
             }
-            if after.seq >= read.top.seq || entries.len() >= limit {
+            if after.seq >= read.top.seq || limit.is_reached() {
                 return Ok(Ok((entries, read.top.seq)));
             }
         }

@@ -29,6 +29,7 @@ if same and first == since + 1 then
     for _, entry in ipairs(run) do
       entries[#entries + 1] = { seq_of(entry), entry[2][6] }
       size = size + #entry[2][6]
+      if size >= reply_bytes then break end
     end
     next = seq_of(run[#run]) + 1
   end

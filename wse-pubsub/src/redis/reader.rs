@@ -9,6 +9,7 @@ use deadpool_redis::{Connection, Manager, Pool, PoolError, Runtime};
 use redis::{AsyncConnectionConfig, Client, RedisError};
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
+use wse_core::log::PageLimit;
 use wse_protocol::{Epoch, Followed, Pattern, Position, Seq, Topic};
 
 /// Connections for reads: more are waited for.
@@ -54,8 +55,8 @@ impl Reader {
         Ok(Self { pool, scripts, url: config.url.clone(), timeout: config.publish_timeout })
     }
 
-    /// Where a log stands (it is begun if there is none) and at most `limit` entries after `since`; about 1 MiB at a time.
-    pub(crate) async fn read(&self, of: &Followed, since: Option<&Position>, limit: usize) -> Result<Read, BusError> {
+    /// Where a log stands (it is begun if there is none) and entries after `since`, as many as `limit` allows, and about 1 MiB at most.
+    pub(crate) async fn read(&self, of: &Followed, since: Option<&Position>, limit: PageLimit) -> Result<Read, BusError> {
         let ask = async {
             let (mut connection, fence) = self.connection().await?;
             Ok(self.scripts.read(&mut connection, &fence, of, since, limit).await?)

@@ -6,6 +6,7 @@ use crate::{
 };
 use redis::{RedisError, Script, ScriptInvocation, aio::MultiplexedConnection};
 use std::time::Duration;
+use wse_core::log::PageLimit;
 use wse_protocol::{Followed, Pattern, Position, Topic};
 
 /// The scripts, sent by their hash, and whole where the server does not know them.
@@ -31,7 +32,7 @@ pub(crate) type RawRead = (String, u64, u64, Vec<(u64, Vec<u8>)>);
 /// What `members.lua` answers: epoch and top of the births log, names.
 pub(crate) type RawMembers = (String, u64, Vec<String>);
 
-/// Bytes per read after which no further batch of 16 entries is added.
+/// Bytes per answer after which no further entry is added: the server does nothing else meanwhile.
 const REPLY_BYTES: usize = 1 << 20;
 
 impl Scripts {
@@ -80,14 +81,14 @@ impl Scripts {
         script.invoke_async(&mut node.connection.clone()).await
     }
 
-    /// Reads where a log stands (a topic is born if there is none) and at most `limit` entries after `since`.
+    /// Reads where a log stands (a topic is born if there is none) and the entries after `since`, as many as `limit` allows.
     pub(crate) async fn read(
         &self,
         connection: &mut MultiplexedConnection,
         fence: &str,
         of: &Followed,
         since: Option<&Position>,
-        limit: usize,
+        limit: PageLimit,
     ) -> Result<RawRead, RedisError> {
         let (epoch, seq) = since.map_or(("", 0), |since| (since.epoch.as_str(), since.seq.number()));
         let mut script = self.read.key(self.keys.meta(of.as_str()));
@@ -102,7 +103,7 @@ impl Scripts {
                 script.arg(u64::MAX >> 12).arg(self.births_age()).arg(u64::MAX >> 12).arg(0);
             }
         }
-        script.arg(epoch).arg(seq).arg(limit).arg(REPLY_BYTES);
+        script.arg(epoch).arg(seq).arg(limit.entries).arg(limit.bytes.min(REPLY_BYTES));
         script.invoke_async(connection).await
     }
 

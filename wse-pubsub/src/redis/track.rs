@@ -115,7 +115,7 @@ impl Content {
         }
     }
 
-    fn cost(&self) -> usize {
+    pub(crate) fn cost(&self) -> usize {
         match self {
             Self::Message(publication) => publication.cost(),
             Self::Birth(topic, _) => 128 + topic.as_str().len(),

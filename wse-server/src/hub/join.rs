@@ -22,7 +22,7 @@ use wse_core::{
     session::{Outcome, Wanted},
 };
 use wse_protocol::{ErrorCode, Followed, Pattern, Position, Publication, Seq, Topic, WireError};
-use wse_pubsub::{BusError, Entry, History, HistoryGap};
+use wse_pubsub::{BusError, Entry, History, HistoryGap, PageLimit};
 
 /// Entries read from a log at a time.
 const PAGE: usize = 256;
@@ -90,9 +90,10 @@ impl Hub {
         let interests = all.iter().map(|joining| self.show_interest(&joining.topic));
         let shown = futures_util::future::join_all(interests).await;
         let begun: Vec<_> = all.into_iter().zip(shown).map(|(joining, shown)| self.begin(connection, joining, shown)).collect();
+        let room = connection.session().room();
         let pages = begun.iter().map(|begun| async move {
             match begun {
-                Ok(begun) => self.missed(begun).await,
+                Ok(begun) => self.missed(begun, room).await,
                 Err(_) => None,
             }
         });
@@ -173,15 +174,16 @@ impl Hub {
     }
 
     /// The first page of what a client has missed; `None` where it has missed nothing.
-    async fn missed(&self, begun: &Begun) -> Page {
+    async fn missed(&self, begun: &Begun, room: usize) -> Page {
         let theirs = begun.joining.theirs.as_ref().filter(|theirs| !begun.stays && **theirs != begun.start)?;
-        Some(self.read(&begun.joining.topic, theirs).await)
+        Some(self.read(&begun.joining.topic, theirs, room).await)
     }
 
-    async fn read(&self, topic: &Topic, after: &Position) -> Result<History, BusError> {
+    /// As much of a log as the connection has room for: the rest would have to be read again.
+    async fn read(&self, topic: &Topic, after: &Position, room: usize) -> Result<History, BusError> {
         // Never closed, so there always is a permit sooner or later.
         let _permit = self.reads.acquire().await;
-        self.bus.history(topic, after, PAGE).await
+        self.bus.history(topic, after, PageLimit { entries: PAGE, bytes: room.max(1) }).await
     }
 
     /// Makes a joining connection a live one, or one that catches up page by page.
@@ -305,7 +307,8 @@ impl Hub {
         while connection.session().has_ample_room() && !connection.is_closing() {
             let Some(topic) = connection.behind.borrow_mut().pop() else { return };
             let Some(after) = self.begin_reading(connection.id, &topic) else { continue };
-            let page = self.read(&topic, &after).await;
+            let room = connection.session().room();
+            let page = self.read(&topic, &after, room).await;
             let failed = page.is_err();
             self.catch_up(connection, &topic, &after, page);
             if failed {

@@ -2,6 +2,7 @@
 use super::*;
 use bytes::Bytes;
 use proptest::prelude::*;
+use wse_core::log::PageLimit;
 use wse_protocol::{Format, Priority, Seq, UnixMillis};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -74,7 +75,7 @@ fn old_payloads_of_a_quiet_topic_are_packed_by_other_topics_calls() {
     assert!(store.bytes * 4 < before, "{} of {before}", store.bytes);
     assert_eq!(store.pack_counts().packed, 50);
     let run = log(&mut store, now, "quiet");
-    let all = run.since(now, &Position { seq: Seq::ZERO, ..run.position() }, 99).expect("all are held");
+    let all = run.since(now, &Position { seq: Seq::ZERO, ..run.position() }, PageLimit::entries(99)).expect("all are held");
     assert!(all.len() == 50 && all.iter().all(|(_, held)| *held == publication(4000)));
 }
 
