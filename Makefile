@@ -10,7 +10,7 @@ help: ## this list
 demo: ## build everything and serve the dashboard at http://localhost:8000 (PORT= changes it)
 	@tools/demo.sh
 
-test: test-tools test-rust test-ts test-python test-cross test-wire test-e2e ## every test; installs what it needs
+test: test-tools test-rust test-ts test-python test-cross test-wire test-e2e test-chaos ## every test; installs what it needs
 
 dist: ## dist/*.whl and dist/wse-client-*.tgz
 	@tools/dist.sh
@@ -29,6 +29,11 @@ gen: ## write the defaults and codes of vectors/ out for the three languages, an
 
 conformance: ## the Autobahn testsuite against the engine's frame layer (needs a Python 2.7)
 	@python3 tests/conformance/run.py
+
+SEEDS ?= 50
+FROM ?= 1
+chaos: dist ## networks that fail and workers that are killed, by seeds (SEEDS= and FROM= change the run)
+	@tests/chaos/run.sh $(SEEDS) $(FROM)
 
 MINUTES ?= 1
 fuzz: ## each fuzz target for a minute (MINUTES= changes it; needs nightly Rust and `cargo install cargo-fuzz`)
@@ -71,4 +76,7 @@ test-wire: dist ## the protocol over real sockets, on four servers
 test-e2e: dist ## the dashboard and the README in headless Chromium
 	@tests/e2e/run.sh
 
-.PHONY: help demo test dist shape vectors gen conformance fuzz bench bench-full test-tools test-rust test-ts test-python test-cross test-wire test-e2e
+test-chaos: dist ## 50 seeds of what `make chaos` runs more of
+	@tests/chaos/run.sh 50 1
+
+.PHONY: help demo test dist shape vectors gen conformance fuzz chaos bench bench-full test-tools test-rust test-ts test-python test-cross test-wire test-e2e test-chaos

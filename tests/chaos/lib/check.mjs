@@ -1,0 +1,113 @@
+// Whether what clients saw keeps the contract. Pure: receipts, effects and the clients' notes come in, sentences about what is broken come out.
+
+/** Everything that a run broke, each with the clause that it breaks. */
+export function breaches({ plan, published, effects, seen, kills }) {
+  const truth = truthOf(published);
+  const allowed = plan.bus === 'memory' ? kills : 0;
+  const ofClients = seen.flatMap((client, i) => [...followed(client, plan.clients[i].holds, truth, allowed), ...outcomes(client, effects)]);
+  return [...truth.breaches, ...ofClients, ...inOrder(effects)];
+}
+
+/** What the bus says is stored: by topic and epoch, what is at each position. */
+function truthOf(published) {
+  const logs = new Map();
+  const found = [];
+  for (const { topic, receipt, ...message } of published) {
+    const log = entry(entry(logs, topic, () => new Map()), receipt.epoch, () => new Map());
+    const other = log.get(receipt.seq);
+    if (other !== undefined) found.push(`[G4] position ${receipt.seq} of ${topic} was given to ${other.n} and to ${message.n}`);
+    log.set(receipt.seq, message);
+  }
+  return { logs, breaches: found };
+}
+
+function entry(map, key, make) {
+  if (!map.has(key)) map.set(key, make());
+  return map.get(key);
+}
+
+/** [G1] [G2]: each topic that a client follows, by itself. */
+function followed({ name, log }, holds, truth, allowed) {
+  return [...truth.logs].flatMap(([topic, epochs]) => {
+    const hold = holds.find((each) => each.topic === topic) ?? holds.find((each) => each.topic === topic.replace(/:.*/, ':*'));
+    if (hold === undefined) return [];
+    const notes = log.filter((note) => note.topic === topic || (note.topic === hold.topic && note.kind !== 'message'));
+    const found = [...sequence(notes, epochs, hold, allowed), ...coverage(notes, epochs, hold)];
+    return found.map((text) => `${text} (${name}, ${topic})`);
+  });
+}
+
+/** [G1]: positions ascend; [G2]: another epoch is told; what comes is what is stored, and passes the filter. */
+function sequence(notes, epochs, { filter }, allowed) {
+  const found = [];
+  let last = null;
+  let [resyncs, jumps] = [0, 0];
+  for (const note of notes) {
+    if (note.kind === 'resync') resyncs += 1;
+    if (note.kind !== 'message') continue;
+    const { epoch, seq, n } = note;
+    const stored = epochs.get(epoch)?.get(seq);
+    if (stored !== undefined && stored.n !== n) found.push(`[G4] ${n} came at position ${seq}, where ${stored.n} is stored`);
+    if (filter !== undefined && note.group !== filter.group) found.push(`[P-70] ${n} of group ${note.group} does not pass the filter`);
+    if (last?.epoch === epoch && seq <= last.seq) found.push(`[G1] position ${seq} came after ${last.seq}`);
+    if (last !== null && last.epoch !== epoch && ++jumps > resyncs) found.push(`[G2] another epoch at position ${seq}, and no resync`);
+    last = note;
+  }
+  // A restart may be told of a topic and of its pattern.
+  if (resyncs > 2 * allowed) found.push(`[G2] ${resyncs} resyncs, where ${allowed} restarts can have lost something`);
+  return found;
+}
+
+/** [G2]: every position that was to come came, was kept back by the filter, or is told as skipped. */
+function coverage(notes, epochs, { filter }) {
+  const live = notes.find(({ kind, status }) => kind === 'topic' && status !== 'pending');
+  if (live === undefined) return ['[G2] the topic was never live'];
+  const messages = notes.filter(({ kind }) => kind === 'message');
+  const skips = notes.filter(({ kind }) => kind === 'skip');
+  // What was published before the first message came is due from the moment at which the topic was live, or began anew.
+  const anew = notes.findLast(({ kind, at }) => kind === 'resync' && at <= (messages[0]?.at ?? Infinity));
+  const since = (anew ?? live).at;
+  const present = messages.at(-1)?.epoch ?? [...epochs.keys()].at(-1);
+  return [...epochs].flatMap(([epoch, log]) => {
+    const seqs = messages.filter((note) => note.epoch === epoch).map(({ seq }) => seq);
+    const came = new Set(seqs);
+    // What the present log has is all due; of an earlier one, what lies between messages that came.
+    const asked = epoch === messages[0]?.epoch || messages.length === 0 ? [...log].filter(([, { began }]) => began > since).map(([seq]) => seq) : [];
+    const from = least([...asked, ...seqs]);
+    const to = epoch === present ? most([...log.keys()]) : most(seqs);
+    const missing = [];
+    for (let seq = from; seq <= to; seq += 1) {
+      const stored = log.get(seq);
+      const isKept = filter !== undefined && stored?.group !== filter.group;
+      if (!came.has(seq) && !isKept && !skips.some((skip) => skip.from <= seq && seq <= skip.to)) missing.push(seq);
+    }
+    return missing.length === 0 ? [] : [`[G2] ${missing.length} of ${to} positions never came and no word was said: ${missing.slice(0, 8).join(' ')}`];
+  });
+}
+
+function least(numbers) {
+  return numbers.reduce((a, b) => Math.min(a, b), Infinity);
+}
+
+function most(numbers) {
+  return numbers.reduce((a, b) => Math.max(a, b), -Infinity);
+}
+
+/** [G3]: every send has an outcome; acknowledged, its effect is there once; failed, not more than once. */
+function outcomes({ name, sends }, effects) {
+  return sends.flatMap(({ n, outcome }) => {
+    const count = effects.filter((effect) => effect.client === name && effect.n === n).length;
+    const isRight = outcome === 'acknowledged' ? count === 1 : outcome?.startsWith('failed') && count <= 1;
+    return isRight ? [] : [`[G3] send ${n} (${outcome ?? 'no outcome'}) had ${count} effects (${name})`];
+  });
+}
+
+/** [P-30]: the messages of one connection take effect in the order in which it sent them. */
+function inOrder(effects) {
+  const last = new Map();
+  return effects.flatMap(({ client, n, connection }) => {
+    const before = last.get(connection) ?? -1;
+    last.set(connection, n);
+    return n > before ? [] : [`[P-30] effect ${n} came after effect ${before} (${client}, ${connection})`];
+  });
+}

@@ -1,0 +1,85 @@
+// The real parts of a run: Redis, workers under uvicorn, and a page in Chromium; each ends by its own id.
+import { spawn } from 'node:child_process';
+import { createWriteStream, mkdirSync, mkdtempSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = resolve(fileURLToPath(new URL('../../..', import.meta.url)));
+export const OUT = join(ROOT, '.work/chaos');
+const APP = join(ROOT, 'tests/chaos/app');
+mkdirSync(OUT, { recursive: true });
+
+const running = new Set();
+process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
+
+function start(name, command, args, options = {}) {
+  const child = spawn(command, args, { ...options, env: { ...process.env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const log = createWriteStream(join(OUT, `${name}.log`), { flags: 'a' });
+  for (const stream of [child.stdout, child.stderr]) stream.pipe(log, { end: false });
+  running.add(child);
+  const ended = new Promise((done) => child.once('close', done)).then(() => running.delete(child));
+  return { child, ended, end: async (signal) => (child.kill(signal), ended) };
+}
+
+/** A free port; nothing holds it when this returns. */
+export function freePort() {
+  return new Promise((done, fail) => {
+    const server = net.createServer().once('error', fail);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => done(port));
+    });
+  });
+}
+
+/** Waits until `probe` gives something true; null after the time. */
+export async function until(probe, timeout) {
+  const end = Date.now() + timeout;
+  while (Date.now() < end) {
+    const value = await probe();
+    if (value) return value;
+    await new Promise((done) => setTimeout(done, 10));
+  }
+  return null;
+}
+
+function listens(port) {
+  return new Promise((done) => {
+    const socket = net.connect(port, '127.0.0.1');
+    socket.once('connect', () => (socket.destroy(), done(true)));
+    socket.once('error', () => done(false));
+  });
+}
+
+/** A Redis of its own, which keeps nothing on disk. */
+export async function redis() {
+  const port = await freePort();
+  const folder = mkdtempSync(join(tmpdir(), 'wse-chaos-redis-'));
+  const server = start('redis', 'redis-server', ['--port', port, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder]);
+  if (!(await until(() => listens(port), 5_000))) throw new Error('redis-server does not answer');
+  return { url: `redis://127.0.0.1:${port}`, stop: () => server.end('SIGTERM') };
+}
+
+/** A worker that can be killed and comes back on the same port. */
+export async function worker(name, python, env) {
+  const port = await freePort();
+  const args = ['-m', 'uvicorn', 'main:app', '--port', String(port), '--log-level', 'warning', '--no-access-log'];
+  const boot = async () => {
+    const server = start(name, python, args, { cwd: APP, env });
+    if (!(await until(() => server.child.exitCode !== null || listens(port), 20_000)) || server.child.exitCode !== null) throw new Error(`${name} does not start: see ${OUT}`);
+    return server;
+  };
+  let server = await boot();
+  return {
+    port,
+    /** `kill -9`, and a new process on the same port. */
+    async restart() {
+      await server.end('SIGKILL');
+      server = await boot();
+    },
+    stop: () => server.end('SIGTERM'),
+  };
+}

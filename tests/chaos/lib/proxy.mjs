@@ -1,0 +1,88 @@
+// A TCP proxy that does to connections what networks do: cut, stall, delay, throttle, go half-open, refuse.
+import net from 'node:net';
+
+const THROTTLE_TICK_MS = 20;
+
+/** Opens the proxy in front of a port of this machine. */
+export async function openProxy(target) {
+  const network = { pairs: new Set(), stalled: false, refusing: false, delayMs: 0, bytesPerTick: Infinity };
+  const server = net.createServer((client) => {
+    if (network.refusing) return client.resetAndDestroy();
+    const upstream = net.connect({ port: target, host: '127.0.0.1', noDelay: true });
+    client.setNoDelay(true);
+    const pair = { client, upstream, silent: false };
+    network.pairs.add(pair);
+    pass(network, pair, client, upstream);
+    pass(network, pair, upstream, client);
+    const gone = () => {
+      if (pair.silent) return;
+      network.pairs.delete(pair);
+    };
+    client.on('close', gone);
+    upstream.on('close', gone);
+  });
+  await new Promise((done) => server.listen(0, '127.0.0.1', done));
+  return { port: server.address().port, ...faults(network), close: () => (end(network), server.close()) };
+}
+
+function faults(network) {
+  return {
+    /** Every connection is reset. */
+    cut: () => end(network),
+    /** Nothing passes until `heal`, then all of it. */
+    stall: () => (network.stalled = true),
+    /** The connections that are there lose everything from now on and are never closed; new ones pass. */
+    halfOpen: () => network.pairs.forEach((pair) => (pair.silent = true)),
+    /** Everything comes later by so much. */
+    delay: (ms) => (network.delayMs = ms),
+    /** Not more than so much passes, in each direction of each connection; the sender is held back. */
+    throttle: (bytesPerSecond) => (network.bytesPerTick = Math.ceil((bytesPerSecond * THROTTLE_TICK_MS) / 1_000)),
+    /** New connections are reset. */
+    refuse: () => (network.refusing = true),
+    /** The network is well again; what it lost stays lost. */
+    heal() {
+      Object.assign(network, { stalled: false, refusing: false, delayMs: 0, bytesPerTick: Infinity });
+    },
+  };
+}
+
+function end(network) {
+  for (const { client, upstream } of network.pairs) for (const socket of [client, upstream]) socket.resetAndDestroy();
+  network.pairs.clear();
+}
+
+/** Moves bytes one way, one chunk after the other, so that order holds whatever the network does. */
+async function pass(network, pair, from, to) {
+  from.on('error', () => undefined);
+  from.on('close', () => pair.silent || to.destroy());
+  try {
+    for await (const chunk of from) await carry(network, pair, chunk, to);
+    if (!pair.silent) to.end();
+  } catch {
+    // The other end is gone; `close` has told it.
+  }
+}
+
+async function carry(network, pair, chunk, to) {
+  if (network.delayMs > 0) await sleep(network.delayMs);
+  for (let at = 0; at < chunk.length; ) {
+    while (network.stalled) await sleep(THROTTLE_TICK_MS);
+    if (pair.silent) return;
+    const piece = chunk.subarray(at, at + Math.min(network.bytesPerTick, chunk.length));
+    at += piece.length;
+    if (!to.write(piece)) await drained(to);
+    if (network.bytesPerTick !== Infinity) await sleep(THROTTLE_TICK_MS);
+  }
+}
+
+function drained(socket) {
+  return new Promise((done) => {
+    if (socket.destroyed) return done();
+    socket.once('drain', done);
+    socket.once('close', done);
+  });
+}
+
+function sleep(ms) {
+  return new Promise((done) => setTimeout(done, ms));
+}

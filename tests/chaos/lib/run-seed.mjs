@@ -1,0 +1,135 @@
+// One seed: its clients behind their networks, what is published and sent meanwhile, the faults, and the verdict.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { breaches } from './check.mjs';
+import { inNode } from './clients.mjs';
+import { planOf } from './plan.mjs';
+import { until } from './processes.mjs';
+import { openProxy } from './proxy.mjs';
+
+const PATIENCE_MS = 20_000;
+
+/** Runs the seed in a world of workers; gives what it broke, and what there was of it. */
+export async function runSeed(seed, world, browser) {
+  const plan = planOf(seed);
+  writeFileSync(world.effectsFile, '');
+  const networks = await Promise.all(plan.clients.map(() => Promise.all(world.workers.map(({ port }) => openProxy(port)))));
+  const clients = await Promise.all(plan.clients.map((client, i) => begin(client, networks[i], plan.browser ? browser.inPage : inNode)));
+  try {
+    const published = await act(plan, world, networks, clients);
+    const caughtUp = await settle(plan, clients, published, world);
+    const seen = await Promise.all(clients.map((client) => client.seen()));
+    const found = breaches({ plan, published, effects: effectsIn(world.effectsFile), seen, kills: plan.kills.length });
+    return { plan, seen, published, breaches: caughtUp ? found : [`[G8] clients were not up to date after ${PATIENCE_MS} ms`, ...found] };
+  } finally {
+    await Promise.all(clients.map((client) => client.close()));
+    for (const network of networks.flat()) network.close();
+  }
+}
+
+async function begin({ name, holds, options }, networks, where) {
+  const endpoints = networks.map(({ port }) => `ws://127.0.0.1:${port}/wse`);
+  const client = await where({ name, endpoints, options, holds });
+  await until(() => client.isReady(), PATIENCE_MS);
+  return client;
+}
+
+/** Everything of the plan, each begun at its time and in the plan's order: timers of their own may overtake one another. */
+async function act(plan, world, networks, clients) {
+  const publisher = publisherOf(world);
+  const actions = [
+    ...plan.publishes.map((burst) => ({ at: burst.at, begin: () => publisher.publish(messagesOf(burst)) })),
+    ...plan.sends.map(({ at, client, n }) => ({ at, begin: () => clients[client].send(n) })),
+    ...plan.kills.map(({ at, worker }) => ({ at, begin: () => world.workers[worker].restart() })),
+    ...plan.faults.map((fault) => ({ at: fault.at, begin: () => strike(fault, networks) })),
+  ].sort((a, b) => a.at - b.at);
+  const began = Date.now();
+  const under = [];
+  for (const { at, begin } of actions) {
+    const wait = began + at - Date.now();
+    if (wait > 0) await new Promise((done) => setTimeout(done, wait));
+    const action = Promise.resolve(begin());
+    action.catch(() => undefined); // all are awaited below
+    under.push(action);
+  }
+  await Promise.all(under);
+  return publisher.published;
+}
+
+async function strike({ what, client, lasts, ms, bytesPerSecond }, networks) {
+  const struck = client === 'all' ? networks.flat() : networks[client];
+  for (const network of struck) network[what](ms ?? bytesPerSecond);
+  if (what === 'cut') return;
+  await new Promise((done) => setTimeout(done, lasts));
+  for (const network of struck) network.heal();
+}
+
+let count = 0;
+
+function messagesOf({ topic, count: many, size, priority, keys, groups }) {
+  return Array.from({ length: many }, () => {
+    const n = ++count;
+    const key = `k${n % keys}`;
+    return { topic, priority, key, retry: `retry-${n}`, payload: { n, key, group: n % groups, pad: 'x'.repeat(size) } };
+  });
+}
+
+/** Publishes through any worker that answers, under the same retry key until one has: one topic's bursts in their order. */
+function publisherOf({ workers }) {
+  const published = [];
+  const queues = new Map();
+  const store = async (messages) => {
+    const began = Date.now();
+    const receipts = await until(() => post(workers[Math.floor(Math.random() * workers.length)].port, messages), PATIENCE_MS);
+    if (receipts === null) throw new Error('no worker stored what was published');
+    messages.forEach(({ topic, payload: { n, group } }, i) => published.push({ topic, n, group, receipt: receipts[i], began }));
+  };
+  return {
+    published,
+    publish(messages) {
+      const { topic } = messages[0];
+      const next = (queues.get(topic) ?? Promise.resolve()).then(() => store(messages));
+      queues.set(topic, next);
+      return next;
+    },
+  };
+}
+
+async function post(port, messages) {
+  try {
+    const answer = await fetch(`http://127.0.0.1:${port}/publish`, { method: 'POST', body: JSON.stringify(messages), signal: AbortSignal.timeout(5_000) });
+    return answer.ok ? await answer.json() : null;
+  } catch {
+    return null;
+  }
+}
+
+/** With the network well, one last message of each group and topic has to reach everyone, and every send has to have its outcome. */
+async function settle(plan, clients, published, world) {
+  if (!(await until(async () => (await Promise.all(clients.map((client) => client.isReady()))).every(Boolean), PATIENCE_MS))) return false;
+  const publisher = publisherOf(world);
+  const last = plan.topics.map(({ name }) => messagesOf({ topic: name, count: 10, size: 0, priority: 5, keys: 1, groups: 10 }));
+  await Promise.all(last.map((messages) => publisher.publish(messages)));
+  published.push(...publisher.published);
+  return until(async () => {
+    const seen = await Promise.all(clients.map((client) => client.seen()));
+    return seen.every(({ log, sends }, i) => sends.every(({ outcome }) => outcome !== null) && isUpToDate(log, plan.clients[i].holds, last));
+  }, PATIENCE_MS);
+}
+
+function isUpToDate(log, holds, last) {
+  return last.every((messages) => {
+    const [{ topic }] = messages;
+    const hold = holds.find((each) => each.topic === topic) ?? holds.find((each) => each.topic === topic.replace(/:.*/, ':*'));
+    if (hold === undefined) return true;
+    const due = messages.filter(({ payload }) => hold.filter === undefined || payload.group === hold.filter.group).at(-1);
+    return log.some((note) => note.kind === 'message' && note.topic === topic && note.n === due.payload.n);
+  });
+}
+
+function effectsIn(file) {
+  const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean);
+  return lines.map((line) => {
+    const [client, n, connection] = line.split(' ');
+    return { client, n: Number(n), connection };
+  });
+}
