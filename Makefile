@@ -73,7 +73,7 @@ test-wire: dist ## the protocol over real sockets, on four servers
 	cargo build --workspace --bins --tests --locked --quiet # as the tests were built, so that nothing is built twice
 	@tools/wire-tests.sh
 
-test-e2e: dist ## the dashboard and the README in headless Chromium
+test-e2e: dist ## the built client in Node and in headless Chromium, the dashboard and the README there
 	@tests/e2e/run.sh
 
 test-chaos: dist ## 50 seeds of what `make chaos` runs more of

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the end-to-end tests in headless Chromium; `run.sh dashboard` runs one file. Installs what it lacks. UPDATE_SCREENSHOT=1 replaces docs/dashboard.png.
+# Runs the end-to-end tests in headless Chromium and Node; `run.sh dashboard` runs one file. Installs what it lacks. UPDATE_SCREENSHOT=1 replaces docs/dashboard.png.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../tools/steps.sh"
 here="$root/tests/e2e"
@@ -7,10 +7,12 @@ here="$root/tests/e2e"
 "$root/tools/setup.sh" apt redis-server chromium
 "$root/tools/demo.sh" --build
 cd "$here"
-npm ls >/dev/null 2>&1 || step e2e "Playwright" npm ci --no-audit --no-fund
+npm ls >/dev/null 2>&1 || step e2e "Playwright and what pages are built with" npm ci --no-audit --no-fund
+# The very package that users install; it is in no lock file, because its content changes with every build.
+npm install --no-save --no-audit --no-fund "$root"/dist/wse-client-*.tgz >/dev/null
 rm -f "$root"/.work/e2e/*.log
 
-# Together they take about three minutes; ten mean that something hangs.
+# Together they take about four minutes; ten mean that something hangs.
 files=()
-for name in "${@:-demo dashboard network install}"; do for each in $name; do files+=("$each.test.mjs"); done; done
+for name in "${@:-demo client dashboard network install}"; do for each in $name; do files+=("$each.test.mjs"); done; done
 exec timeout --kill-after=20 600 node --test --test-concurrency=1 --test-reporter=./lib/reporter.mjs "${files[@]}"

@@ -1,4 +1,4 @@
-// A TCP proxy that can go silent: connections stay open and nothing passes, as when a cable is cut.
+// A TCP proxy that can go silent, as when a cable is cut, or slow, as when a reader does not keep up; connections stay open.
 import net from 'node:net';
 
 export async function openGate(target) {
@@ -34,6 +34,13 @@ export async function openGate(target) {
       silent = false;
       for (const { client, upstream } of pairs) for (const socket of [client, upstream]) socket.destroy();
       pairs.clear();
+    },
+    /** Nothing passes to the clients until `resume`, and nothing is lost: what they do not take waits at the server. */
+    stall() {
+      for (const { upstream } of pairs) upstream.pause();
+    },
+    resume() {
+      for (const { upstream } of pairs) upstream.resume();
     },
     close() {
       for (const { client, upstream } of pairs) for (const socket of [client, upstream]) socket.destroy();

@@ -12,12 +12,14 @@ import type { ClientChoice } from './use-event';
 export interface UseTopicResult<T> {
   /** Latest payload, of a pattern that of any of its topics; undefined before the first. Frames may skip payloads: use `useWSEEvent` to see each. */
   readonly data: T | undefined;
+  /** Topic of `data`: of a pattern the one among its topics that brought it; undefined before the first. */
+  readonly topic: string | undefined;
   readonly status: TopicStatus;
   /** Why the topic was refused; null otherwise. */
   readonly error: WSEError | null;
 }
 
-const PENDING: TopicSnapshot = { status: 'pending', error: null, reason: null, data: undefined };
+const PENDING: TopicSnapshot = { status: 'pending', error: null, reason: null, data: undefined, topic: undefined };
 
 /** Options of `useTopic`. */
 export interface UseTopicOptions extends ClientChoice, HoldOptions {}
@@ -37,6 +39,6 @@ export function useTopic<T = unknown>(topic: string, options: UseTopicOptions = 
     [client],
   );
   const getSnapshot = (): TopicSnapshot => (client === null ? PENDING : (storeOf(client).getState().topics[view] ?? PENDING));
-  const { data, status, error } = useSyncExternalStore(subscribe, getSnapshot, () => PENDING);
-  return { data: data as T | undefined, status, error };
+  const { data, topic: from, status, error } = useSyncExternalStore(subscribe, getSnapshot, () => PENDING);
+  return { data: data as T | undefined, topic: from, status, error };
 }

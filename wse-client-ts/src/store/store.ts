@@ -5,11 +5,16 @@ import type { Cancel } from '../core/clock';
 import type { TopicState } from '../core/entry';
 import type { ClientState } from '../core/events';
 
-/** One topic: how its subscription stands, and the latest payload. */
-export interface TopicSnapshot extends TopicState {
-  /** Latest payload; undefined before the first. Events that must all be seen go through `client.on`, not here. */
+/** The latest message of a topic or pattern. */
+export interface Latest {
+  /** Its payload; undefined before the first. Events that must all be seen go through `client.on`, not here. */
   readonly data: unknown;
+  /** Its topic: of a pattern the one among its topics that `data` is of; undefined before the first. */
+  readonly topic: string | undefined;
 }
+
+/** One topic: how its subscription stands, and the latest message. */
+export interface TopicSnapshot extends TopicState, Latest {}
 
 /** Everything that a view may show; parts that did not change keep their identity. */
 export interface WSESnapshot {
@@ -20,6 +25,8 @@ export interface WSESnapshot {
 
 /** A store that follows a client. */
 export type WSEStore = StoreApi<WSESnapshot>;
+
+const NONE: Latest = { data: undefined, topic: undefined };
 
 const stores = new WeakMap<WSEClient, WSEStore>();
 
@@ -32,7 +39,7 @@ export function storeOf(client: WSEClient): WSEStore {
 
 function createWSEStore(client: WSEClient): WSEStore {
   const store = createStore<WSESnapshot>(() => ({ connection: client.state, topics: {} }));
-  const latest = new Map<string, unknown>();
+  const latest = new Map<string, Latest>();
   let planned: Cancel | null = null;
   const commit = (): void => {
     planned = null;
@@ -51,7 +58,7 @@ function createWSEStore(client: WSEClient): WSEStore {
   });
   client.on('*', (payload, { topic }) => {
     const views = topic === undefined ? [] : client.viewsOf(topic, payload);
-    for (const view of views) latest.set(view, payload);
+    for (const view of views) latest.set(view, { data: payload, topic });
     if (views.length > 0) plan();
   });
   return store;
@@ -61,17 +68,17 @@ function createWSEStore(client: WSEClient): WSEStore {
 function nextTopics(
   before: WSESnapshot['topics'],
   states: ReadonlyMap<string, TopicState>,
-  latest: Map<string, unknown>,
+  latest: Map<string, Latest>,
 ): WSESnapshot['topics'] {
-  for (const topic of latest.keys()) if (!states.has(topic)) latest.delete(topic);
+  for (const view of latest.keys()) if (!states.has(view)) latest.delete(view);
   const next: Record<string, TopicSnapshot> = Object.create(null) as Record<string, TopicSnapshot>;
   let changed = Object.keys(before).length !== states.size;
-  for (const [topic, state] of states) {
-    const old = Object.hasOwn(before, topic) ? before[topic] : undefined;
-    const data = latest.get(topic);
+  for (const [view, state] of states) {
+    const old = Object.hasOwn(before, view) ? before[view] : undefined;
     const { status, error, reason } = state;
-    const same = old !== undefined && old.status === status && old.error === error && old.reason === reason && Object.is(old.data, data);
-    next[topic] = same ? old : { status, error, reason, data };
+    const snapshot = { status, error, reason, ...(latest.get(view) ?? NONE) };
+    const same = old !== undefined && (Object.keys(snapshot) as (keyof TopicSnapshot)[]).every((key) => Object.is(old[key], snapshot[key]));
+    next[view] = same ? old : snapshot;
     changed ||= !same;
   }
   return changed ? next : before;

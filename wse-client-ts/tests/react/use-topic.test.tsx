@@ -77,22 +77,25 @@ describe('filters', () => {
 });
 
 describe('patterns', () => {
-  it('in useTopic and useWSE show and hear every topic of the namespace', async () => {
+  it('in useTopic and useWSE show and hear every topic of the namespace, and name it', async () => {
     const events: unknown[] = [];
     function Orders(): ReactNode {
       useWSE({ topics: ['orders:*'], endpoints: ['ws://host/wse'] });
       useWSEEvent('*', (payload, { topic }) => events.push([topic, payload]));
-      const { data, status } = useTopic<number>('orders:*');
-      return `${status} ${data ?? '-'}`;
+      const { data, topic, status } = useTopic<number>('orders:*');
+      return `${status} ${topic ?? '-'} ${data ?? '-'}`;
     }
     const page = await start(<Orders />);
     await page.advance(FRAME_MS);
-    expect(page.text()).toBe('live -');
+    expect(page.text()).toBe('live - -');
     page.server.publish('orders:1', 1);
     page.server.publish('orders:2', 2);
     await page.advance(FRAME_MS);
-    expect(page.text()).toBe('live 2');
-    expect(events).toEqual([['orders:1', 1], ['orders:2', 2]]);
+    expect(page.text()).toBe('live orders:2 2');
+    page.server.publish('orders:1', 2);
+    await page.advance(FRAME_MS);
+    expect(page.text()).toBe('live orders:1 2');
+    expect(events).toEqual([['orders:1', 1], ['orders:2', 2], ['orders:1', 2]]);
     expect(page.server.last.of('subscription')).toEqual([]);
   });
 });

@@ -1,0 +1,52 @@
+// Frames that are lost or overtaken on the way: the client's own reordering and recovery, at the seam of its transport.
+import assert from 'node:assert/strict';
+import { ofType } from '../lib/frames.mjs';
+
+const isMessage = (n) => (data) => JSON.parse(data).p?.n === n;
+const many = (topic, ...list) => list.map((n) => [topic, { n }]);
+
+export const gaps = {
+  '[P-34] a message that is lost on the way is asked for again: handlers get each once, in order': async (stage) => {
+    const topic = stage.name('gap');
+    const [isThird, lost] = [isMessage(3), []];
+    const tamper = (data, pass) => (lost.length === 0 && isThird(data) ? lost.push(data) : pass(data));
+    const { peer } = await stage.open({ batch: false }, { topics: [topic], tamper });
+    await stage.publish(...many(topic, 1, 2, 3, 4, 5));
+    await stage.heard(peer, [1, 2, 3, 4, 5].map((n) => ({ n })));
+    assert.equal(lost.length, 1);
+    assert.deepEqual(asked(peer), ['subscribe', 'unsubscribe', 'subscribe']);
+    await stage.quiet(peer);
+  },
+
+  '[P-34] a message that was overtaken is waited for: handlers get all in order, and nothing is asked for': async (stage) => {
+    const topic = stage.name('gap');
+    let late = null;
+    const [isSecond, isFourth] = [isMessage(2), isMessage(4)];
+    const tamper = (data, pass) => {
+      if (isSecond(data)) late = data;
+      else pass(data);
+      if (isFourth(data)) pass(late);
+    };
+    const { peer } = await stage.open({ batch: false }, { topics: [topic], tamper });
+    await stage.publish(...many(topic, 1, 2, 3, 4, 5));
+    await stage.heard(peer, [1, 2, 3, 4, 5].map((n) => ({ n })));
+    assert.deepEqual(asked(peer), ['subscribe']);
+    await stage.quiet(peer);
+  },
+
+  '[P-33] a message that comes twice is handed over once': async (stage) => {
+    const topic = stage.name('gap');
+    const tamper = (data, pass) => {
+      pass(data);
+      if (isMessage(2)(data)) pass(data);
+    };
+    const { peer } = await stage.open({ batch: false }, { topics: [topic], tamper });
+    await stage.publish(...many(topic, 1, 2, 3));
+    await stage.heard(peer, [1, 2, 3].map((n) => ({ n })));
+    await stage.quiet(peer);
+  },
+};
+
+function asked(peer) {
+  return ofType(peer.frames('out'), 'subscription').map(({ envelope }) => envelope.p.action);
+}

@@ -1,0 +1,173 @@
+// The packed client in Node and in a page of Chromium, behind the same few verbs, with every frame recorded.
+import { WebSocket } from 'ws';
+import { createClient, storeOf, viewKey, webSocketTransport } from 'wse-client/core';
+import { launch } from './browser.mjs';
+import { readFrame } from './frames.mjs';
+import { until } from './process.mjs';
+
+/** The core in Node, with the `ws` package as its WebSocket. */
+export class NodePeer {
+  #views = new Map();
+  #frames = [];
+  #seen = [];
+  #notices = { error: [], resync: [], skip: [] };
+  #client;
+
+  /** `tamper(data, pass)` sees each received frame and passes on what is to arrive. */
+  static async open({ port, options, tamper = (data, pass) => pass(data) }) {
+    const peer = new NodePeer();
+    const roles = { transport: recording(peer.#frames, tamper) };
+    peer.#client = createClient({ endpoints: `ws://127.0.0.1:${port}/wse`, ...options }, roles);
+    peer.#listen();
+    peer.#client.connect();
+    await until('the client to be ready', () => peer.#client.state.isConnected);
+    return peer;
+  }
+
+  async follow(id, topic, filter) {
+    const view = this.#views.get(id) ?? { hold: this.#client.hold() };
+    view.hold.set([topic], { filter });
+    this.#views.set(id, { ...view, key: viewKey(topic, filter) });
+  }
+
+  async leave(id) {
+    this.#views.get(id).hold.release();
+    this.#views.delete(id);
+  }
+
+  /** What a component would show. */
+  async view(id) {
+    const { data, topic, status, error } = storeOf(this.#client).getState().topics[this.#views.get(id).key] ?? { status: 'pending' };
+    return { data, topic, status, code: error?.code ?? null };
+  }
+
+  async seen() {
+    return this.#seen;
+  }
+
+  async notices() {
+    return this.#notices;
+  }
+
+  async isConnected() {
+    return this.#client.state.isConnected;
+  }
+
+  async send(type, payload) {
+    return this.#client.sendMessage(type, payload);
+  }
+
+  /** Frames of one direction, `in` or `out`, of all connections. */
+  frames(way) {
+    return this.#frames.filter((frame) => frame.way === way).map(({ data }) => readFrame(data));
+  }
+
+  async close() {
+    this.#client.close();
+  }
+
+  #listen() {
+    this.#client.on('*', (payload, { topic, seq }) => {
+      this.#seen.push([topic, seq, payload?.pad === undefined ? payload : { n: payload.n }]);
+    });
+    this.#client.onNotice('error', ({ code }) => this.#notices.error.push(code));
+    for (const name of ['resync', 'skip']) this.#client.onNotice(name, (notice) => this.#notices[name].push(notice));
+  }
+}
+
+/** The `ws` transport at whose seam every frame is seen. */
+function recording(frames, tamper) {
+  const inner = webSocketTransport(WebSocket);
+  return {
+    open(url, protocols, events) {
+      const pass = (data) => events.onMessage(data);
+      const onMessage = (data) => {
+        frames.push({ way: 'in', data: typeof data === 'string' ? data : Buffer.from(data) });
+        tamper(data, pass);
+      };
+      const socket = inner.open(url, protocols, { ...events, onOpen: () => events.onOpen(), onMessage });
+      const send = (data) => {
+        frames.push({ way: 'out', data: typeof data === 'string' ? data : Buffer.from(data) });
+        socket.send(data);
+      };
+      return { send, close: (...args) => socket.close(...args) };
+    },
+  };
+}
+
+/** The hooks in a page under StrictMode; its WebSocket is Chromium's own. */
+export class PagePeer {
+  static #browser;
+  #frames = [];
+  #views = [];
+  #options;
+  #page;
+  #faults = [];
+
+  static async open({ port, options }) {
+    PagePeer.#browser ??= await launch();
+    const peer = new PagePeer();
+    peer.#options = options;
+    peer.#page = await PagePeer.#browser.newPage();
+    peer.#page.on('websocket', (socket) => peer.#record(socket));
+    peer.#page.on('pageerror', (error) => peer.#faults.push(error));
+    await peer.#page.goto(`http://127.0.0.1:${port}/`);
+    await peer.#page.waitForFunction(() => window.want !== undefined);
+    await peer.#want();
+    await until('the page to be connected', () => peer.isConnected());
+    return peer;
+  }
+
+  static async end() {
+    await PagePeer.#browser?.close();
+    PagePeer.#browser = undefined;
+  }
+
+  async follow(id, topic, filter) {
+    this.#views = [...this.#views.filter((view) => view.id !== id), { id, topic, filter }];
+    await this.#want();
+  }
+
+  async leave(id) {
+    this.#views = this.#views.filter((view) => view.id !== id);
+    await this.#want();
+  }
+
+  async view(id) {
+    return JSON.parse(await this.#page.locator(`#${id}`).innerText());
+  }
+
+  seen() {
+    return this.#page.evaluate(() => window.seen);
+  }
+
+  notices() {
+    return this.#page.evaluate(() => window.notices);
+  }
+
+  isConnected() {
+    return this.#page.evaluate(() => window.isConnected);
+  }
+
+  send(type, payload) {
+    return this.#page.evaluate(([t, p]) => window.sendMessage(t, p), [type, payload]);
+  }
+
+  frames(way) {
+    return this.#frames.filter((frame) => frame.way === way).map(({ data }) => readFrame(data));
+  }
+
+  async close() {
+    await this.#page.close();
+    if (this.#faults.length > 0) throw this.#faults[0];
+  }
+
+  #want() {
+    return this.#page.evaluate((wanted) => window.want(wanted), { options: this.#options, views: this.#views });
+  }
+
+  #record(socket) {
+    socket.on('framereceived', ({ payload }) => this.#frames.push({ way: 'in', data: payload }));
+    socket.on('framesent', ({ payload }) => this.#frames.push({ way: 'out', data: payload }));
+  }
+}
