@@ -83,14 +83,22 @@ async def test_a_topic_has_so_many_filters_and_one_encoding_for_each(server: Ser
         await watcher.subscribe("many")
         async with asyncio.timeout(10):
             clients, entries = [], []
-            for n in range(17):  # more than eight on one of two shards
+            for n in range(17):  # on both shards
                 manager = server.agreed()
                 clients.append((manager, await manager.__aenter__()))
                 [entry] = await clients[-1][1].subscribe("many", filters={"many": {"n": n}})
                 entries.append(entry)
-            assert [entry["status"] for entry in entries[:8]] == ["live"] * 8
-            refused = [entry for entry in entries if entry["status"] == "refused"]
-            assert refused and {entry["code"] for entry in refused} == {"FILTER_LIMIT"}
+            assert [entry.get("code") for entry in entries] == [None] * 8 + ["FILTER_LIMIT"] * 9
+            [entry] = await clients[7][1].subscribe("many", filters={"many": {"n": {"$gte": 7}}})
+            assert entry["status"] == "live", "its old one goes"
+            [entry] = await clients[1][1].subscribe("many", filters={"many": {"n": {"$eq": 0}}})
+            assert entry["status"] == "live", "another client has it"
+            [entry] = await watcher.subscribe("many", filters={"many": {"n": {"$lt": 0}}})
+            assert entry["status"] == "live", "the place of the one that is nobody's any more"
+            [entry] = await clients[0][1].subscribe("many", filters={"many": {"n": {"$gt": 99}}})
+            assert entry["code"] == "FILTER_LIMIT"
+            await watcher.publish("many")
+            assert [m["p"]["n"] for m in await clients[0][1].topic("many", 1)] == [0], "a refused change leaves it as it was"
             [entry] = await clients[0][1].subscribe("many", filters={"many": {"n": {"$eq": 0}}})
             assert entry["status"] == "live", "it means the same as one that is there"
             for manager, _ in clients:

@@ -60,7 +60,8 @@ pub trait Bus: Send + Sync + std::fmt::Debug {
     async fn history(&self, topic: &Topic, since: &Position, limit: PageLimit) -> Result<History, BusError>;
 
     /// Follows a pattern: returns every topic that it stands for now, and births after that reach the consumer's queue. Shows
-    /// no interest in the topics. Counted: call `unfollow` once for each `follow`.
+    /// no interest in the topics. Counted: call `unfollow` once for each `follow` that succeeded; one that fails or is dropped has given
+    /// its interest back.
     ///
     /// # Errors
     /// [`BusError::Unavailable`] when the bus did not answer in time; [`BusError::NoConsumer`].

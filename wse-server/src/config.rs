@@ -32,9 +32,10 @@ pub struct EngineConfig {
     pub policies: Policies,
     /// How frames are made: compression and batches.
     pub wire: WireConfig,
-    /// Different filters on one topic; then `FILTER_LIMIT`. Default 64.
+    /// Different filters on one topic, over all shards; then `FILTER_LIMIT`. Default 64.
     pub filter_limit: usize,
-    /// Topics that one connection may follow where it follows patterns; default 1,000.
+    /// Topics that one connection may follow where it follows patterns, and births that may wait for one that does not read; past it
+    /// the client is told `resync`. Default 1,000.
     pub pattern_topics: usize,
     /// Threads that serve connections. Default: half of the cores, at least 1; the other half is the application's.
     pub shards: usize,

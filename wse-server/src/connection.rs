@@ -8,10 +8,10 @@ use std::{
     cell::{Cell, RefCell, RefMut},
     collections::HashSet,
     rc::Rc,
-    sync::atomic::Ordering::Relaxed,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::{Instant, SystemTime},
 };
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 use wse_core::{
     Variant,
     session::{Event, Session},
@@ -34,6 +34,10 @@ pub(crate) struct Connection {
     pub(crate) behind: RefCell<Vec<Topic>>,
     /// Whether a task fetches them now.
     pub(crate) fetching: Cell<bool>,
+    /// Whether births wait for room to be told of.
+    pub(crate) births_wait: Cell<bool>,
+    /// Held by who joins topics for it, where it follows patterns.
+    turn: RefCell<Option<Arc<Mutex<()>>>>,
 }
 
 /// How the connection's driver is told to look at its session.
@@ -70,7 +74,14 @@ impl Dirty {
 impl Connection {
     pub(crate) fn new(id: ConnectionId, session: Session, host: SharedHost, waker: Waker) -> Self {
         let (topics, patterns, behind) = (RefCell::default(), RefCell::default(), RefCell::default());
-        Self { id, session: RefCell::new(session), waker, host, topics, patterns, behind, fetching: Cell::new(false) }
+        let (fetching, births_wait, turn) = (Cell::new(false), Cell::new(false), RefCell::default());
+        Self { id, session: RefCell::new(session), waker, host, topics, patterns, behind, fetching, births_wait, turn }
+    }
+
+    /// Waits until nobody else joins topics for it: requests and births come one after the other. Cancel safe.
+    pub(crate) async fn turn(&self) -> OwnedMutexGuard<()> {
+        let turn = self.turn.borrow_mut().get_or_insert_default().clone();
+        turn.lock_owned().await
     }
 
     pub(crate) fn session(&self) -> RefMut<'_, Session> {
@@ -157,7 +168,7 @@ pub(crate) fn dispatch(shard: &Rc<Shard>, connection: &Rc<Connection>) -> Option
             Event::Opened => host.opened(id, identity.take()),
             Event::Subscribe(wanted) => {
                 let (shard, connection) = (shard.clone(), connection.clone());
-                tokio::task::spawn_local(async move { shard.hub.subscribe(&shard, connection, wanted).await });
+                tokio::task::spawn_local(async move { shard.hub.subscribe(connection, wanted).await });
             }
             Event::Unsubscribe(names) => shard.hub.unsubscribe(connection, &names),
             Event::Heartbeat => shard.hub.tell_positions(connection),
@@ -175,8 +186,12 @@ pub(crate) fn dispatch(shard: &Rc<Shard>, connection: &Rc<Connection>) -> Option
     }
 }
 
-/// Has topics that fell behind fetched, if the connection has room for them.
+/// Has topics that fell behind fetched, and births told of, if the connection has room for them.
 pub(crate) fn fetch_if_room(shard: &Rc<Shard>, connection: &Rc<Connection>) {
+    if connection.births_wait.get() && connection.session().has_ample_room() {
+        connection.births_wait.set(false);
+        shard.hub.resume_births(shard, connection);
+    }
     if connection.wants_more() && !connection.is_closing() {
         connection.fetching.set(true);
         let (shard, connection) = (shard.clone(), connection.clone());

@@ -20,6 +20,8 @@ pub(crate) struct Counters {
     pub(crate) fell_behind: AtomicU64,
     /// Times that a connection was told of lost messages.
     pub(crate) resyncs: AtomicU64,
+    /// Times that births of a pattern were lost to a connection, which was told.
+    pub(crate) births_lost: AtomicU64,
     /// Connections closed because they read too slowly.
     pub(crate) slow_consumers: AtomicU64,
 }

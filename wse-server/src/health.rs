@@ -33,6 +33,8 @@ pub struct Health {
     pub fell_behind: u64,
     /// Times that a connection was told of lost messages.
     pub resyncs: u64,
+    /// Times that births of a pattern were lost to a connection: more than `pattern_topics` waited for it, or the bus had lost them.
+    pub births_lost: u64,
     /// Connections closed because they read too slowly.
     pub slow_consumers: u64,
     /// Seconds since the engine started.
@@ -55,6 +57,7 @@ impl Health {
             messages: counters.messages.load(Relaxed),
             fell_behind: counters.fell_behind.load(Relaxed),
             resyncs: counters.resyncs.load(Relaxed),
+            births_lost: counters.births_lost.load(Relaxed),
             slow_consumers: counters.slow_consumers.load(Relaxed),
             uptime_s: uptime.as_secs(),
         }

@@ -23,6 +23,8 @@ mod origin;
 mod policy;
 mod shard;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod transport;
 pub mod ws;
 

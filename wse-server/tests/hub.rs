@@ -252,3 +252,31 @@ async fn subscribers_on_every_shard_have_everything_in_order() {
         settled(&engine, 0, PATIENCE).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_has_its_most_filters_over_all_shards_together() {
+    let mut config = EngineConfig::default();
+    (config.shards, config.filter_limit) = (2, 3);
+    let engine = Engine::start(config).unwrap();
+    let mut clients = futures_util::future::join_all((0..10).map(|_| connect(&engine))).await;
+    let asking = |n: usize| json!({"topics": ["t"], "filters": {"t": {"n": n}}});
+    for (n, client) in clients.iter_mut().enumerate() {
+        client.subscribe(asking(n)).await;
+        let answer = client.answer().await;
+        let wanted = if n < 3 { json!(null) } else { json!("FILTER_LIMIT") };
+        assert_eq!(answer[0]["code"], wanted, "{n}: {answer}");
+    }
+    // One that is there is for everybody, on the other shard too.
+    for client in &mut clients[3..7] {
+        client.subscribe(asking(2)).await;
+        assert_eq!(client.answer().await[0]["status"], "live");
+    }
+    assert_eq!(engine.inspect().await.tally.filter_classes, 4, "the third one is judged by on both shards");
+    let mut late = clients.split_off(7);
+    drop(clients);
+    settled(&engine, 3, PATIENCE).await;
+    for (n, client) in late.iter_mut().enumerate() {
+        client.subscribe(asking(20 + n)).await;
+        assert_eq!(client.answer().await[0]["status"], "live", "places are given back");
+    }
+}

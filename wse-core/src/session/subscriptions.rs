@@ -51,8 +51,17 @@ pub(super) enum Work {
 struct Open {
     cid: Option<Box<str>>,
     entries: Vec<TopicStatus>,
-    /// Indices into `entries` that wait for the hub, with what they name.
-    asked: Vec<(usize, Followed)>,
+    asked: Vec<Asked>,
+}
+
+/// One entry that waits for the hub.
+#[derive(Debug)]
+struct Asked {
+    /// Its index among the entries.
+    index: usize,
+    followed: Followed,
+    /// It was subscribed before: a refusal leaves it as it was.
+    held: bool,
 }
 
 #[derive(Debug)]
@@ -107,8 +116,8 @@ impl Subscriptions {
         for name in topics {
             let admitted = compiled(filters.get(&name)).and_then(|filter| Ok((self.admit(&name)?, filter)));
             match admitted {
-                Ok((followed, filter)) => {
-                    asked.push((entries.len(), followed.clone()));
+                Ok(((followed, held), filter)) => {
+                    asked.push(Asked { index: entries.len(), followed: followed.clone(), held });
                     wanted.push(Wanted { position: positions.get(&name).cloned(), known: known(&followed, &positions), followed, filter });
                     entries.push(TopicStatus::new(name, Status::Live));
                 }
@@ -119,10 +128,11 @@ impl Subscriptions {
         Work::Subscribe(wanted)
     }
 
-    fn admit(&mut self, name: &str) -> Result<Followed, WireError> {
+    /// What a name stands for, and whether it was subscribed already.
+    fn admit(&mut self, name: &str) -> Result<(Followed, bool), WireError> {
         let followed = Followed::parse(name)?;
         if self.names.contains(&followed) {
-            return Ok(followed);
+            return Ok((followed, true));
         }
         if self.names.len() >= self.limit {
             let text = format!("this connection may hold {} subscriptions; unsubscribe from others first", self.limit);
@@ -134,7 +144,7 @@ impl Subscriptions {
             return Err(WireError::new(ErrorCode::TooManyPatterns, text));
         }
         self.names.insert(followed.clone());
-        Ok(followed)
+        Ok((followed, false))
     }
 
     fn begin_unsubscribe(&mut self, request: Subscription) -> Work {
@@ -148,9 +158,9 @@ impl Subscriptions {
     /// Ends the open request with what the hub did, in the order asked; returns the answer for the peer.
     pub(super) fn finish(&mut self, outcomes: Vec<Outcome>) -> Option<(SubscriptionUpdate, Option<Box<str>>)> {
         let mut open = *self.open.take()?;
-        for ((index, followed), outcome) in open.asked.into_iter().zip(outcomes) {
+        for (Asked { index, followed, held }, outcome) in open.asked.into_iter().zip(outcomes) {
             let Some(entry) = open.entries.get_mut(index) else { continue };
-            if is_refused(&outcome) {
+            if is_refused(&outcome) && !held {
                 self.names.remove(&followed);
             }
             *entry = status(std::mem::take(&mut entry.topic), outcome);

@@ -178,6 +178,18 @@ fn subscriptions_past_the_limit_are_refused_and_the_others_stay() {
 }
 
 #[test]
+fn a_refused_change_leaves_the_subscription_as_it_was_and_a_refused_newcomer_none() {
+    let mut pair = Pair::ready();
+    let ask = r#"{"v":2,"c":"WSE","t":"subscription","p":{"action":"subscribe","topics":["a","b"]}}"#;
+    let refused = || Outcome::Refused(WireError::new(ErrorCode::FilterLimit, "no more"));
+    let now = pair.now;
+    for outcomes in [vec![Outcome::Live(position(0)), refused()], vec![refused(), refused()]] {
+        pair.send(ask).session.subscribed(now, outcomes);
+        assert_eq!(pair.session.names().map(Followed::as_str).collect::<Vec<_>>(), ["a"]);
+    }
+}
+
+#[test]
 fn bad_input_is_answered_and_the_connection_stays() {
     let mut pair = Pair::ready();
     for text in

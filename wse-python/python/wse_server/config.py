@@ -121,9 +121,9 @@ class WSEConfig:
     patterns: int = table.PATTERNS
     """Patterns, as `orders:*`, per connection."""
     pattern_topics: int = table.PATTERN_TOPICS
-    """Topics that one connection may follow where it follows patterns."""
+    """Topics that one connection may follow where it follows patterns, and new ones that may wait for a client that does not read."""
     filter_limit: int = table.FILTER_LIMIT
-    """Different filters on one topic. Each costs a judgement of every payload, and an encoding of those that pass."""
+    """Different filters on one topic, of all clients of this process. Each costs a judgement of every payload, and an encoding of those that pass."""
     topics: Mapping[str, TopicPolicy] = field(default_factory=dict)
     """What holds for topics, by name, namespace (`orders:*`) or all (`*`); the first entry that fits counts. Default: slow clients recover."""
     outbound_bytes: int = table.OUTBOUND_BYTES

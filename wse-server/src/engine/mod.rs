@@ -12,7 +12,8 @@ use crate::{
     counters::Counters,
     health::Health,
     host::{ConnectionId, SharedHost},
-    shard::{AsyncStream, Command, NewConnection, Stream},
+    hub::Filters,
+    shard::{AsyncStream, Command, Common, NewConnection, Stream},
     transport::{Channel, Prelude},
     ws::handshake::{Key, raw_switching},
 };
@@ -112,7 +113,8 @@ impl Engine {
     /// [`StartError`].
     pub fn start(config: EngineConfig) -> Result<Self, StartError> {
         let counters = Arc::new(Counters::default());
-        let (bus, shards) = threads::start(&config, &counters)?;
+        let common = Common { counters: counters.clone(), filters: Arc::new(Filters::new(config.filter_limit)) };
+        let (bus, shards) = threads::start(&config, &common)?;
         let instance = uuid::Uuid::new_v4().as_fields().0;
         let (next, draining) = (AtomicU64::new(1), AtomicBool::new(false));
         Ok(Self(Arc::new(Inner { config, bus, shards, counters, draining, next, instance, started: Instant::now() })))

@@ -3,8 +3,7 @@ use super::{Handle, StartError};
 use crate::{
     EngineConfig,
     config::BusChoice,
-    counters::Counters,
-    shard::{Command, Shard},
+    shard::{Command, Common, Shard},
 };
 use std::sync::{Arc, mpsc as blocking};
 use tokio::{runtime, sync::mpsc, task::LocalSet};
@@ -15,33 +14,33 @@ type Opened = (Arc<dyn Bus>, Vec<EventReceiver>);
 /// One shard's thread to be.
 struct Thread {
     config: EngineConfig,
-    counters: Arc<Counters>,
+    common: Common,
     consumer: Consumer,
     commands: mpsc::UnboundedReceiver<Command>,
     handle: mpsc::UnboundedSender<Command>,
 }
 
 /// Connects the bus and starts every shard.
-pub(super) fn start(config: &EngineConfig, counters: &Arc<Counters>) -> Result<(Arc<dyn Bus>, Vec<Handle>), StartError> {
+pub(super) fn start(config: &EngineConfig, common: &Common) -> Result<(Arc<dyn Bus>, Vec<Handle>), StartError> {
     let (opened, receivers) = blocking::channel::<Result<Opened, StartError>>();
     let (ready, started) = blocking::channel();
     let count = config.shards.clamp(1, 64);
-    let first = thread(config, counters, 0);
+    let first = thread(config, common, 0);
     let choice = config.bus.clone();
     spawn(first, ready.clone(), move || open_bus(choice, count), Some(opened))?;
     let (bus, mut receivers) = receivers.recv().map_err(|_| StartError::Ended)??;
     let mut handles = vec![started.recv().map_err(|_| StartError::Ended)??];
     for (number, events) in (1..count).zip(receivers.drain(..)) {
         let bus = bus.clone();
-        spawn(thread(config, counters, number), ready.clone(), move || std::future::ready(Ok((bus, vec![events]))), None)?;
+        spawn(thread(config, common, number), ready.clone(), move || std::future::ready(Ok((bus, vec![events]))), None)?;
         handles.push(started.recv().map_err(|_| StartError::Ended)??);
     }
     Ok((bus, handles))
 }
 
-fn thread(config: &EngineConfig, counters: &Arc<Counters>, number: usize) -> Thread {
+fn thread(config: &EngineConfig, common: &Common, number: usize) -> Thread {
     let (handle, commands) = mpsc::unbounded_channel();
-    Thread { config: config.clone(), counters: counters.clone(), consumer: Consumer(number as u16), commands, handle }
+    Thread { config: config.clone(), common: common.clone(), consumer: Consumer(number as u16), commands, handle }
 }
 
 fn spawn<F>(
@@ -73,7 +72,7 @@ async fn serve<F>(
 ) where
     F: Future<Output = Result<Opened, BusError>>,
 {
-    let Thread { config, counters, consumer, commands, handle } = thread;
+    let Thread { config, common, consumer, commands, handle } = thread;
     let (bus, mut receivers) = match open().await {
         Ok(opened) => opened,
         Err(error) => {
@@ -91,7 +90,7 @@ async fn serve<F>(
         let _ = opened.send(Ok((bus.clone(), receivers)));
     }
     drop(ready);
-    if let Err(error) = Shard::new(&config, bus, consumer, counters).run(commands, events).await {
+    if let Err(error) = Shard::new(&config, bus, consumer, &common).run(commands, events).await {
         tracing::error!(%error, "a shard could not watch its sockets");
     }
 }

@@ -3,11 +3,12 @@
 use super::{
     Hub,
     fan_out::{self, Piece, Runs},
+    filters::HeldFilter,
     gone,
-    record::{Buffer, State, Subscriber},
+    record::{Buffer, Record, State, Subscriber},
     unavailable,
 };
-use crate::{connection::Connection, host::ConnectionId, shard::Shard};
+use crate::{connection::Connection, host::ConnectionId};
 use std::{
     collections::HashMap,
     mem,
@@ -61,7 +62,10 @@ pub(super) struct Joined {
 
 impl Hub {
     /// Subscribes a connection to all of `wanted`. Not to be dropped half-way: give it a task of its own.
-    pub(crate) async fn subscribe(&self, shard: &Rc<Shard>, connection: Rc<Connection>, wanted: Vec<Wanted>) {
+    pub(crate) async fn subscribe(&self, connection: Rc<Connection>, wanted: Vec<Wanted>) {
+        let by_pattern = wanted.iter().any(|wanted| matches!(wanted.followed, Followed::Pattern(_)));
+        // Births are joined one by one in the same turns: none is told between a request and its answer.
+        let _turn = if by_pattern || !connection.patterns.borrow().is_empty() { Some(connection.turn().await) } else { None };
         let mut plans = Vec::with_capacity(wanted.len());
         for wanted in wanted {
             plans.push(match wanted.followed.clone() {
@@ -81,7 +85,7 @@ impl Hub {
             plans.into_iter().map(|plan| plan.outcome(|topic| self.next_joined(&connection, topic, &mut ready, &mut answers))).collect();
         connection.session().subscribed(Instant::now(), outcomes);
         answers.joined.into_iter().for_each(|(topic, joined)| self.replay(&connection, &topic, joined));
-        patterns.iter().for_each(|(pattern, position)| self.followed(shard, &connection, pattern, position));
+        patterns.iter().for_each(|(pattern, position)| self.followed(&connection, pattern, position));
         connection.wake();
     }
 
@@ -133,6 +137,10 @@ impl Hub {
         if entered.as_ref().map_or(true, |begun| begun.stays) {
             self.release(&joining.topic);
         }
+        if entered.is_err() && joining.by_pattern {
+            // The pattern's new answer does not list it.
+            self.unpattern(connection, &joining.topic);
+        }
         entered
     }
 
@@ -145,32 +153,32 @@ impl Hub {
         if let Some((class, present)) = record.member(connection.id) {
             marks = (marks.0 || present.by_name, marks.1 || present.by_pattern);
             // What was asked for by name holds, whatever the pattern's filter is.
-            let stays = if joining.by_pattern { present.by_name } else { class.filter == filter && joining.theirs.is_none() };
+            let stays = if joining.by_pattern { present.by_name } else { class.has(filter.as_deref()) && joining.theirs.is_none() };
             if stays {
                 if let Some(subscriber) = record.subscriber(connection.id) {
                     (subscriber.by_name, subscriber.by_pattern) = marks;
                 }
                 return Ok(Begun { joining, start, stays });
             }
-            record.remove(connection.id);
-            record.users -= 1;
-            self.counters.subscriptions.fetch_sub(1, Relaxed);
-            connection.session().leave(&joining.topic);
-            connection.behind.borrow_mut().retain(|other| *other != joining.topic);
         }
-        let limit = self.filter_limit;
-        let Some(class) = record.class(filter, limit) else {
-            connection.topics.borrow_mut().remove(&joining.topic);
-            let text = format!("{} has {limit} different filters already; use one of them, or raise filter_limit", joining.topic);
-            return Err(WireError::new(ErrorCode::FilterLimit, text));
-        };
         let after = joining.theirs.clone().unwrap_or_else(|| start.clone());
         let mut subscriber = Subscriber::new(connection.clone(), after);
         (subscriber.by_name, subscriber.by_pattern) = marks;
-        class.members.insert(connection.id, subscriber);
-        self.counters.subscriptions.fetch_add(1, Relaxed);
+        match record.enter(&joining.topic, filter, &self.filters, subscriber) {
+            Some(None) => self.counters.subscriptions.fetch_add(1, Relaxed),
+            Some(Some(_)) => self.leave_earlier(connection, &joining.topic, record),
+            None => return Err(too_many_filters(&joining.topic, self.filters.limit())),
+        };
         connection.topics.borrow_mut().insert(joining.topic.clone());
         Ok(Begun { joining, start, stays: false })
+    }
+
+    /// A subscription has taken the place of an earlier one: what waits of that one is not for it.
+    fn leave_earlier(&self, connection: &Connection, topic: &Topic, record: &mut Record) -> usize {
+        record.users -= 1;
+        connection.session().leave(topic);
+        connection.behind.borrow_mut().retain(|other| other != topic);
+        record.users
     }
 
     /// The first page of what a client has missed; `None` where it has missed nothing.
@@ -193,7 +201,7 @@ impl Hub {
         let known = records.get_mut(&begun.joining.topic).and_then(|record| Some((record.position.clone()?, record)));
         let Some((now_at, record)) = known else { return Joined::plain(gone()) };
         let policy = record.policy.slow;
-        let filter = record.member(connection.id).and_then(|(class, _)| class.filter.clone());
+        let filter = record.member(connection.id).and_then(|(class, _)| class.filter.as_ref().map(HeldFilter::shared));
         let Some(subscriber) = record.subscriber(connection.id) else { return Joined::plain(gone()) };
         if begun.stays {
             // The answer goes before what waits of the topic, and must not pass it over.
@@ -337,7 +345,7 @@ impl Hub {
         let known = records.get_mut(topic).and_then(|record| Some((record.position.clone()?, record)));
         let Some((now_at, record)) = known else { return };
         let policy = record.policy.slow;
-        let filter = record.member(connection.id).and_then(|(class, _)| class.filter.clone());
+        let filter = record.member(connection.id).and_then(|(class, _)| class.filter.as_ref().map(HeldFilter::shared));
         let Some(subscriber) = record.subscriber(connection.id) else { return };
         // It may have joined anew meanwhile.
         if !matches!(&subscriber.state, State::Behind { after: still, .. } if still == after) {
@@ -437,6 +445,10 @@ impl Plan {
 
 fn last_of(position: &Position, seq: Seq) -> Position {
     Position { epoch: position.epoch.clone(), seq }
+}
+
+fn too_many_filters(topic: &Topic, limit: usize) -> WireError {
+    WireError::new(ErrorCode::FilterLimit, format!("{topic} has {limit} different filters already; use one of them, or raise filter_limit"))
 }
 
 /// What passes a forced filter and the client's own.

@@ -1,11 +1,21 @@
 //! Which connections of a shard follow which topics, and what each gets: every entry is encoded once for each variant and shared.
 mod beacons;
 mod fan_out;
+mod filters;
 mod join;
 mod patterns;
 mod record;
 
-use crate::{EngineConfig, Tally, connection::Connection, counters::Counters, host::ConnectionId, policy::Policies, shard::Shard};
+pub(crate) use filters::Filters;
+
+use crate::{
+    EngineConfig, Tally,
+    connection::Connection,
+    counters::Counters,
+    host::ConnectionId,
+    policy::Policies,
+    shard::{Common, Shard},
+};
 use patterns::Follow;
 use record::Record;
 use std::{
@@ -37,7 +47,7 @@ pub(crate) struct Hub {
     /// Topics with something that did not pass a filter and was not told of.
     quiet: RefCell<HashSet<Topic>>,
     reads: Semaphore,
-    filter_limit: usize,
+    filters: Arc<Filters>,
     pattern_topics: usize,
     /// Bytes that one topic may buffer for a connection while its log is read.
     buffer_bytes: usize,
@@ -45,11 +55,11 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(config: &EngineConfig, bus: Arc<dyn Bus>, consumer: Consumer, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(config: &EngineConfig, bus: Arc<dyn Bus>, consumer: Consumer, common: &Common) -> Self {
         Self {
             bus,
             consumer,
-            counters,
+            counters: common.counters.clone(),
             policies: config.policies.clone(),
             topics: RefCell::default(),
             patterns: RefCell::default(),
@@ -57,7 +67,7 @@ impl Hub {
             scratch: RefCell::default(),
             quiet: RefCell::default(),
             reads: Semaphore::new(READS),
-            filter_limit: config.filter_limit,
+            filters: common.filters.clone(),
             pattern_topics: config.pattern_topics,
             buffer_bytes: config.session.outbound_bytes / 2,
             compress_from: config.wire.compression.from_bytes,
@@ -70,7 +80,7 @@ impl Hub {
             BusEvent::Run(run) => self.deliver(&run, flush),
             BusEvent::Reset { topic, position, reason } => self.reset(&topic, &position, reason),
             BusEvent::Born { pattern, position, topic, start } => self.born(shard, &pattern, position, topic, start),
-            BusEvent::BirthsReset { pattern, position, reason } => self.births_lost(&pattern, &position, reason),
+            BusEvent::BirthsReset { pattern, position, reason } => self.births_lost(shard, &pattern, &position, reason),
         }
     }
 

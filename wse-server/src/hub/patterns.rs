@@ -4,7 +4,7 @@ use crate::{connection::Connection, host::ConnectionId, shard::Shard};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
 };
 use wse_core::{
     filter::Filter,
@@ -23,9 +23,13 @@ pub(super) struct Follow {
 struct Follower {
     connection: Rc<Connection>,
     filter: Option<Arc<Filter>>,
-    /// Births that it is still to be told of, in order.
+    /// The bus's interests that are its to give back: none before its first `follow` is answered, two while it is asked for anew.
+    interests: usize,
+    /// Births that it is still to be told of, in order; at most as many as it may have topics.
     births: VecDeque<Birth>,
-    /// Whether births wait: its subscription is being answered, or a birth is being joined.
+    /// What it is to be told before them: births up to here are lost to it, and why.
+    lost: Option<(Position, &'static str)>,
+    /// Whether a task joins its births.
     busy: bool,
 }
 
@@ -36,24 +40,41 @@ struct Birth {
     start: Position,
 }
 
+/// What a follower is told next.
+enum News {
+    Lost(Position, &'static str),
+    Born(Birth, Option<Arc<Filter>>),
+}
+
 impl Hub {
-    /// Begins to follow a pattern; returns its own outcome, and the topics to join.
+    /// Begins to follow a pattern, or follows it anew; returns its own outcome, and the topics to join. One that is refused stays as
+    /// it was. The connection's turn is the caller's.
     pub(super) async fn follow(&self, connection: &Rc<Connection>, pattern: Pattern, wanted: Wanted) -> (Outcome, Vec<Joining>) {
-        self.add_follower(connection, &pattern, wanted.filter.clone());
-        let following = self.bus.follow(&pattern, self.consumer).await;
-        let plan = match following {
-            Ok(following) => self.plan(connection, &pattern, &wanted, following).await,
-            Err(error) => Err((unavailable(&error), false)),
-        };
-        match plan {
-            Ok(plan) if !connection.is_closing() => plan,
-            Ok(_) => {
-                self.unfollow(connection, &pattern);
-                (gone(), Vec::new())
+        if connection.is_closing() {
+            return (gone(), Vec::new());
+        }
+        self.await_births(connection, &pattern);
+        let following = match self.bus.follow(&pattern, self.consumer).await {
+            Ok(following) => following,
+            Err(error) => {
+                // The bus has no interest of ours: there is nothing to give back.
+                self.forget_unknown(connection, &pattern);
+                return (Outcome::Refused(unavailable(&error)), Vec::new());
             }
-            Err((error, known)) => {
-                connection.patterns.borrow_mut().retain(|name| *name != pattern);
-                self.remove_follower(connection.id, &pattern, known);
+        };
+        if !self.gain_interest(connection.id, &pattern) {
+            self.bus.unfollow(&pattern, self.consumer);
+            return (gone(), Vec::new());
+        }
+        match self.plan(connection, &pattern, &wanted, following).await {
+            Ok(_) if connection.is_closing() => (gone(), Vec::new()),
+            Ok((outcome, joinings)) => {
+                self.take_up(connection, &pattern, wanted.filter, &joinings);
+                (outcome, joinings)
+            }
+            Err(error) => {
+                self.lose_interest(connection.id, &pattern);
+                self.forget_unknown(connection, &pattern);
                 (Outcome::Refused(error), Vec::new())
             }
         }
@@ -65,15 +86,15 @@ impl Hub {
         pattern: &Pattern,
         wanted: &Wanted,
         following: Following,
-    ) -> Result<(Outcome, Vec<Joining>), (WireError, bool)> {
+    ) -> Result<(Outcome, Vec<Joining>), WireError> {
         let Following { position, topics } = following;
         let held = self.topics_under(connection, pattern);
         if topics.iter().filter(|(topic, _)| !held.contains(topic)).count() + connection.topics.borrow().len() > self.pattern_topics {
-            return Err((too_many(self.pattern_topics), true));
+            return Err(too_many(self.pattern_topics));
         }
         let (outcome, newborn) = match &wanted.position {
             None => (Outcome::Live(position), HashSet::new()),
-            Some(theirs) => self.births_since(pattern, theirs, position).await.map_err(|error| (unavailable(&error), true))?,
+            Some(theirs) => self.births_since(pattern, theirs, position).await.map_err(|error| unavailable(&error))?,
         };
         let joining = |(topic, at): (Topic, Position)| {
             let born = newborn.contains(&topic).then(|| Position { epoch: at.epoch.clone(), seq: Seq::ZERO });
@@ -100,107 +121,178 @@ impl Hub {
 
     /// A topic was born: every follower is told, then joins it from its first message.
     pub(super) fn born(&self, shard: &Rc<Shard>, pattern: &Pattern, position: Position, topic: Topic, start: Position) {
-        let mut patterns = self.patterns.borrow_mut();
-        let Some(follow) = patterns.get_mut(pattern) else { return };
-        for follower in follow.followers.values_mut() {
-            follower.births.push_back(Birth { position: position.clone(), topic: topic.clone(), start: start.clone() });
-            if !follower.busy {
-                follower.busy = true;
-                spawn_births(shard, follower.connection.clone(), pattern.clone());
+        for follower in self.patterns.borrow_mut().get_mut(pattern).iter_mut().flat_map(|follow| follow.followers.values_mut()) {
+            if follower.births.len() < self.pattern_topics {
+                follower.births.push_back(Birth { position: position.clone(), topic: topic.clone(), start: start.clone() });
+            } else {
+                self.lose_births(follower, &position, "births");
             }
+            follower.tell(shard, pattern);
         }
     }
 
     /// Births were lost: the client must ask for the pattern again.
-    pub(super) fn births_lost(&self, pattern: &Pattern, position: &Position, reason: HistoryGap) {
-        for follower in self.patterns.borrow().get(pattern).iter().flat_map(|follow| follow.followers.values()) {
-            follower.connection.session().inform(pattern.as_str(), Outcome::Resync(position.clone(), reason.as_str()));
-            follower.connection.wake();
+    pub(super) fn births_lost(&self, shard: &Rc<Shard>, pattern: &Pattern, position: &Position, reason: HistoryGap) {
+        for follower in self.patterns.borrow_mut().get_mut(pattern).iter_mut().flat_map(|follow| follow.followers.values_mut()) {
+            self.lose_births(follower, position, reason.as_str());
+            follower.tell(shard, pattern);
         }
     }
 
-    /// The pattern's subscription has been answered: births that came meanwhile are next.
-    pub(super) fn followed(&self, shard: &Rc<Shard>, connection: &Rc<Connection>, pattern: &Pattern, position: &Position) {
-        let mut patterns = self.patterns.borrow_mut();
-        let Some(follower) = patterns.get_mut(pattern).and_then(|follow| follow.followers.get_mut(&connection.id)) else { return };
-        follower.births.retain(|birth| birth.position.epoch != position.epoch || birth.position.seq > position.seq);
-        spawn_births(shard, connection.clone(), pattern.clone());
+    fn lose_births(&self, follower: &mut Follower, position: &Position, reason: &'static str) {
+        self.counters.births_lost.fetch_add(1, Relaxed);
+        follower.births = VecDeque::new();
+        follower.lost = Some((position.clone(), reason));
     }
 
-    /// Joins what was born, one after the other.
+    /// The pattern's subscription has been answered with `position`: later births are next.
+    pub(super) fn followed(&self, connection: &Rc<Connection>, pattern: &Pattern, position: &Position) {
+        let mut patterns = self.patterns.borrow_mut();
+        let Some(follower) = patterns.get_mut(pattern).and_then(|follow| follow.followers.get_mut(&connection.id)) else { return };
+        let is_news = |other: &Position| other.epoch != position.epoch || other.seq > position.seq;
+        follower.births.retain(|birth| is_news(&birth.position));
+        follower.lost.take_if(|(other, _)| !is_news(other));
+    }
+
+    /// Tells of what was born, and joins it, one after the other, while the connection has room for the word of it.
     async fn join_births(&self, connection: Rc<Connection>, pattern: Pattern) {
-        while let Some((birth, filter)) = self.next_birth(connection.id, &pattern) {
-            let Birth { position, topic, start } = birth;
-            if connection.topics.borrow().len() >= self.pattern_topics {
-                connection.session().inform(pattern.as_str(), Outcome::Resync(position, "births"));
-                connection.wake();
-                continue;
+        loop {
+            let _turn = connection.turn().await;
+            match self.next_news(&connection, &pattern) {
+                Some(News::Born(birth, filter)) => self.join_birth(&connection, &pattern, birth, filter).await,
+                Some(News::Lost(position, reason)) => self.tell_lost(&connection, &pattern, position, reason),
+                None => return,
             }
-            let joining = Joining { topic: topic.clone(), theirs: Some(start.clone()), filter, by_pattern: true };
-            let prepared = self.prepare(&connection, vec![joining]).await.pop();
-            if !self.follows(connection.id, &pattern) {
-                // It was given up meanwhile, maybe before the topic was entered.
-                self.unpattern(&connection, &topic);
-                return;
-            }
-            let Some(Ok((begun, page))) = prepared else {
-                // The topic is not joined: the client must ask for the pattern again.
-                connection.session().inform(pattern.as_str(), Outcome::Resync(position, "births"));
-                connection.wake();
-                continue;
-            };
-            let room = connection.session().room();
-            let joined = self.finish(&connection, &begun, page, room);
-            let born = Outcome::Pattern(Box::new(Outcome::Live(position)), vec![(topic.clone(), joined.outcome.clone())]);
-            connection.session().inform(pattern.as_str(), born);
-            self.replay(&connection, &topic, joined);
             connection.wake();
         }
     }
 
-    fn next_birth(&self, id: ConnectionId, pattern: &Pattern) -> Option<(Birth, Option<Arc<Filter>>)> {
-        let mut patterns = self.patterns.borrow_mut();
-        let follower = patterns.get_mut(pattern)?.followers.get_mut(&id)?;
-        let birth = follower.births.pop_front();
-        follower.busy = birth.is_some();
-        birth.map(|birth| (birth, follower.filter.clone()))
+    async fn join_birth(&self, connection: &Rc<Connection>, pattern: &Pattern, birth: Birth, filter: Option<Arc<Filter>>) {
+        let Birth { position, topic, start } = birth;
+        if connection.topics.borrow().len() >= self.pattern_topics {
+            return self.tell_lost(connection, pattern, position, "births");
+        }
+        let joining = Joining { topic: topic.clone(), theirs: Some(start), filter, by_pattern: true };
+        let prepared = self.prepare(connection, vec![joining]).await.pop();
+        if !self.follows(connection.id, pattern) {
+            // It was given up meanwhile, maybe before the topic was entered.
+            return self.unpattern(connection, &topic);
+        }
+        let Some(Ok((begun, page))) = prepared else {
+            // The topic is not joined: the client must ask for the pattern again.
+            return self.tell_lost(connection, pattern, position, "births");
+        };
+        let room = connection.session().room();
+        let joined = self.finish(connection, &begun, page, room);
+        let born = Outcome::Pattern(Box::new(Outcome::Live(position)), vec![(topic.clone(), joined.outcome.clone())]);
+        connection.session().inform(pattern.as_str(), born);
+        self.replay(connection, &topic, joined);
     }
 
-    fn add_follower(&self, connection: &Rc<Connection>, pattern: &Pattern, filter: Option<Arc<Filter>>) {
+    fn tell_lost(&self, connection: &Connection, pattern: &Pattern, position: Position, reason: &'static str) {
+        connection.session().inform(pattern.as_str(), Outcome::Resync(position, reason));
+    }
+
+    fn next_news(&self, connection: &Connection, pattern: &Pattern) -> Option<News> {
         let mut patterns = self.patterns.borrow_mut();
-        let follow = patterns.entry(pattern.clone()).or_default();
-        let follower = Follower { connection: connection.clone(), filter, births: VecDeque::new(), busy: true };
-        let mut names = connection.patterns.borrow_mut();
-        if !names.contains(pattern) {
-            names.push(pattern.clone());
+        let follower = patterns.get_mut(pattern)?.followers.get_mut(&connection.id)?;
+        // They wait in their queue, whose bound is known, and not among the frames of a peer that does not read.
+        let has_room = connection.session().has_ample_room();
+        let lost = follower.lost.take_if(|_| has_room).map(|(position, reason)| News::Lost(position, reason));
+        let news = lost.or_else(|| {
+            let birth = has_room.then(|| follower.births.pop_front())??;
+            Some(News::Born(birth, follower.filter.clone()))
+        });
+        follower.busy = news.is_some();
+        connection.births_wait.set(!has_room || connection.births_wait.get());
+        news
+    }
+
+    /// The connection has room again for births that wait.
+    pub(crate) fn resume_births(&self, shard: &Rc<Shard>, connection: &Rc<Connection>) {
+        let mut patterns = self.patterns.borrow_mut();
+        for name in connection.patterns.borrow().iter() {
+            if let Some(follower) = patterns.get_mut(name).and_then(|follow| follow.followers.get_mut(&connection.id)) {
+                follower.tell(shard, name);
+            }
         }
-        if follow.followers.insert(connection.id, follower).is_some() {
-            // Asked for again: the interest that it had is given back, for the one that is shown now.
+    }
+
+    /// From here on births wait for the connection: until its turn ends it is told of none.
+    fn await_births(&self, connection: &Rc<Connection>, pattern: &Pattern) {
+        let mut patterns = self.patterns.borrow_mut();
+        let followers = &mut patterns.entry(pattern.clone()).or_default().followers;
+        followers.entry(connection.id).or_insert_with(|| {
+            connection.patterns.borrow_mut().push(pattern.clone());
+            let births = VecDeque::new();
+            Follower { connection: connection.clone(), filter: None, interests: 0, births, lost: None, busy: false }
+        });
+    }
+
+    /// The bus has shown an interest for it; false where it has gone.
+    fn gain_interest(&self, id: ConnectionId, pattern: &Pattern) -> bool {
+        let mut patterns = self.patterns.borrow_mut();
+        let follower = patterns.get_mut(pattern).and_then(|follow| follow.followers.get_mut(&id));
+        follower.is_some_and(|follower| {
+            follower.interests += 1;
+            true
+        })
+    }
+
+    /// Gives one interest back, unless it went with the follower.
+    fn lose_interest(&self, id: ConnectionId, pattern: &Pattern) {
+        let mut patterns = self.patterns.borrow_mut();
+        let follower = patterns.get_mut(pattern).and_then(|follow| follow.followers.get_mut(&id));
+        if let Some(follower) = follower.filter(|follower| follower.interests > 0) {
+            follower.interests -= 1;
             self.bus.unfollow(pattern, self.consumer);
         }
     }
 
-    fn remove_follower(&self, id: ConnectionId, pattern: &Pattern, known: bool) {
+    /// Forgets a follower that never was one.
+    fn forget_unknown(&self, connection: &Connection, pattern: &Pattern) {
+        let known = |follow: &Follow| follow.followers.get(&connection.id).is_some_and(|follower| follower.interests > 0);
+        if !self.patterns.borrow().get(pattern).is_some_and(known) {
+            connection.patterns.borrow_mut().retain(|name| name != pattern);
+            self.remove_follower(connection.id, pattern);
+        }
+    }
+
+    /// The pattern's request was taken: what it says holds from here on, in place of what an earlier one said.
+    fn take_up(&self, connection: &Rc<Connection>, pattern: &Pattern, filter: Option<Arc<Filter>>, joinings: &[Joining]) {
+        let mut patterns = self.patterns.borrow_mut();
+        let follower = patterns.get_mut(pattern).and_then(|follow| follow.followers.get_mut(&connection.id));
+        let Some(follower) = follower else { return };
+        follower.filter = filter;
+        let again = follower.interests > 1;
+        drop(patterns);
+        if again {
+            self.lose_interest(connection.id, pattern);
+            let listed: HashSet<&Topic> = joinings.iter().map(|joining| &joining.topic).collect();
+            let forgotten = self.topics_under(connection, pattern).into_iter().filter(|topic| !listed.contains(topic));
+            forgotten.for_each(|topic| self.unpattern(connection, &topic));
+        }
+    }
+
+    fn remove_follower(&self, id: ConnectionId, pattern: &Pattern) {
         let mut patterns = self.patterns.borrow_mut();
         let Some(follow) = patterns.get_mut(pattern) else { return };
-        let was = follow.followers.remove(&id).is_some();
+        let interests = follow.followers.remove(&id).map_or(0, |follower| follower.interests);
         if follow.followers.is_empty() {
             patterns.remove(pattern);
         }
-        if was && known {
-            self.bus.unfollow(pattern, self.consumer);
-        }
+        (0..interests).for_each(|_| self.bus.unfollow(pattern, self.consumer));
     }
 
     /// Ends a pattern for a connection; what it asked for by name stays.
     pub(super) fn unfollow(&self, connection: &Rc<Connection>, pattern: &Pattern) {
         connection.patterns.borrow_mut().retain(|name| name != pattern);
-        self.remove_follower(connection.id, pattern, true);
+        self.remove_follower(connection.id, pattern);
         self.topics_under(connection, pattern).iter().for_each(|topic| self.unpattern(connection, topic));
     }
 
     /// No pattern stands for a topic any more; asked for by name it stays.
-    fn unpattern(&self, connection: &Rc<Connection>, topic: &Topic) {
+    pub(super) fn unpattern(&self, connection: &Rc<Connection>, topic: &Topic) {
         let stays = self.topics.borrow_mut().get_mut(topic).and_then(|record| record.subscriber(connection.id)).is_none_or(|subscriber| {
             subscriber.by_pattern = false;
             subscriber.by_name
@@ -217,7 +309,7 @@ impl Hub {
     /// Forgets a connection that leaves, in every pattern.
     pub(super) fn forget_patterns(&self, connection: &Connection) {
         let followed = std::mem::take(&mut *connection.patterns.borrow_mut());
-        followed.iter().for_each(|pattern| self.remove_follower(connection.id, pattern, true));
+        followed.iter().for_each(|pattern| self.remove_follower(connection.id, pattern));
     }
 
     fn topics_under(&self, connection: &Connection, pattern: &Pattern) -> Vec<Topic> {
@@ -225,9 +317,16 @@ impl Hub {
     }
 }
 
-fn spawn_births(shard: &Rc<Shard>, connection: Rc<Connection>, pattern: Pattern) {
-    let shard = shard.clone();
-    tokio::task::spawn_local(async move { shard.hub.join_births(connection, pattern).await });
+impl Follower {
+    /// Has a task tell it of what waits, unless one does already.
+    fn tell(&mut self, shard: &Rc<Shard>, pattern: &Pattern) {
+        if self.busy || (self.births.is_empty() && self.lost.is_none()) {
+            return;
+        }
+        self.busy = true;
+        let (shard, connection, pattern) = (shard.clone(), self.connection.clone(), pattern.clone());
+        tokio::task::spawn_local(async move { shard.hub.join_births(connection, pattern).await });
+    }
 }
 
 fn too_many(limit: usize) -> WireError {

@@ -1,4 +1,5 @@
 //! One topic in the hub: where it stands, and who is in it, by filter class.
+use super::filters::{Filters, HeldFilter};
 use crate::{connection::Connection, host::ConnectionId, policy::TopicPolicy};
 use std::{
     collections::HashMap,
@@ -8,7 +9,7 @@ use std::{
 };
 use tokio::sync::OnceCell;
 use wse_core::{Chunk, Run, Variant, filter::Filter};
-use wse_protocol::{Position, Seq};
+use wse_protocol::{Position, Seq, Topic};
 use wse_pubsub::HistoryGap;
 
 /// A topic that somebody follows, or is about to.
@@ -28,7 +29,7 @@ pub(super) struct Record {
 /// Subscribers with one filter, or none: they share every frame of their wire variant.
 #[derive(Debug)]
 pub(super) struct Class {
-    pub(super) filter: Option<Arc<Filter>>,
+    pub(super) filter: Option<HeldFilter>,
     /// The last message that passed, or where the class began.
     pub(super) previous: Seq,
     /// Since when there is something that did not pass and was not told of.
@@ -91,27 +92,49 @@ impl Record {
 
     /// Takes a connection out; a class that nobody is left in goes too.
     pub(super) fn remove(&mut self, id: ConnectionId) -> Option<Subscriber> {
-        let index = self.classes.iter().position(|class| class.members.contains_key(&id))?;
-        let subscriber = self.classes[index].members.remove(&id);
-        if self.classes[index].members.is_empty() {
-            self.classes.swap_remove(index);
-        }
+        let subscriber = self.classes.iter_mut().find_map(|class| class.members.remove(&id));
+        self.classes.retain(|class| !class.members.is_empty());
         subscriber
     }
 
-    /// The class of a filter, made where there is none and `limit` allows one more.
-    pub(super) fn class(&mut self, filter: Option<Arc<Filter>>, limit: usize) -> Option<&mut Class> {
-        let known = self.classes.iter().position(|class| class.filter == filter);
-        let index = match known {
-            Some(index) => index,
-            None if filter.is_some() && self.classes.iter().filter(|class| class.filter.is_some()).count() >= limit => return None,
-            None => {
-                let previous = self.position.as_ref().map_or(Seq::ZERO, |position| position.seq);
-                self.classes.push(Class { filter, previous, quiet_since: None, members: HashMap::new() });
-                self.classes.len() - 1
-            }
+    /// Puts a connection into the class of a filter, which is made where there is none; returns the subscriber that it was before.
+    /// `None` where the topic has its most filters: nothing has changed then.
+    pub(super) fn enter(
+        &mut self,
+        topic: &Topic,
+        filter: Option<Arc<Filter>>,
+        filters: &Arc<Filters>,
+        subscriber: Subscriber,
+    ) -> Option<Option<Subscriber>> {
+        let id = subscriber.connection.id;
+        let class = self.class(topic, filter, filters, id)?;
+        let earlier = self.classes.iter_mut().find_map(|class| class.members.remove(&id));
+        self.classes.get_mut(class)?.members.insert(id, subscriber);
+        self.classes.retain(|class| !class.members.is_empty());
+        Some(earlier)
+    }
+
+    /// Where the class of a filter stands. `id` leaves the one that it is in.
+    fn class(&mut self, topic: &Topic, filter: Option<Arc<Filter>>, filters: &Arc<Filters>, id: ConnectionId) -> Option<usize> {
+        if let Some(known) = self.classes.iter().position(|class| class.has(filter.as_deref())) {
+            return Some(known);
+        }
+        let alone = |class: &&Class| class.members.len() == 1 && class.members.contains_key(&id);
+        let leaving = self.classes.iter().find(alone).and_then(|class| class.filter.as_ref());
+        let held = match filter {
+            Some(filter) => Some(filters.take(topic, filter, leaving)?),
+            None => None,
         };
-        self.classes.get_mut(index)
+        let previous = self.position.as_ref().map_or(Seq::ZERO, |position| position.seq);
+        self.classes.push(Class { filter: held, previous, quiet_since: None, members: HashMap::new() });
+        Some(self.classes.len() - 1)
+    }
+}
+
+impl Class {
+    /// Whether its filter is this one.
+    pub(super) fn has(&self, filter: Option<&Filter>) -> bool {
+        self.filter.as_deref() == filter
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     counters::Counters,
     driver::task,
     host::SharedHost,
-    hub::Hub,
+    hub::{Filters, Hub},
     transport::Transport,
 };
 use std::{
@@ -37,6 +37,13 @@ use wse_pubsub::{Bus, Consumer};
 pub trait AsyncStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> AsyncStream for S {}
 
+/// What all shards of an engine share.
+#[derive(Debug, Clone)]
+pub(crate) struct Common {
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) filters: Arc<Filters>,
+}
+
 /// What one shard's connections and tasks share; never leaves its thread.
 #[derive(Debug)]
 pub(crate) struct Shard {
@@ -52,11 +59,11 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    pub(crate) fn new(config: &EngineConfig, bus: Arc<dyn Bus>, consumer: Consumer, counters: Arc<Counters>) -> Rc<Self> {
+    pub(crate) fn new(config: &EngineConfig, bus: Arc<dyn Bus>, consumer: Consumer, common: &Common) -> Rc<Self> {
         let limits = InflateLimits { bytes: config.session.message_bytes, ..InflateLimits::default() };
         Rc::new(Self {
-            hub: Hub::new(config, bus, consumer, counters.clone()),
-            counters,
+            hub: Hub::new(config, bus, consumer, common),
+            counters: common.counters.clone(),
             auth: Auth::new(config),
             config: Arc::new(config.session.clone()),
             connections: RefCell::default(),

@@ -1,0 +1,131 @@
+//! The in-memory bus, whose calls can be held up and made to fail, as those of a bus beyond a network are.
+use std::sync::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering::SeqCst},
+};
+use tokio::sync::watch;
+use wse_protocol::{Pattern, Position, Publication, Topic};
+use wse_pubsub::{
+    Births, Bus, BusError, BusHealth, Consumer, EventReceiver, Following, History, MemoryBus, MemoryConfig, NewEntry, Receipt, Tried,
+};
+
+/// What can be held up and fail.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Call {
+    Subscribe,
+    History,
+    Follow,
+}
+
+#[derive(Debug)]
+pub(crate) struct FaultyBus {
+    bus: MemoryBus,
+    ways: [Way; 3],
+    /// Topics whose interest was shown, in this order.
+    pub(crate) subscribed: Mutex<Vec<Topic>>,
+}
+
+#[derive(Debug)]
+struct Way {
+    held: watch::Sender<bool>,
+    failing: AtomicUsize,
+    calls: AtomicUsize,
+}
+
+impl Way {
+    async fn pass(&self) -> Result<(), BusError> {
+        self.calls.fetch_add(1, SeqCst);
+        self.held.subscribe().wait_for(|held| !held).await.expect("the sender is ours");
+        let left = self.failing.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+        left.map_or(Ok(()), |_| Err(BusError::Unavailable { at: "test".into(), why: "it was told to fail".into() }))
+    }
+}
+
+impl FaultyBus {
+    pub(crate) fn new() -> (Self, EventReceiver) {
+        let (bus, mut receivers) = MemoryBus::new(MemoryConfig::default(), 1);
+        let ways = [(); 3].map(|()| Way { held: watch::Sender::new(false), failing: AtomicUsize::new(0), calls: AtomicUsize::new(0) });
+        (Self { bus, ways, subscribed: Mutex::default() }, receivers.pop().expect("one consumer"))
+    }
+
+    /// Calls of this kind wait from now on, or go on.
+    pub(crate) fn hold(&self, call: Call, held: bool) {
+        self.way(call).held.send_replace(held);
+    }
+
+    /// So many calls of this kind fail.
+    pub(crate) fn fail(&self, call: Call, count: usize) {
+        self.way(call).failing.store(count, SeqCst);
+    }
+
+    /// Calls of this kind so far.
+    pub(crate) fn calls(&self, call: Call) -> usize {
+        self.way(call).calls.load(SeqCst)
+    }
+
+    fn way(&self, call: Call) -> &Way {
+        &self.ways[call as usize]
+    }
+}
+
+#[async_trait::async_trait]
+impl Bus for FaultyBus {
+    async fn publish(&self, topic: &Topic, publication: Publication, retry_key: Option<&str>) -> Result<Receipt, BusError> {
+        self.bus.publish(topic, publication, retry_key).await
+    }
+
+    fn try_publish(&self, topic: &Topic, publication: Publication, retry_key: Option<&str>) -> Tried {
+        self.bus.try_publish(topic, publication, retry_key)
+    }
+
+    async fn publish_many(&self, batch: Vec<NewEntry>) -> Vec<Result<Receipt, BusError>> {
+        self.bus.publish_many(batch).await
+    }
+
+    fn try_publish_many(&self, batch: &mut Vec<NewEntry>) -> Vec<Result<Receipt, BusError>> {
+        self.bus.try_publish_many(batch)
+    }
+
+    async fn subscribe(&self, topic: &Topic, consumer: Consumer) -> Result<Position, BusError> {
+        self.way(Call::Subscribe).pass().await?;
+        self.subscribed.lock().expect("no panic").push(topic.clone());
+        self.bus.subscribe(topic, consumer).await
+    }
+
+    fn unsubscribe(&self, topic: &Topic, consumer: Consumer) {
+        self.bus.unsubscribe(topic, consumer);
+    }
+
+    async fn history(&self, topic: &Topic, since: &Position, limit: usize) -> Result<History, BusError> {
+        self.way(Call::History).pass().await?;
+        self.bus.history(topic, since, limit).await
+    }
+
+    /// As over a network: the interest is shown first, and given back where the answer fails.
+    async fn follow(&self, pattern: &Pattern, consumer: Consumer) -> Result<Following, BusError> {
+        let following = self.bus.follow(pattern, consumer).await?;
+        match self.way(Call::Follow).pass().await {
+            Ok(()) => Ok(following),
+            Err(error) => {
+                self.bus.unfollow(pattern, consumer);
+                Err(error)
+            }
+        }
+    }
+
+    fn unfollow(&self, pattern: &Pattern, consumer: Consumer) {
+        self.bus.unfollow(pattern, consumer);
+    }
+
+    async fn births(&self, pattern: &Pattern, since: &Position, limit: usize) -> Result<Births, BusError> {
+        self.bus.births(pattern, since, limit).await
+    }
+
+    fn health(&self) -> BusHealth {
+        self.bus.health()
+    }
+
+    async fn close(&self) {
+        self.bus.close().await;
+    }
+}

@@ -1,0 +1,137 @@
+//! A shard without a thread, sockets or a clock of its own, on a bus that waits and fails when it is told to.
+mod faulty_bus;
+mod filters;
+mod joins;
+mod patterns;
+
+pub(crate) use faulty_bus::{Call, FaultyBus};
+
+use crate::{
+    ConnectionId, EngineConfig, Host,
+    connection::{Connection, Waker, dispatch, fetch_if_room},
+    counters::Counters,
+    hub::Filters,
+    shard::{Common, Shard},
+};
+use serde_json::{Value, json};
+use std::{cell::Cell, rc::Rc, sync::Arc, time::Instant};
+use tokio::{sync::Notify, task::LocalSet};
+use wse_core::session::{Offer, Session, Transmit};
+use wse_crypto::token::Identity;
+use wse_protocol::{CloseCode, Format, Priority, Publication, Topic, UnixMillis, envelope::Envelope};
+use wse_pubsub::{Bus, Consumer, EventReceiver};
+
+/// An application that wants nothing.
+#[derive(Debug)]
+pub(crate) struct Nobody;
+
+impl Host for Nobody {
+    fn authenticate(&self, _: ConnectionId, _: Option<String>, _: Option<Identity>) {}
+    fn opened(&self, _: ConnectionId, _: Option<Identity>) {}
+    fn messages(&self, _: ConnectionId, _: Vec<Box<Envelope>>) {}
+    fn closed(&self, _: ConnectionId, _: CloseCode, _: String, _: bool) {}
+}
+
+/// A shard, its bus, and what the bus brings.
+pub(crate) struct Rig {
+    pub(crate) shard: Rc<Shard>,
+    pub(crate) bus: Arc<FaultyBus>,
+    events: EventReceiver,
+    next: Cell<u64>,
+}
+
+/// A connection whose frames the test takes.
+pub(crate) struct Client {
+    pub(crate) connection: Rc<Connection>,
+    shard: Rc<Shard>,
+}
+
+/// Runs a test on a shard's kind of thread.
+pub(crate) async fn on_a_shard<T>(test: impl Future<Output = T>) -> T {
+    LocalSet::new().run_until(test).await
+}
+
+/// Lets every task that can go on do so.
+pub(crate) async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+impl Rig {
+    pub(crate) fn new(config: &EngineConfig) -> Self {
+        let (bus, events) = FaultyBus::new();
+        let bus = Arc::new(bus);
+        let common = Common { counters: Arc::new(Counters::default()), filters: Arc::new(Filters::new(config.filter_limit)) };
+        let shard = Shard::new(config, bus.clone(), Consumer(0), &common);
+        Self { shard, bus, events, next: Cell::new(1) }
+    }
+
+    /// A connection that is ready.
+    pub(crate) fn connect(&self) -> Client {
+        let id = ConnectionId(self.next.replace(self.next.get() + 1));
+        let session = Session::new(self.shard.config.clone(), format!("c{}", id.0), Offer::default(), Instant::now());
+        let connection = Rc::new(Connection::new(id, session, Arc::new(Nobody), Waker::Task(Notify::new())));
+        self.shard.connections.borrow_mut().insert(id, connection.clone());
+        let client = Client { connection, shard: self.shard.clone() };
+        client.take();
+        client
+    }
+
+    /// Stores a message of about so many bytes, and hands on what the bus has.
+    pub(crate) async fn publish(&mut self, topic: &str, bytes: usize) -> Value {
+        let payload = format!("\"{}\"", "x".repeat(bytes)).into();
+        let (event_type, priority, format) = ("m".into(), Priority::Normal, Format::Json);
+        let publication = Publication { id: "m".into(), event_type, ts: UnixMillis(0), key: None, priority, format, payload };
+        let receipt = self.bus.publish(&Topic::parse(topic).unwrap(), publication, None).await.unwrap();
+        self.hand_on();
+        json!({"e": receipt.position.epoch.as_str(), "seq": receipt.position.seq.number()})
+    }
+
+    /// What a turn does with what the bus has brought.
+    pub(crate) fn hand_on(&mut self) {
+        let mut events = Vec::new();
+        self.events.try_recv_many(&mut events, 10_000).unwrap();
+        events.into_iter().for_each(|event| self.shard.hub.handle(&self.shard, event, &mut |_| ()));
+    }
+}
+
+impl Client {
+    /// A request; nothing has been done about it that needs to wait.
+    pub(crate) fn request(&self, action: &str, mut p: Value) {
+        p["action"] = action.into();
+        let text = json!({"v": 2, "c": "WSE", "t": "subscription", "p": p}).to_string();
+        self.connection.session().handle_text(Instant::now(), &mut text.into_bytes());
+        dispatch(&self.shard, &self.connection);
+    }
+
+    /// Reads all that waits, as a driver would write it.
+    pub(crate) fn take(&self) -> Vec<Value> {
+        let mut frames = Vec::new();
+        loop {
+            dispatch(&self.shard, &self.connection);
+            let next = self.connection.session().poll_transmit(Instant::now());
+            match next {
+                Some(Transmit::Own(frame)) => frames.push(serde_json::from_slice(&frame.payload()).unwrap()),
+                Some(Transmit::Topic(chunk)) => {
+                    frames.extend(chunk.payloads().map(|(_, payload)| serde_json::from_slice::<Value>(&payload).unwrap()));
+                }
+                Some(Transmit::Close { code, .. }) => frames.push(json!({"t": "close", "code": code.map(CloseCode::number)})),
+                None => break,
+            }
+        }
+        fetch_if_room(&self.shard, &self.connection);
+        frames
+    }
+
+    /// The entries of the answers and news that wait; whatever else waits is passed over.
+    pub(crate) fn told(&self) -> Vec<Value> {
+        let updates = self.take().into_iter().filter(|frame| frame["t"] == "subscription_update");
+        updates.flat_map(|update| update["p"]["topics"].as_array().unwrap().clone()).collect()
+    }
+
+    pub(crate) fn close(&self) {
+        self.connection.session().close(Instant::now(), CloseCode::NORMAL, "");
+        dispatch(&self.shard, &self.connection);
+    }
+}
