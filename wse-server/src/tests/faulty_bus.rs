@@ -6,7 +6,8 @@ use std::sync::{
 use tokio::sync::watch;
 use wse_protocol::{Pattern, Position, Publication, Topic};
 use wse_pubsub::{
-    Births, Bus, BusError, BusHealth, Consumer, EventReceiver, Following, History, MemoryBus, MemoryConfig, NewEntry, Receipt, Tried,
+    Births, Bus, BusError, BusHealth, Consumer, EventReceiver, Following, History, MemoryBus, MemoryConfig, NewEntry, PageLimit, Receipt,
+    Tried,
 };
 
 /// What can be held up and fail.
@@ -96,7 +97,7 @@ impl Bus for FaultyBus {
         self.bus.unsubscribe(topic, consumer);
     }
 
-    async fn history(&self, topic: &Topic, since: &Position, limit: usize) -> Result<History, BusError> {
+    async fn history(&self, topic: &Topic, since: &Position, limit: PageLimit) -> Result<History, BusError> {
         self.way(Call::History).pass().await?;
         self.bus.history(topic, since, limit).await
     }
