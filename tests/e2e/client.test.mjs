@@ -7,6 +7,7 @@ import { filters } from './client/filters.mjs';
 import { formats } from './client/formats.mjs';
 import { gaps } from './client/gaps.mjs';
 import { patterns } from './client/patterns.mjs';
+import { requests } from './client/requests.mjs';
 import { slow } from './client/slow.mjs';
 import { temporaryFolder } from './lib/fresh.mjs';
 import { FIXTURES } from './lib/paths.mjs';
@@ -16,7 +17,7 @@ import { uvicorn } from './lib/server.mjs';
 import { Stage } from './lib/stage.mjs';
 
 const FOLDER = join(FIXTURES, 'client');
-const SCENARIOS = { ...formats, ...filters, ...patterns, ...slow };
+const SCENARIOS = { ...formats, ...filters, ...patterns, ...requests, ...slow };
 const WAYS = [
   { name: 'in Node on taken sockets', transport: 'native', takeover: 'always', Peer: NodePeer, scenarios: { ...SCENARIOS, ...gaps } },
   { name: 'in Node by ASGI', transport: 'asgi', takeover: 'never', Peer: NodePeer, scenarios: { ...SCENARIOS, ...gaps } },

@@ -57,9 +57,11 @@ export const filters = {
     await peer.follow('wrong', topic, { price: { $near: 1 } });
     await stage.status(peer, 'wrong', 'refused');
     assert.equal((await peer.view('wrong')).code, 'INVALID_FILTER');
-    await stage.follow(peer, 'wrong', topic, CHEAP);
-    await stage.publish([other, 0], ...prices(topic, 1));
+    // Beside one that can be, on the same topic.
+    await stage.follow(peer, 'right', topic, CHEAP);
+    await stage.publish([other, 0], ...prices(topic, 1, 50));
     await stage.heardOf(peer, { [other]: [0], [topic]: [{ price: 1 }] });
+    assert.deepEqual([(await peer.view('wrong')).code, shown(await peer.view('right'))], ['INVALID_FILTER', 1]);
     assert.deepEqual((await peer.notices()).error, ['INVALID_FILTER']);
   },
 

@@ -150,7 +150,8 @@ export class PagePeer {
   }
 
   send(type, payload) {
-    return this.#page.evaluate(([t, p]) => window.sendMessage(t, p), [type, payload]);
+    // An error that crosses from the page loses its code, unless it is in its message.
+    return this.#page.evaluate(([t, p]) => window.sendMessage(t, p).catch((error) => Promise.reject(new Error(`${error.code}: ${error.message}`))), [type, payload]);
   }
 
   frames(way) {

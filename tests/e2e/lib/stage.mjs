@@ -59,8 +59,8 @@ export class Stage {
   }
 
   /** The payloads that the handler got, in order, are these and no more. */
-  async heard(peer, payloads) {
-    await this.#until(peer, payloads.length);
+  async heard(peer, payloads, within) {
+    await this.#until(peer, payloads.length, within);
     assert.deepEqual((await peer.seen()).map(([, , payload]) => payload), payloads);
   }
 
@@ -95,8 +95,8 @@ export class Stage {
     return peer.frames('out').filter(({ envelope }) => envelope.t === 'client_hello').length;
   }
 
-  async #until(peer, count) {
-    await until(`${count} messages`, async () => (await peer.seen()).length >= count, 8_000).catch(() => undefined);
+  async #until(peer, count, within = 8_000) {
+    await until(`${count} messages`, async () => (await peer.seen()).length >= count, within).catch(() => undefined);
     await new Promise((done) => setTimeout(done, SETTLED));
   }
 

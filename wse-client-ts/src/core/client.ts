@@ -8,6 +8,7 @@ import type { TopicState } from './entry';
 import { fitsBytes, type Priority } from './envelope';
 import { WSEError } from './errors';
 import { INITIAL_STATE, metaOf, type ClientState, type EventHandler, type EventMeta, type Notices } from './events';
+import { scanHeader } from './header-scan';
 import type { HoldOptions, TopicHold } from './hold';
 import type { ConnectionStatus } from './machine';
 import type { ServerMessage } from './messages';
@@ -178,9 +179,10 @@ export class WSEClient {
     if (this.#state.status === 'closed') throw this.#state.error ?? WSEError.client('CLOSED');
     if (!fitsBytes(type, 256)) throw new WSEError('INVALID_MESSAGE', 'A message type has 1 to 256 bytes.', { fault: 'application' });
     const text = encodeRequest(type, payload, cid, priority);
-    if (!fitsBytes(text, this.#messageBytes)) {
-      throw new WSEError('MESSAGE_TOO_LARGE', `The server takes ${this.#messageBytes} bytes; send less at a time.`, { fault: 'application' });
-    }
+    // The server could not read whose request it is, and no answer would come.
+    const { isBeyondJson, depth } = scanHeader(text);
+    if (isBeyondJson) throw WSEError.client('INVALID_PAYLOAD', 'A string has half a surrogate pair.');
+    if (depth > DEFAULTS.nestingDepth) throw new WSEError('TOO_DEEP', `A message has at most ${DEFAULTS.nestingDepth} levels.`, { fault: 'application' });
     return text;
   }
 
@@ -263,7 +265,10 @@ export class WSEClient {
   }
 
   #sendRequests(): void {
-    for (const text of this.#requests.poll()) this.#connection.send(text);
+    for (const [cid, text] of this.#requests.poll()) {
+      if (fitsBytes(text, this.#messageBytes)) this.#connection.send(text);
+      else this.#requests.handleError(cid, new WSEError('MESSAGE_TOO_LARGE', `The server takes ${this.#messageBytes} bytes; send less at a time.`, { fault: 'application' }));
+    }
   }
 
   #fault(error: WSEError): void {

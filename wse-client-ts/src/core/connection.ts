@@ -6,7 +6,7 @@ import { Deadline } from './deadline';
 import { DEFAULTS } from './defaults.gen';
 import { EndpointRing, resolveEndpoint } from './endpoints';
 import type { EnvironmentEvent } from './environment';
-import { WSEError } from './errors';
+import { closeOf, WSEError } from './errors';
 import { decodeFrame, encodeFrame } from './frames';
 import { Health } from './health';
 import { Liveness } from './liveness';
@@ -58,7 +58,7 @@ export class Connection {
   readonly #offers: Agreement;
   /** What both sides speak on this socket. */
   #agreed = PLAIN;
-  /** The error that the server sent on this socket, which explains the close that follows. */
+  /** The server's error that came last on this socket, if no other frame came after it: it may explain a close. */
   #serverError: WSEError | null = null;
   #remembered: Promise<void> | null = null;
 
@@ -175,9 +175,11 @@ export class Connection {
   }
 
   #explain(code: number, reason: string, url: string): WSEError {
-    if (isFatalClose(code)) return this.#serverError ?? WSEError.client('CONNECTION_REFUSED', `${url} closed with ${code} ${reason}.`);
-    const message = `${url} closed with ${code}${reason === '' ? '' : ` ${reason}`}.`;
-    return this.#serverError ?? WSEError.client('CONNECTION_LOST', message);
+    const isFatal = isFatalClose(code);
+    const error = this.#serverError;
+    // What went wrong with some message is not why the network broke.
+    if (error !== null && (isFatal || closeOf(error.code) === code)) return error;
+    return WSEError.client(isFatal ? 'CONNECTION_REFUSED' : 'CONNECTION_LOST', `${url} closed with ${code}${reason === '' ? '' : ` ${reason}`}.`);
   }
 
   #handleFrame(data: string | ArrayBuffer): void {
@@ -193,6 +195,7 @@ export class Connection {
   }
 
   #handleMessage(message: ServerMessage): void {
+    this.#serverError = message.kind === 'error' ? message.error : null;
     switch (message.kind) {
       case 'hello':
         this.#hello = message;
@@ -211,10 +214,6 @@ export class Connection {
         this.#handlePong(message.payload);
         return;
       case 'unknown':
-        return;
-      case 'error':
-        this.#serverError = message.error;
-        this.#events.onMessage(message);
         return;
       default:
         this.#events.onMessage(message);

@@ -104,6 +104,11 @@ export class Entry {
     this.asked = false;
   }
 
+  /** Something else was let go: what was too many may fit now. */
+  handleRoom(): void {
+    if (this.state.error?.code.startsWith('TOO_MANY_') === true) this.asked = false;
+  }
+
   /** The connection is gone. */
   handleClose(): void {
     this.#answered(PENDING);

@@ -48,6 +48,11 @@ export class WSEError extends Error {
   }
 }
 
+/** The close that follows an error of the server's; null: none, or the code is not known. */
+export function closeOf(code: string): number | null {
+  return Object.hasOwn(ERROR_CODES, code) ? ERROR_CODES[code as keyof typeof ERROR_CODES].close : null;
+}
+
 function faultOf(code: string): Fault {
   if (Object.hasOwn(CLIENT_CODES, code)) return CLIENT_CODES[code as ClientCode].fault;
   if (Object.hasOwn(ERROR_CODES, code)) return ERROR_CODES[code as keyof typeof ERROR_CODES].fault;

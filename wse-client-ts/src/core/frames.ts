@@ -2,7 +2,7 @@
 import type { Agreement } from './agreement';
 import { DEFAULTS } from './defaults.gen';
 import { deflate } from './deflate';
-import { decodeEnvelope, decodePackedEnvelope, type Envelope, type EnvelopeLimits } from './envelope';
+import { decodeEnvelope, decodePackedEnvelope, utf8Bytes, type Envelope, type EnvelopeLimits } from './envelope';
 import { WSEError } from './errors';
 import { inflate, type InflateLimits } from './inflate';
 import { pack } from './msgpack-encode';
@@ -42,7 +42,8 @@ export function decodeFrame(data: string | ArrayBuffer, agreed: Agreement, limit
 export function encodeFrame(text: string, agreed: Agreement): string | Uint8Array<ArrayBuffer> {
   if (agreed.format === 'msgpack') {
     const packed = pack(JSON.parse(text), MSGPACK);
-    return compress(packed, agreed) ?? packed;
+    // Numbers with few digits are shorter in JSON, which [P-16] takes too: what fits the server's limit so must not outgrow it.
+    if (packed.length <= text.length || packed.length <= utf8Bytes(text)) return compress(packed, agreed) ?? packed;
   }
   // No UTF-16 unit takes more than 3 bytes, so most frames need no encoding.
   if (!agreed.compression || text.length * 3 < DEFAULTS.compressionFromBytes) return text;

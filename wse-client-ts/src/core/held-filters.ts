@@ -1,11 +1,13 @@
 // The filters that the holders of one topic want, and the one filter that lets through what any of them wants.
+import type { WSEError } from './errors';
 import { compileFilter } from './filter';
 import { filterKey, type Filter } from './filter-key';
 
 interface Held {
   readonly filter: Filter;
-  /** Null for a filter that cannot be compiled: the server says why. */
-  readonly matches: ((payload: unknown) => boolean) | null;
+  readonly matches: (payload: unknown) => boolean;
+  /** Why it cannot be compiled; it then matches nothing. */
+  readonly error: WSEError | null;
   refs: number;
 }
 
@@ -21,7 +23,7 @@ export class HeldFilters {
       return;
     }
     const key = filterKey(filter);
-    const held = this.#held.get(key) ?? { filter, matches: compile(filter), refs: 0 };
+    const held = this.#held.get(key) ?? { filter, ...compile(filter), refs: 0 };
     held.refs += 1;
     this.#held.set(key, held);
   }
@@ -40,13 +42,13 @@ export class HeldFilters {
   }
 
   /** The distinct filters held, by key. */
-  get filters(): ReadonlyMap<string, Filter> {
-    return new Map([...this.#held].map(([key, { filter }]) => [key, filter]));
+  get held(): ReadonlyMap<string, Pick<Held, 'filter' | 'error'>> {
+    return this.#held;
   }
 
   /** Keys of the filters that a payload passes. */
   passedBy(payload: unknown): readonly string[] {
-    return [...this.#held].filter(([, { matches }]) => matches?.(payload) === true).map(([key]) => key);
+    return [...this.#held].filter(([, { matches }]) => matches(payload)).map(([key]) => key);
   }
 
   /** Whether somebody wants everything. */
@@ -57,21 +59,23 @@ export class HeldFilters {
 
 /**
  * What lets through all that any of these holders want; undefined: everything. The same holders in any order give the same.
- * Where filters are fine one by one and together are too large to be one, everything is asked for.
+ * Where filters are fine one by one and together are too large to be one, everything is asked for. One that cannot be compiled
+ * takes nothing away from the others; alone it is asked for, so that the server says what is wrong.
  */
 export function unionOf(holders: readonly HeldFilters[]): Filter | undefined {
   if (holders.some(({ wantsAll }) => wantsAll)) return undefined;
-  const distinct = new Map(holders.flatMap(({ filters }) => [...filters]));
-  const sorted = [...distinct].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, filter]) => filter);
-  if (sorted.length < 2) return sorted[0];
-  const union = { $or: sorted };
-  return compile(union) === null && sorted.every((filter) => compile(filter) !== null) ? undefined : union;
+  const distinct = new Map(holders.flatMap(({ held }) => [...held]));
+  const sorted = [...distinct].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, held]) => held);
+  const fine = sorted.filter(({ error }) => error === null);
+  if (fine.length < 2) return (fine[0] ?? sorted[0])?.filter;
+  const union = { $or: fine.map(({ filter }) => filter) };
+  return compile(union).error === null ? union : undefined;
 }
 
-function compile(filter: Filter): ((payload: unknown) => boolean) | null {
+function compile(filter: Filter): Pick<Held, 'matches' | 'error'> {
   try {
-    return compileFilter(filter).matches;
-  } catch {
-    return null;
+    return { matches: compileFilter(filter).matches, error: null };
+  } catch (error) {
+    return { matches: () => false, error: error as WSEError };
   }
 }

@@ -36,6 +36,8 @@ export class ConnectionMachine {
   #deadline: number | null = null;
   #readySince = 0;
   #restartRetryMs: number;
+  /** A server that closes with 1012 time and again before it is ready is no restart any more. */
+  #mayRestart = true;
 
   constructor(config: MachineConfig, random: () => number) {
     this.#config = config;
@@ -62,6 +64,7 @@ export class ConnectionMachine {
   start(now: number): Effect {
     if (this.#status !== 'idle' && this.#status !== 'closed') return null;
     this.#backoff.reset();
+    this.#mayRestart = true;
     return this.#connect(now);
   }
 
@@ -83,6 +86,7 @@ export class ConnectionMachine {
     this.#restartRetryMs = retryMs;
     this.#readySince = now;
     this.#backoff.handleReady();
+    this.#mayRestart = true;
     this.#enter('ready', null);
   }
 
@@ -94,7 +98,10 @@ export class ConnectionMachine {
       return;
     }
     if (this.#status === 'ready' && now - this.#readySince >= this.#config.stableMs) this.#backoff.reset();
-    if (code === CLOSE_CODES.RESTART.code) this.#backoff.handleRestart(this.#restartRetryMs);
+    if (code === CLOSE_CODES.RESTART.code && this.#mayRestart) {
+      this.#backoff.handleRestart(this.#restartRetryMs);
+      this.#mayRestart = false;
+    }
     this.#enter('waiting', now + this.#backoff.next(this.#random()));
   }
 

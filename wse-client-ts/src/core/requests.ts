@@ -44,12 +44,12 @@ export class Requests {
     });
   }
 
-  /** Texts to send now, oldest first; they count as sent from here on. */
-  *poll(): Iterable<string> {
-    for (const pending of this.#pending.values()) {
+  /** Texts to send now by their ids, oldest first; they count as sent from here on. */
+  *poll(): Iterable<readonly [string, string]> {
+    for (const [cid, pending] of this.#pending) {
       if (pending.sent) continue;
       pending.sent = true;
-      yield pending.text;
+      yield [cid, pending.text];
     }
   }
 

@@ -114,6 +114,7 @@ export class Subscriptions {
   poll(newId: () => string): readonly SubscriptionRequest[] {
     if (!this.#connected) return [];
     this.#hasGap = false;
+    if (this.#dropped.size > 0) for (const entry of this.#book.entries.values()) entry.handleRoom();
     const stale = [...this.#book.entries].filter(([topic, entry]) => !entry.asked || entry.wantsOther(this.#book.wanted(topic, entry)));
     const recovering = stale.filter(([, entry]) => entry.recovering).map(([topic]) => topic);
     const requests: SubscriptionRequest[] = [];

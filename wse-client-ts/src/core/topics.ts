@@ -57,7 +57,9 @@ export class Topics {
     const views = new Map<string, TopicState>();
     for (const [topic, { state, filters }] of this.#subscriptions.entries) {
       views.set(topic, state);
-      for (const key of filters.filters.keys()) views.set(viewOf(topic, key), state);
+      for (const [key, { error }] of filters.held) {
+        views.set(viewOf(topic, key), error === null ? state : { status: 'refused', error: state.error ?? error, reason: null });
+      }
     }
     return views;
   }

@@ -135,6 +135,42 @@ describe('reconnect', () => {
     expect(server.connections).toHaveLength(1);
   });
 
+  it('does not take the error of some message for the reason why the network broke', async () => {
+    const { client, server, clock } = createTestClient();
+    client.connect();
+    await clock.advance(0);
+    server.last.send({ t: 'error', c: 'WSE', p: { code: 'HANDLER_FAILED', message: 'it raised' } });
+    server.drop();
+    expect(client.state.error).toMatchObject({ code: 'CONNECTION_LOST' });
+    await clock.advance(1_000);
+    server.last.send({ t: 'error', c: 'WSE', p: { code: 'SLOW_CONSUMER', message: 'too slow' } });
+    server.drop(4001);
+    expect(client.state.error).toMatchObject({ code: 'SLOW_CONSUMER', message: 'too slow' });
+    await clock.advance(1_000);
+    server.last.send({ t: 'error', c: 'WSE', p: { code: 'SLOW_CONSUMER', message: 'too slow' } });
+    server.last.send({ t: 'ping', c: 'WSE', p: 1 });
+    server.drop(4401);
+    expect(client.state.error).toMatchObject({ code: 'CONNECTION_REFUSED' });
+  });
+
+  it('backs off from a server that closes with 1012 time and again and is never ready ([P-22])', async () => {
+    const { client, server, clock, environment } = createTestClient();
+    server.retryMs = 200;
+    environment.draw = 0.5;
+    client.connect();
+    await clock.advance(0);
+    const opened: number[] = [clock.now()];
+    client.onNotice('status', ({ status }) => status === 'connecting' && opened.push(clock.now()));
+    server.mode = 'mute';
+    server.drop(1012);
+    for (let tries = 0; tries < 13; tries += 1) {
+      await clock.advance(tries < 10 ? 100 : 500 * 2 ** (tries - 10));
+      server.drop(1012);
+    }
+    const waits = opened.slice(1).map((at, index) => at - (opened[index] ?? 0));
+    expect(waits).toEqual([...Array<number>(10).fill(100), 500, 1_000, 2_000]);
+  });
+
   it('spreads its return over retry_ms for ten tries after close 1012, then backs off as usual', async () => {
     const { client, server, clock, environment } = createTestClient();
     server.retryMs = 200;

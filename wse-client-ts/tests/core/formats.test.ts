@@ -101,6 +101,16 @@ describe('MessagePack', () => {
     expect(server.last.of('ping')).toHaveLength(1);
   });
 
+  it('gives way to JSON text for what would be larger in it, so that what fits the limit is sent', async () => {
+    const { client, server, clock } = await connected({ format: 'msgpack', compression: false });
+    const floats = Array.from({ length: 100 }, () => 0.5);
+    server.on('floats', (p) => p);
+    const reply = client.sendMessage('floats', floats);
+    await clock.advance(0);
+    expect(await reply).toEqual(floats);
+    expect(server.last.frames.filter((frame) => typeof frame === 'string').slice(1)).toEqual([expect.stringContaining('"floats"')]);
+  });
+
   it('that is none is an error with a code, and the messages around it arrive in order', async () => {
     const { server, seen, codes, sendBytes, client } = await connected({ format: 'msgpack' });
     const head = [0x83, 0xa1, 0x76, 0x02, 0xa1, 0x74, 0xa1, 0x61, 0xa1, 0x70];

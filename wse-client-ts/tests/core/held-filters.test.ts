@@ -79,6 +79,34 @@ describe('what is asked for', () => {
   });
 });
 
+describe('a filter that cannot be compiled', () => {
+  const wrong: Filter = { price: { $near: 1 } };
+
+  it('takes nothing away from the other holders of the topic, and its own holder sees why', async () => {
+    const { client, clock, asked, publish, seen, errors } = await connected();
+    const store = storeOf(client);
+    for (const filter of [cheap, wrong]) client.hold().add(['a'], { filter });
+    await clock.advance(0);
+    publish(5, 500);
+    await clock.advance(FRAME_MS);
+    expect(asked()).toEqual([{ action: 'subscribe', topics: ['a'], filters: { a: cheap } }]);
+    expect([seen, errors]).toEqual([[5], []]);
+    expect(store.getState().topics[viewKey('a', cheap)]).toMatchObject({ status: 'live', data: { price: 5 } });
+    expect(store.getState().topics[viewKey('a', wrong)]).toMatchObject({ status: 'refused', error: { code: 'INVALID_FILTER' }, data: undefined });
+  });
+
+  it('beside a holder of everything is refused too, instead of looking live', async () => {
+    const { client, clock, asked } = await connected();
+    const store = storeOf(client);
+    client.subscribe('a');
+    client.hold().add(['a'], { filter: wrong });
+    await clock.advance(FRAME_MS);
+    expect(asked()).toEqual([{ action: 'subscribe', topics: ['a'] }]);
+    expect(store.getState().topics['a']?.status).toBe('live');
+    expect(store.getState().topics[viewKey('a', wrong)]?.status).toBe('refused');
+  });
+});
+
 describe('a filter that changes', () => {
   it('sends the one topic with its position, and what came under the old one meanwhile comes again', async () => {
     const { server, client, clock, asked, publish, seen, resyncs } = await connected();

@@ -89,7 +89,22 @@ describe('sendMessage', () => {
     await expect(client.sendMessage('a', circle)).rejects.toMatchObject({ code: 'INVALID_PAYLOAD', fault: 'application' });
     await expect(client.sendMessage('a', 'ä'.repeat(100))).rejects.toMatchObject({ code: 'MESSAGE_TOO_LARGE' });
     await expect(client.sendMessage('')).rejects.toMatchObject({ code: 'INVALID_MESSAGE' });
+    // The server could not say whose these are.
+    await expect(client.sendMessage('a', 'half \ud83d')).rejects.toMatchObject({ code: 'INVALID_PAYLOAD' });
+    const nested = (levels: number): unknown => (levels === 0 ? 1 : [nested(levels - 1)]);
+    await expect(client.sendMessage('a', nested(64))).rejects.toMatchObject({ code: 'TOO_DEEP', fault: 'application' });
     expect(server.last.received.map(({ t }) => t)).toEqual(['client_hello', 'ping']);
+  });
+
+  it('rejects what waited and turns out to be more than the server takes, and sends the rest', async () => {
+    const { client, server, clock } = createTestClient();
+    server.messageBytes = 200;
+    const outcome = expect(client.sendMessage('a', 'x'.repeat(200))).rejects.toMatchObject({ code: 'MESSAGE_TOO_LARGE' });
+    void client.sendMessage('b').catch(() => undefined);
+    client.connect();
+    await clock.advance(0);
+    await outcome;
+    expect(server.last.received.filter(({ c }) => c !== 'WSE').map(({ t }) => t)).toEqual(['b']);
   });
 
   it('rejects everything when the client is closed, and what comes after', async () => {

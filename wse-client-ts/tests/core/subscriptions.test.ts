@@ -297,6 +297,24 @@ describe('refusals', () => {
     expect(client.topics.get('a')).toMatchObject({ status: 'refused', error: { code: 'TOO_MANY_SUBSCRIPTIONS' } });
   });
 
+  it('asks again for what was too many once something else was let go', async () => {
+    const { server, client, clock } = await connected(['a']);
+    server.refusedTopics.set('b', 'TOO_MANY_SUBSCRIPTIONS');
+    const hold = client.hold();
+    hold.add(['b']);
+    await clock.advance(10_000);
+    expect(client.topics.get('b')?.status).toBe('refused');
+    server.refusedTopics.clear();
+    client.unsubscribe('a');
+    await clock.advance(1_000);
+    expect(requests(server.last.of('subscription'))).toEqual([
+      { action: 'subscribe', topics: ['b'] },
+      { action: 'unsubscribe', topics: ['a'] },
+      { action: 'subscribe', topics: ['b'] },
+    ]);
+    expect(client.topics.get('b')?.status).toBe('live');
+  });
+
   it('reads an unknown status as resync', async () => {
     const { server, client, clock } = await connected([]);
     server.mode = 'mute';
