@@ -3,7 +3,7 @@
 //! Pure: `now` is the time since any fixed instant, the same one in every call.
 use crate::Sequencer;
 use bytes::Bytes;
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 use wse_protocol::{Epoch, Position, Publication, Seq, defaults};
 
 /// How much a log holds. Whatever is reached first trims the oldest.
@@ -121,7 +121,7 @@ const PACK_BYTES_PER_CALL: usize = 16 * 1024;
 struct Held {
     at: Duration,
     /// Its payload is packed where `plain` says how long it was.
-    publication: Publication,
+    publication: Arc<Publication>,
     plain: Option<usize>,
 }
 
@@ -133,7 +133,8 @@ impl Held {
         let smaller = packed.len() < payload.len();
         if smaller {
             self.plain = Some(payload.len());
-            self.publication.payload = Bytes::from(packed.into_boxed_slice());
+            let payload = Bytes::from(packed.into_boxed_slice());
+            self.publication = Arc::new(Publication { payload, ..(*self.publication).clone() });
         }
         smaller
     }
@@ -145,13 +146,11 @@ impl Held {
     }
 
     /// As it was pushed.
-    fn publication(&self) -> Publication {
-        let mut publication = self.publication.clone();
-        if let Some(size) = self.plain {
-            let plain = lz4_flex::block::decompress(&publication.payload, size);
-            publication.payload = plain.expect("it was packed by us from as many bytes").into();
-        }
-        publication
+    fn publication(&self) -> Arc<Publication> {
+        let Some(size) = self.plain else { return self.publication.clone() };
+        let plain = lz4_flex::block::decompress(&self.publication.payload, size);
+        let payload = plain.expect("it was packed by us from as many bytes").into();
+        Arc::new(Publication { payload, ..(*self.publication).clone() })
     }
 }
 
@@ -173,8 +172,9 @@ impl TopicLog {
     }
 
     /// Stores a publication and numbers it; trims what is past the limits, and packs some of what is old.
-    pub fn push(&mut self, now: Duration, publication: Publication) -> Seq {
+    pub fn push(&mut self, now: Duration, publication: impl Into<Arc<Publication>>) -> Seq {
         let seq = self.sequencer.number();
+        let publication = publication.into();
         self.bytes += publication.cost();
         self.held.push_back(Held { at: now, publication, plain: None });
         while self.held.len() > self.limits.messages || self.bytes > self.limits.bytes {
@@ -188,7 +188,7 @@ impl TopicLog {
     ///
     /// # Errors
     /// The [`LogGap`] that says why there is no such run.
-    pub fn since(&self, now: Duration, position: &Position, mut limit: PageLimit) -> Result<Vec<(Seq, Publication)>, LogGap> {
+    pub fn since(&self, now: Duration, position: &Position, mut limit: PageLimit) -> Result<Vec<(Seq, Arc<Publication>)>, LogGap> {
         let wanted = usize::try_from(self.sequencer.after(position)?).unwrap_or(usize::MAX);
         let fresh = self.held.len() - self.aged(now);
         if wanted > fresh {
@@ -316,7 +316,7 @@ mod tests {
         Position { epoch: Epoch::parse("e").expect("not empty"), seq: Seq::new(seq).expect("small") }
     }
 
-    fn numbers(run: Result<Vec<(Seq, Publication)>, LogGap>) -> Result<Vec<u64>, LogGap> {
+    fn numbers(run: Result<Vec<(Seq, Arc<Publication>)>, LogGap>) -> Result<Vec<u64>, LogGap> {
         run.map(|entries| entries.iter().map(|(seq, _)| seq.number()).collect())
     }
 
@@ -374,7 +374,7 @@ mod tests {
         log.since(now, &at(0), PageLimit::entries(usize::MAX))
             .expect("nothing is trimmed")
             .into_iter()
-            .map(|(_, publication)| publication)
+            .map(|(_, publication)| (*publication).clone())
             .collect()
     }
 

@@ -7,8 +7,10 @@ use wse_protocol::{Epoch, Priority, Seq};
 #[derive(Debug)]
 pub struct Run {
     pub(crate) epoch: Epoch,
-    pub(crate) bytes: Bytes,
-    pub(crate) marks: Box<[Mark]>,
+    bytes: Bytes,
+    marks: Box<[Mark]>,
+    /// Messages in all of its frames.
+    messages: u64,
 }
 
 /// Where a frame of a run lies, and what it is.
@@ -30,6 +32,11 @@ pub(crate) struct Mark {
 }
 
 impl Run {
+    pub(crate) fn new(epoch: Epoch, bytes: Bytes, marks: Box<[Mark]>) -> Self {
+        let messages = marks.iter().map(|mark| mark.messages).sum();
+        Self { epoch, bytes, marks, messages }
+    }
+
     /// All of its frames.
     #[must_use]
     pub fn whole(self: &Arc<Self>) -> Chunk {
@@ -39,7 +46,8 @@ impl Run {
     /// The frames after `seq`, where none of them is a batch that lies on both sides of it.
     #[must_use]
     pub fn after(self: &Arc<Self>, seq: Seq) -> Option<Chunk> {
-        let start = self.marks.partition_point(|mark| mark.last <= seq);
+        let is_ahead = self.marks.first().is_some_and(|mark| mark.first > seq);
+        let start = if is_ahead { 0 } else { self.marks.partition_point(|mark| mark.last <= seq) };
         let whole = self.marks.get(start).is_none_or(|mark| mark.first > seq);
         whole.then(|| Chunk { run: self.clone(), frames: start..self.marks.len() })
     }
@@ -91,7 +99,8 @@ impl Chunk {
     /// Messages in it.
     #[must_use]
     pub fn messages(&self) -> u64 {
-        self.marks().iter().map(|mark| mark.messages).sum()
+        let is_whole = self.frames.len() == self.run.marks.len();
+        if is_whole { self.run.messages } else { self.marks().iter().map(|mark| mark.messages).sum() }
     }
 
     pub(crate) fn epoch(&self) -> &Epoch {

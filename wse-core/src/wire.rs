@@ -67,21 +67,22 @@ impl Wire {
         if variant.compressed || (variant.batched && messages.len() > 1) {
             self.packed(variant, topic, epoch, messages, &mut run);
         } else {
+            let mut position = Position { epoch: epoch.clone(), seq: Seq::ZERO };
             for message in messages {
-                self.plain(variant, topic, epoch, message, &mut run);
+                position.seq = message.seq;
+                self.plain(variant, topic, &position, message, &mut run);
             }
         }
-        Run { epoch: epoch.clone(), bytes: run.out.into(), marks: run.marks.into() }
+        Run::new(epoch.clone(), run.out.into(), run.marks.into())
     }
 
     /// A message in a frame of its own, written where it stays.
-    fn plain(&mut self, variant: Variant, topic: &Topic, epoch: &Epoch, message: &Numbered<'_>, run: &mut Building) {
+    fn plain(&mut self, variant: Variant, topic: &Topic, position: &Position, message: &Numbered<'_>, run: &mut Building) {
         let opcode = opcode(variant);
         let start = run.out.len();
         // Most bodies have 126 bytes to 64 KiB, and so a header of four bytes: the others are moved.
         run.out.extend_from_slice(&[0; HEADER]);
-        let position = Position { epoch: epoch.clone(), seq: message.seq };
-        self.envelope(&mut run.out, variant.format, topic, &position, message);
+        self.envelope(&mut run.out, variant.format, topic, position, message);
         let header = frame::header(opcode, run.out.len() - start - HEADER);
         let header = header.as_ref();
         if header.len() == HEADER {
@@ -125,7 +126,7 @@ impl Wire {
         let payload = put(&mut out, if format == Format::Json { Opcode::Text } else { Opcode::Binary }, &body);
         let (first, last, end) = (position.seq, position.seq, out.len());
         let mark = Mark { previous, first, last, messages: 0, payload, end, priority: Priority::default(), key: None };
-        Run { epoch: position.epoch.clone(), bytes: out.into(), marks: [mark].into() }
+        Run::new(position.epoch.clone(), out.into(), [mark].into())
     }
 
     /// A frame of the protocol's own around a body that `encode` made.

@@ -11,7 +11,7 @@ pub(crate) const PAYLOAD_DEPTH: usize = defaults::NESTING_DEPTH as usize - 1;
 /// `INVALID_JSON`, `INVALID_MSGPACK` or `TOO_DEEP`.
 pub fn check_payload(format: Format, payload: &[u8]) -> Result<(), WireError> {
     match format {
-        Format::Json => tape::parse(&mut payload.to_vec(), PAYLOAD_DEPTH).map(drop),
+        Format::Json => tape::parse(&mut payload.to_vec(), PAYLOAD_DEPTH, |_| Ok(())),
         Format::Msgpack => {
             let mut reader = Reader::new(payload);
             skip(&mut reader, PAYLOAD_DEPTH)?;

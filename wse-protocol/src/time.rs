@@ -12,19 +12,20 @@ impl UnixMillis {
     pub fn write_iso(self, out: &mut Vec<u8>) {
         let (days, ms) = (self.0 / 86_400_000, self.0 % 86_400_000);
         let (year, month, day) = civil(days);
-        let fields = [(year, 4, b'-'), (month, 2, b'-'), (day, 2, b'T'), (ms / 3_600_000, 2, b':')];
-        let rest = [(ms / 60_000 % 60, 2, b':'), (ms / 1000 % 60, 2, b'.'), (ms % 1000, 3, b'Z')];
-        for (value, width, after) in fields.into_iter().chain(rest) {
-            write_padded(out, value, width);
-            out.push(after);
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let date = [(0, year / 100), (2, year), (5, month), (8, day)];
+        let time = [(11, ms / 3_600_000), (14, ms / 60_000 % 60), (17, ms / 1000 % 60), (21, ms)];
+        for (at, value) in date.into_iter().chain(time) {
+            text[at] = digit(value / 10);
+            text[at + 1] = digit(value);
         }
+        text[20] = digit(ms / 100);
+        out.extend_from_slice(&text);
     }
 }
 
-fn write_padded(out: &mut Vec<u8>, value: u64, width: u32) {
-    for place in (0..width).rev() {
-        out.push(b'0' + (value / 10u64.pow(place) % 10) as u8);
-    }
+fn digit(value: u64) -> u8 {
+    b'0' + (value % 10) as u8
 }
 
 /// Days since 1970 as year, month, day of the Gregorian calendar (Howard Hinnant's `civil_from_days`, for days from 0).

@@ -31,9 +31,10 @@ pub fn transcode(from: Format, to: Format, bytes: &[u8], out: &mut Vec<u8>) -> R
 
 fn json_to_msgpack(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), WireError> {
     let mut scratch = bytes.to_vec();
-    let tape = tape::parse(&mut scratch, DEPTH)?;
-    write_tape(&tape, out);
-    Ok(())
+    tape::parse(&mut scratch, DEPTH, |tape| {
+        write_tape(tape, out);
+        Ok(())
+    })
 }
 
 /// The tape has values in the order of MessagePack, heads first.

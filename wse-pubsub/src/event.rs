@@ -1,4 +1,5 @@
 //! What a bus hands over and answers: entries, runs, births, gaps.
+use std::sync::Arc;
 use wse_protocol::{Epoch, Pattern, Position, Publication, Seq, Topic};
 
 /// A queue of the bus, by its index: one per shard, at most 64.
@@ -13,7 +14,7 @@ pub struct Entry {
     /// Its place in the log.
     pub position: Position,
     /// Its content.
-    pub publication: Publication,
+    pub publication: Arc<Publication>,
 }
 
 /// Consecutive messages of one topic: what one turn has of it.
@@ -26,13 +27,13 @@ pub struct Run {
     /// Where the first stands; each next one is one higher.
     pub first: Seq,
     /// Their contents; at least one.
-    pub publications: Vec<Publication>,
+    pub publications: Vec<Arc<Publication>>,
 }
 
 impl Run {
     /// Each message with its number.
     pub fn iter(&self) -> impl Iterator<Item = (Seq, &Publication)> {
-        numbered(self.first, self.publications.iter())
+        numbered(self.first, self.publications.iter().map(|publication| &**publication))
     }
 
     /// Each message as an entry.

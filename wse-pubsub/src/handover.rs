@@ -87,7 +87,7 @@ impl HandOver {
 
     /// Appends a message to its topic's run, or begins one; otherwise as `push`.
     #[must_use]
-    pub(crate) fn push_entry(&self, place: &mut Place, topic: &Topic, position: &Position, publication: Publication) -> bool {
+    pub(crate) fn push_entry(&self, place: &mut Place, topic: &Topic, position: &Position, publication: Arc<Publication>) -> bool {
         let mut queue = self.0.lock();
         let bytes = publication.cost();
         queue.admits() && self.0.count(&mut queue, bytes, |queue| queue.append(place, topic, position, publication))
@@ -218,7 +218,7 @@ impl Queue {
         !self.closed && !self.deserted
     }
 
-    fn append(&mut self, place: &mut Place, topic: &Topic, position: &Position, publication: Publication) {
+    fn append(&mut self, place: &mut Place, topic: &Topic, position: &Position, publication: Arc<Publication>) {
         let waiting = place.0.and_then(|at| self.events.get_mut(usize::try_from(at.checked_sub(self.taken)?).ok()?));
         if let Some(BusEvent::Run(run)) = waiting {
             run.publications.push(publication);
@@ -270,7 +270,7 @@ impl Drop for Waiting<'_> {
 
 fn cost(event: &BusEvent) -> usize {
     match event {
-        BusEvent::Run(run) => run.publications.iter().map(Publication::cost).sum(),
+        BusEvent::Run(run) => run.publications.iter().map(|publication| publication.cost()).sum(),
         BusEvent::Reset { .. } | BusEvent::Born { .. } | BusEvent::BirthsReset { .. } => 256,
     }
 }

@@ -156,6 +156,9 @@ pub(crate) fn dispatch(shard: &Rc<Shard>, connection: &Rc<Connection>) -> Option
     loop {
         let next = connection.session().poll_event();
         if let Some(Event::Message(envelope)) = next {
+            if messages.is_empty() {
+                messages.reserve(1 + connection.session().events_waiting());
+            }
             messages.push(envelope);
             continue;
         }

@@ -115,11 +115,17 @@ impl Session {
     /// The next thing for the driver to do.
     pub fn poll_event(&mut self) -> Option<Event> {
         let event = self.events.pop_front();
-        if event.is_none() {
+        if event.is_none() && self.events.capacity() > 0 {
             // An idle connection holds no memory for what it may once say.
             self.events = VecDeque::new();
         }
         event
+    }
+
+    /// How many more things [`Session::poll_event`] has now.
+    #[must_use]
+    pub fn events_waiting(&self) -> usize {
+        self.events.len()
     }
 
     /// The next thing to send.

@@ -4,7 +4,47 @@ use crate::{Epoch, ErrorCode, Priority, Seq, Value, WireError, defaults};
 use simd_json::prelude::*;
 
 /// The keys of a header; the payload's is apart.
-const KEYS: [&str; 12] = ["v", "t", "c", "id", "ts", "tp", "e", "seq", "ps", "k", "pri", "cid"];
+#[derive(Debug, Clone, Copy)]
+enum Key {
+    V,
+    T,
+    C,
+    Id,
+    Ts,
+    Tp,
+    E,
+    Seq,
+    Ps,
+    K,
+    Pri,
+    Cid,
+}
+
+impl Key {
+    const NAMES: [&'static str; 12] = ["v", "t", "c", "id", "ts", "tp", "e", "seq", "ps", "k", "pri", "cid"];
+
+    fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "v" => Self::V,
+            "t" => Self::T,
+            "c" => Self::C,
+            "id" => Self::Id,
+            "ts" => Self::Ts,
+            "tp" => Self::Tp,
+            "e" => Self::E,
+            "seq" => Self::Seq,
+            "ps" => Self::Ps,
+            "k" => Self::K,
+            "pri" => Self::Pri,
+            "cid" => Self::Cid,
+            _ => return None,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+}
 
 /// A header's value, as far as a header's rules tell values apart.
 #[derive(Debug, Clone, Copy)]
@@ -28,18 +68,17 @@ impl<'a> Scalar<'a> {
 /// What was read of a header, not judged yet.
 #[derive(Debug, Default)]
 pub(super) struct Header<'a> {
-    values: [Option<Scalar<'a>>; KEYS.len()],
+    values: [Option<Scalar<'a>>; Key::NAMES.len()],
     twice: Option<&'static str>,
 }
 
 impl<'a> Header<'a> {
     /// Takes in one pair; unknown keys are ignored.
     pub(super) fn put(&mut self, key: &str, value: Scalar<'a>) {
-        let place = KEYS.iter().zip(&mut self.values).find(|(known, _)| **known == key);
-        if let Some((known, slot)) = place
-            && slot.replace(value).is_some()
+        if let Some(key) = Key::parse(key)
+            && self.values[key as usize].replace(value).is_some()
         {
-            self.stands_twice(known);
+            self.stands_twice(key.name());
         }
     }
 
@@ -54,40 +93,40 @@ impl<'a> Header<'a> {
 
     fn judged(&self, payload: Value) -> Result<Envelope, WireError> {
         if let Some(key) = self.twice {
-            return Err(invalid(key, "stands twice"));
+            return Err(not_valid(key, "stands twice"));
         }
         self.version()?;
         Ok(Envelope {
-            event_type: self.text("t", 256)?.ok_or_else(|| invalid("t", "is required"))?.into(),
+            event_type: self.text(Key::T, 256)?.ok_or_else(|| invalid(Key::T, "is required"))?.into(),
             category: self.category()?,
-            id: self.text("id", 64)?.map(Box::from),
-            ts: self.text("ts", 64)?.map(Box::from),
-            topic: self.text("tp", 200)?.map(Box::from),
-            epoch: self.text("e", 64)?.and_then(Epoch::parse),
-            seq: self.integer("seq")?,
-            previous: self.integer("ps")?,
-            key: self.text("k", 256)?.map(Box::from),
+            id: self.text(Key::Id, 64)?.map(Box::from),
+            ts: self.text(Key::Ts, 64)?.map(Box::from),
+            topic: self.text(Key::Tp, 200)?.map(Box::from),
+            epoch: self.text(Key::E, 64)?.and_then(Epoch::parse),
+            seq: self.integer(Key::Seq)?,
+            previous: self.integer(Key::Ps)?,
+            key: self.text(Key::K, 256)?.map(Box::from),
             priority: self.priority()?,
-            cid: self.text("cid", 64)?.map(Box::from),
+            cid: self.text(Key::Cid, 64)?.map(Box::from),
             payload,
         })
     }
 
-    fn value(&self, key: &str) -> Option<Scalar<'a>> {
-        KEYS.iter().zip(&self.values).find(|(known, _)| **known == key).and_then(|(_, value)| *value)
+    fn value(&self, key: Key) -> Option<Scalar<'a>> {
+        self.values[key as usize]
     }
 
     fn version(&self) -> Result<(), WireError> {
-        match self.value("v") {
+        match self.value(Key::V) {
             Some(Scalar::Integer(defaults::PROTOCOL_VERSION)) => Ok(()),
             Some(Scalar::Integer(other)) => {
                 Err(WireError::new(ErrorCode::UnsupportedVersion, format!("this side speaks version 2, the frame says {other}")))
             }
-            _ => Err(invalid("v", "is required, an integer")),
+            _ => Err(invalid(Key::V, "is required, an integer")),
         }
     }
 
-    fn text(&self, key: &str, longest: usize) -> Result<Option<&'a str>, WireError> {
+    fn text(&self, key: Key, longest: usize) -> Result<Option<&'a str>, WireError> {
         match self.value(key) {
             None => Ok(None),
             Some(Scalar::Text(text)) if (1..=longest).contains(&text.len()) => Ok(Some(text)),
@@ -95,7 +134,7 @@ impl<'a> Header<'a> {
         }
     }
 
-    fn integer(&self, key: &str) -> Result<Option<Seq>, WireError> {
+    fn integer(&self, key: Key) -> Result<Option<Seq>, WireError> {
         let read = match self.value(key) {
             None => return Ok(None),
             Some(Scalar::Integer(number)) => Seq::new(number),
@@ -105,29 +144,46 @@ impl<'a> Header<'a> {
     }
 
     fn category(&self) -> Result<Category, WireError> {
-        let read = match self.value("c") {
+        let read = match self.value(Key::C) {
             None => Some(Category::default()),
             Some(Scalar::Text(text)) => Category::parse(text),
             Some(_) => None,
         };
-        read.ok_or_else(|| invalid("c", "is \"WSE\", \"S\" or \"U\""))
+        read.ok_or_else(|| invalid(Key::C, "is \"WSE\", \"S\" or \"U\""))
     }
 
     fn priority(&self) -> Result<Priority, WireError> {
-        let read = match self.value("pri") {
+        let read = match self.value(Key::Pri) {
             None => Some(Priority::default()),
             Some(Scalar::Integer(number)) => u8::try_from(number).ok().and_then(|number| Priority::try_from(number).ok()),
             Some(_) => None,
         };
-        read.ok_or_else(|| invalid("pri", "is 1, 3, 5, 8 or 10"))
+        read.ok_or_else(|| invalid(Key::Pri, "is 1, 3, 5, 8 or 10"))
     }
 
     /// `cid`, else `id`, where one is there and short enough to be sent back.
     fn reference(&self) -> Option<Box<str>> {
-        ["cid", "id"].into_iter().find_map(|key| self.text(key, 64).ok().flatten()).map(Box::from)
+        [Key::Cid, Key::Id].into_iter().find_map(|key| self.text(key, 64).ok().flatten()).map(Box::from)
     }
 }
 
-fn invalid(key: &str, what: &str) -> WireError {
+fn invalid(key: Key, what: &str) -> WireError {
+    not_valid(key.name(), what)
+}
+
+fn not_valid(key: &str, what: &str) -> WireError {
     WireError::new(ErrorCode::InvalidMessage, format!("the envelope is not valid: \"{key}\" {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_read_by_its_name() {
+        for (at, name) in Key::NAMES.into_iter().enumerate() {
+            assert_eq!(Key::parse(name).map(|key| (key as usize, key.name())), Some((at, name)));
+        }
+        assert!(Key::parse("p").is_none());
+    }
 }

@@ -2,11 +2,14 @@
 use super::Envelope;
 use super::header::{Header, Scalar};
 use crate::{ErrorCode, Value, WireError, tape};
-use simd_json::{Node, StaticNode, owned::Object};
+use simd_json::{Node, StaticNode, Tape, owned::Object};
 use std::slice::Iter;
 
 pub(super) fn decode(frame: &mut [u8], depth: usize) -> Result<Envelope, WireError> {
-    let tape = tape::parse(frame, depth)?;
+    tape::parse(frame, depth, envelope)
+}
+
+fn envelope(tape: &Tape<'_>) -> Result<Envelope, WireError> {
     let mut nodes = tape.0.iter();
     let Some(Node::Object { len, .. }) = nodes.next() else {
         return Err(WireError::new(ErrorCode::InvalidJson, "the frame is JSON but not an object"));

@@ -50,11 +50,12 @@ impl ClientMessage {
     /// # Errors
     /// `INVALID_MESSAGE`, `UNKNOWN_TYPE`, `NOT_IMPLEMENTED`, `NO_TOPICS`, with the message's reference.
     pub fn decode(mut envelope: Envelope) -> Result<Self, WireError> {
+        if envelope.category == Category::Update {
+            return Ok(Self::Event(Box::new(envelope)));
+        }
         let reference = envelope.reference();
-        match envelope.category {
-            Category::Update => return Ok(Self::Event(Box::new(envelope))),
-            Category::Snapshot => return Err(WireError::new(ErrorCode::InvalidMessage, "category S is the server's").answering(reference)),
-            Category::Protocol => {}
+        if envelope.category == Category::Snapshot {
+            return Err(WireError::new(ErrorCode::InvalidMessage, "category S is the server's").answering(reference));
         }
         let payload = std::mem::take(&mut envelope.payload);
         Self::decode_protocol(&envelope.event_type, payload, envelope.cid).map_err(|e| e.answering(reference))

@@ -340,7 +340,7 @@ pub async fn every_field_of_a_message_arrives(factory: &dyn Factory) {
     };
     bus.publish(&topic, sent.clone(), None).await.expect("published");
     let got = entries(&mut receiver, 1).await;
-    assert_eq!((&got[0].publication, &got[0].topic), (&sent, &topic));
+    assert_eq!((&*got[0].publication, &got[0].topic), (&sent, &topic));
     let History::Entries { entries, .. } = bus.history(&topic, &start, PageLimit::entries(1)).await.expect("read") else { panic!("held") };
     assert_eq!(entries, got);
 }

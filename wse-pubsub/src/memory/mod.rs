@@ -194,7 +194,7 @@ impl Bus for MemoryBus {
     }
 }
 
-fn entries(topic: &Topic, top: &Position, run: Vec<(wse_protocol::Seq, Publication)>) -> Vec<Entry> {
+fn entries(topic: &Topic, top: &Position, run: Vec<(wse_protocol::Seq, Arc<Publication>)>) -> Vec<Entry> {
     let entry = |(seq, publication)| Entry { topic: topic.clone(), position: Position { epoch: top.epoch.clone(), seq }, publication };
     run.into_iter().map(entry).collect()
 }
@@ -241,7 +241,7 @@ mod tests {
         else {
             panic!("everything is held");
         };
-        assert_eq!(entries.into_iter().map(|entry| entry.publication).collect::<Vec<_>>(), sent);
+        assert_eq!(entries.into_iter().map(|entry| (*entry.publication).clone()).collect::<Vec<_>>(), sent);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::{Consumer, handover::Place};
 use slab::Slab;
 use std::{
     collections::{BTreeSet, HashMap},
+    sync::Arc,
     time::Duration,
 };
 use wse_core::log::{LogLimits, PackCounts, TopicLog};
@@ -119,7 +120,7 @@ impl Store {
     }
 
     /// Stores a publication.
-    pub(crate) fn push(&mut self, now: Duration, id: TopicId, publication: Publication) {
+    pub(crate) fn push(&mut self, now: Duration, id: TopicId, publication: impl Into<Arc<Publication>>) {
         let slot = &mut self.slots[id];
         slot.log.push(now, publication);
         slot.used = now;

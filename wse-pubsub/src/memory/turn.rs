@@ -1,7 +1,7 @@
 //! What is done under the bus's lock: store, number, hand over.
 use super::{State, births::Birth, entries, store::TopicId};
 use crate::{Births, BusError, BusEvent, Consumer, Following, History, HistoryGap, NewEntry, Receipt, handover::HandOver};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use wse_core::log::PageLimit;
 use wse_protocol::{Pattern, Position, Publication, Topic};
 
@@ -61,6 +61,7 @@ impl<'a> Turn<'a> {
     /// Stores a message that was admitted and hands it over.
     fn store(&mut self, id: TopicId, topic: &Topic, publication: Publication, retry_key: Option<&str>) -> Receipt {
         let message_id = publication.id.clone();
+        let publication = Arc::new(publication);
         let position = self.state.store.next_position(id);
         for interest in self.state.store.interests_mut(id) {
             let at = usize::from(interest.consumer.0);

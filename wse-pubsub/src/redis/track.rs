@@ -2,7 +2,7 @@
 use super::{reader::Read, record};
 use crate::{Consumer, HistoryGap, handover::Place};
 use bytes::Bytes;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use wse_core::{Pushed, ReorderBuffer, ReorderLimits};
 use wse_protocol::{Epoch, Followed, Position, Publication, Seq, Topic};
 
@@ -72,7 +72,7 @@ pub(crate) struct Rung {
 #[derive(Debug, Clone)]
 pub(crate) enum Content {
     /// Of a topic's log.
-    Message(Publication),
+    Message(Arc<Publication>),
     /// Of a births log: the topic, and where it begins.
     Birth(Topic, Position),
 }
@@ -110,7 +110,7 @@ impl Content {
     /// Reads a record; `None` if it is something else.
     pub(crate) fn decode(of: &Followed, record: Bytes) -> Option<Self> {
         match of {
-            Followed::Topic(_) => record::decode(record).map(Self::Message),
+            Followed::Topic(_) => record::decode(record).map(|publication| Self::Message(publication.into())),
             Followed::Pattern(_) => record::decode_birth(record).map(|(topic, start)| Self::Birth(topic, start)),
         }
     }

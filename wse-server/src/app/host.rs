@@ -12,7 +12,7 @@ use wse_crypto::token::Identity;
 use wse_protocol::{CloseCode, ErrorCode, Format, Value, WireError, envelope::Envelope};
 
 /// Messages handled before the engine is told that they are.
-const HANDLED_AT_ONCE: usize = 32;
+const HANDLED_AT_ONCE: usize = 128;
 
 pub(super) struct AppHost {
     shared: Arc<Shared>,

@@ -36,7 +36,7 @@ pub(crate) struct Peer {
     pub(super) connection: Rc<Connection>,
     decoder: Decoder,
     /// Read while the session did not take more; brought first the next time.
-    held: Vec<u8>,
+    held: Held,
     /// Taken from the session and not written yet.
     pending: Vec<Bytes>,
     /// Only the newest ping needs an answer (RFC 6455, 5.5.3), so this is all that pings can make us hold.
@@ -48,6 +48,34 @@ pub(crate) struct Peer {
     pub(super) armed: Armed,
     end: Option<End>,
     stage: Stage,
+}
+
+/// Bytes of a read, of which the first are taken in portions without moving the others; empty, it has nothing on the heap.
+#[derive(Debug, Default)]
+struct Held {
+    bytes: Vec<u8>,
+    taken: usize,
+}
+
+impl Held {
+    fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn rest(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.taken..]
+    }
+
+    /// Only the last so many bytes are left.
+    fn with_last(self, left: usize) -> Self {
+        if left == 0 { Self::default() } else { Self { taken: self.bytes.len() - left, ..self } }
+    }
+}
+
+impl From<&[u8]> for Held {
+    fn from(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.to_vec(), taken: 0 }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +113,7 @@ impl Peer {
             connection,
             decoder: Decoder::new(Limits::default().message_bytes(message_bytes)),
             // Copied: it is a slice of the HTTP side's buffer, which would be kept with it.
-            held: prelude.leftover.to_vec(),
+            held: Held::from(&prelude.leftover[..]),
             pending,
             pong: None,
             readable: true,
@@ -159,7 +187,8 @@ impl Peer {
     fn read(&mut self, shard: &Rc<Shard>, buffer: &mut [u8], now: Instant) {
         if !self.held.is_empty() && self.connection.session().reads() {
             let mut held = std::mem::take(&mut self.held);
-            self.handle(shard, &mut held, now);
+            let left = self.handle(shard, held.rest(), now);
+            self.held = held.with_last(left);
         }
         for _ in 0..READS {
             if !self.readable || self.end.is_some() || !self.held.is_empty() || !self.connection.session().reads() {
@@ -170,7 +199,8 @@ impl Peer {
                 Ok(count) => {
                     // A short read has emptied the socket; what comes later is told of again, but not an end that was told with it.
                     self.readable = count == buffer.len() || self.hung_up;
-                    self.handle(shard, &mut buffer[..count], now);
+                    let left = self.handle(shard, &mut buffer[..count], now);
+                    self.held = Held::from(&buffer[count - left..count]);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -180,8 +210,8 @@ impl Peer {
         }
     }
 
-    /// Has the session handle whole messages, as far as it takes them; the rest is held.
-    fn handle(&mut self, shard: &Rc<Shard>, bytes: &mut [u8], now: Instant) {
+    /// Has the session handle whole messages, as far as it takes them; returns how many bytes are left, to be held.
+    fn handle(&mut self, shard: &Rc<Shard>, bytes: &mut [u8], now: Instant) -> usize {
         let mut input = bytes;
         loop {
             let outcome = match self.decoder.decode(&mut input) {
@@ -193,8 +223,9 @@ impl Peer {
                 break;
             }
         }
-        self.held.extend_from_slice(input);
+        let left = input.len();
         self.end_if_any(shard);
+        left
     }
 
     fn lost(&mut self, now: Instant, reason: &str) {
@@ -297,7 +328,7 @@ impl Peer {
         }
         let half_closed = written && self.socket.shutdown(std::net::Shutdown::Write).is_ok();
         self.pending = Vec::new();
-        self.held = Vec::new();
+        self.held = Held::default();
         self.readable = true;
         self.stage = if half_closed { Stage::Lingering(now + LINGER) } else { Stage::Gone };
     }

@@ -169,7 +169,7 @@ impl Engine {
     /// # Errors
     /// [`BusError`]; on `Unavailable` a retry with the same idempotency key is safe.
     pub async fn publish(&self, topic: &Topic, message: NewMessage) -> Result<Receipt, BusError> {
-        let (publication, key) = self.publication(topic, message);
+        let (publication, key) = self.publication(topic, message, now());
         match self.0.bus.try_publish(topic, publication, key.as_deref()) {
             Ok(outcome) => outcome,
             Err(publication) => self.0.bus.publish(topic, publication, key.as_deref()).await,
@@ -184,7 +184,7 @@ impl Engine {
         message: NewMessage,
         done: impl FnOnce(Result<Receipt, BusError>) + Send + 'static,
     ) -> Option<Result<Receipt, BusError>> {
-        let (publication, key) = self.publication(topic, message);
+        let (publication, key) = self.publication(topic, message, now());
         match self.0.bus.try_publish(topic, publication, key.as_deref()) {
             Ok(outcome) => Some(outcome),
             Err(publication) => {
@@ -284,12 +284,11 @@ impl Engine {
         let _ = shard.commands.send(command);
     }
 
-    fn publication(&self, topic: &Topic, message: NewMessage) -> (Publication, Option<String>) {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    fn publication(&self, topic: &Topic, message: NewMessage, ts: UnixMillis) -> (Publication, Option<String>) {
         let publication = Publication {
-            id: uuid::Uuid::now_v7().to_string().into(),
+            id: (&*uuid::Uuid::now_v7().hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer())).into(),
             event_type: message.event_type.unwrap_or_else(|| topic.as_str().into()),
-            ts: UnixMillis(since.as_millis() as u64),
+            ts,
             key: message.key,
             priority: message.priority,
             format: message.format,
@@ -297,4 +296,9 @@ impl Engine {
         };
         (publication, message.idempotency_key)
     }
+}
+
+fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(since.as_millis() as u64)
 }

@@ -33,8 +33,9 @@ impl Engine {
     }
 
     fn entries(&self, messages: impl IntoIterator<Item = (Topic, NewMessage)>) -> Vec<NewEntry> {
+        let ts = super::now();
         let entry = |(topic, message): (Topic, NewMessage)| {
-            let (publication, key) = self.publication(&topic, message);
+            let (publication, key) = self.publication(&topic, message, ts);
             NewEntry { topic, publication, retry_key: key.map(Into::into) }
         };
         messages.into_iter().map(entry).collect()

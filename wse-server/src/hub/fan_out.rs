@@ -33,16 +33,17 @@ pub(super) struct Runs([Option<Arc<Run>>; Variant::COUNT]);
 impl Hub {
     pub(super) fn deliver(&self, run: &LogRun, flush: &mut dyn FnMut(Instant)) {
         let now = Instant::now();
-        let mut rest: Vec<(Seq, &Publication)> = {
+        let news: Vec<(Seq, &Publication)> = {
             let records = self.topics.borrow();
             // Entries of an interest that was given back and taken up again may still be under way: they are no news.
             let Some(record) = records.get(&run.topic) else { return };
-            let news = |seq: Seq| !record.has_passed(&Position { epoch: run.epoch.clone(), seq });
-            run.iter().filter(|(seq, _)| news(*seq)).collect()
+            let passed = record.position.as_ref().filter(|position| position.epoch == run.epoch).map(|position| position.seq);
+            run.iter().filter(|(seq, _)| passed.is_none_or(|passed| *seq > passed)).collect()
         };
+        let mut rest = &news[..];
         while !rest.is_empty() {
-            let after = rest.split_off(piece(&rest));
-            let fallen = self.deliver_piece(&run.topic, &run.epoch, &rest, now);
+            let (next, after) = rest.split_at(piece(rest));
+            let fallen = self.deliver_piece(&run.topic, &run.epoch, next, now);
             fallen.into_iter().for_each(|(id, topic, seq)| self.fall_behind(id, &topic, seq));
             flush(now);
             rest = after;

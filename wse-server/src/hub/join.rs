@@ -281,7 +281,7 @@ impl Hub {
             first || cost <= room
         };
         let taken: Vec<(Seq, &Publication)> =
-            entries.iter().take_while(fits).map(|entry| (entry.position.seq, &entry.publication)).collect();
+            entries.iter().take_while(fits).map(|entry| (entry.position.seq, &*entry.publication)).collect();
         let last = taken.last().map_or(after.seq, |(seq, _)| *seq);
         let mut passes = filter.map(|_| Vec::with_capacity(taken.len()));
         for (_, publication) in &taken {

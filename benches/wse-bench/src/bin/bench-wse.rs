@@ -20,8 +20,9 @@ struct Publisher {
 
 impl Publish for Publisher {
     async fn publish(&mut self, messages: Vec<Bytes>) {
-        for message in messages {
-            if let Err(error) = self.engine.publish(&self.topic, NewMessage::new(message)).await {
+        let batch = messages.into_iter().map(|message| (self.topic.clone(), NewMessage::new(message)));
+        for outcome in self.engine.publish_many(batch).await {
+            if let Err(error) = outcome {
                 // The load sees the hole; the log says why.
                 eprintln!("publish: {error}");
             }

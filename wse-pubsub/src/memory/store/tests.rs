@@ -76,7 +76,7 @@ fn old_payloads_of_a_quiet_topic_are_packed_by_other_topics_calls() {
     assert_eq!(store.pack_counts().packed, 50);
     let run = log(&mut store, now, "quiet");
     let all = run.since(now, &Position { seq: Seq::ZERO, ..run.position() }, PageLimit::entries(99)).expect("all are held");
-    assert!(all.len() == 50 && all.iter().all(|(_, held)| *held == publication(4000)));
+    assert!(all.len() == 50 && all.iter().all(|(_, held)| **held == publication(4000)));
 }
 
 #[test]
