@@ -8,9 +8,9 @@ const home = join(import.meta.dirname, '..');
 const project = mkdtempSync(join(tmpdir(), 'wse-consumer-'));
 const modules = join(project, 'node_modules');
 
-/** Every block of the READMEs in a file of its own, as it stands; one that imports nothing is given what it speaks of. */
+/** The example of filters, and every block of the READMEs in a file of its own, as it stands; one that imports nothing is given what it speaks of. */
 function documented() {
-  const files = {};
+  const files = { 'Prices.tsx': readFileSync(join(home, '../examples/filters/Prices.tsx'), 'utf8') };
   for (const [name, path] of [['client', join(home, 'README.md')], ['project', join(home, '..', 'README.md')]]) {
     const blocks = [...readFileSync(path, 'utf8').matchAll(/^```(tsx?)\n([\s\S]*?)^```$/gm)];
     if (blocks.length === 0) throw new Error(`${path} has no TypeScript`);
@@ -89,7 +89,7 @@ try {
     const module = resolution === 'bundler' ? 'esnext' : 'nodenext';
     const flags = ['--strict', '--noEmit', '--jsx', 'react-jsx', '--target', 'es2022', '--module', module, '--moduleResolution', resolution, '--types', 'react'];
     run(join(home, 'node_modules/.bin/tsc'), [...flags, ...Object.keys(blocks), 'types.tsx'], project);
-    console.log(`types: ${Object.keys(blocks).length} blocks of the READMEs and the API type-check under --strict, ${resolution} resolution`);
+    console.log(`types: ${Object.keys(blocks).length} examples and blocks of the READMEs and the API type-check under --strict, ${resolution} resolution`);
   }
   run(process.execPath, ['run.js'], project);
   console.log('node: imports, renders on a server, and exits by itself');

@@ -1,0 +1,43 @@
+// The examples that need no page, as their READMEs run them: the built packages, a server, and what is printed.
+import assert from 'node:assert/strict';
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { TARBALL, temporaryFolder } from './lib/fresh.mjs';
+import { ROOT, distFile } from './lib/paths.mjs';
+import { freePort, run, start, until } from './lib/process.mjs';
+import { uvicorn } from './lib/server.mjs';
+
+const FILTERS = join(ROOT, 'examples/filters');
+
+test('examples/filters: the client shows what passes its filters and the server’s own, and nothing else is encoded for it', async () => {
+  const folder = temporaryFolder('filters');
+  cpSync(FILTERS, folder, { recursive: true, filter: (path) => !path.includes('node_modules') });
+  await run('filters-install', 'npm', ['install', '--no-save', '--no-audit', '--no-fund', '--prefer-offline', 'ws', distFile(TARBALL)], { cwd: folder });
+  const port = await freePort();
+  const server = await uvicorn({ name: 'filters', folder, port });
+  const watch = start('watch', process.execPath, ['watch.mjs', `ws://127.0.0.1:${port}/wse`], { cwd: folder });
+  const url = `http://127.0.0.1:${port}`;
+  const post = async (path, body) => assert.equal((await fetch(url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })).status, 200);
+  const shown = () => watch.output().split('\n').filter((line) => /^(price|order|left out|load anew) /.test(line));
+  try {
+    await until('both subscriptions', () => watch.output().includes('topics prices live, orders:* live'));
+    for (const path of ['/prices/AAPL?price=187.5', '/prices/AAPL?price=99', '/prices/GOOG?price=140']) await post(path);
+    await post('/orders/1', { total: 60 });
+    await post('/orders/2', { total: 5, customer: { name: 'Ada L' } });
+    await post('/orders/2', { total: 70, internal: true });
+    await post('/orders/3', { total: 7 });
+    await post('/orders/3', { total: 51 });
+    await until('the last of them', () => shown().some((line) => line.includes('51')));
+    assert.deepEqual(shown(), [
+      'price AAPL 187.5',
+      'order orders:1 {"total":60}',
+      'order orders:2 {"total":5,"customer":{"name":"Ada L"}}',
+      'order orders:3 {"total":51}',
+    ]);
+    assert.ok((await (await fetch(`${url}/wse/health`)).json()).filter_classes > 0);
+  } finally {
+    await watch.stop();
+    await server.stop();
+  }
+});
