@@ -4,6 +4,7 @@ use crate::{
     events::{Event, EventQueue},
     options::engine_config,
     publish::{Outgoing, Receipt, outcomes_to_python, read_payload},
+    snapshot::scope,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -25,7 +26,7 @@ use std::{
 use wse_protocol::{CloseCode, ErrorCode, WireError};
 use wse_pubsub::BusError;
 use wse_server::{
-    Channel, ChannelFrame, ConnectionId, Engine as Native, EngineConfig, Outcomes, PeerFrame, RequestHead, ws::handshake::Key,
+    Channel, ChannelFrame, ConnectionId, Engine as Native, EngineConfig, Outcomes, PeerFrame, RequestHead, Sharing, ws::handshake::Key,
 };
 
 /// The judgement of one upgrade request.
@@ -199,6 +200,12 @@ impl Engine {
 
     fn refuse(&self, connection: u64, code: &str, message: &str) -> PyResult<()> {
         self.running()?.refuse(ConnectionId(connection), wire_error(code, message, None)?);
+        Ok(())
+    }
+
+    fn register_snapshot(&self, py: Python<'_>, pattern: &str, shared: bool) -> PyResult<()> {
+        let sharing = if shared { Sharing::Everyone } else { Sharing::User };
+        self.running()?.register_snapshot(scope(py, pattern)?, sharing);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 use crate::{
     convert::{bus_error, value_to_python},
     publish::{Receipt, outcomes_to_python},
+    snapshot::SnapshotCall,
 };
 use pyo3::{IntoPyObjectExt, exceptions::PyRuntimeError, prelude::*, types::PyTuple};
 use std::{
@@ -22,6 +23,7 @@ pub(crate) mod kind {
     pub(crate) const PUBLISHED: u8 = 5;
     pub(crate) const OUTBOUND: u8 = 6;
     pub(crate) const WRITABLE: u8 = 7;
+    pub(crate) const SNAPSHOT: u8 = 8;
 }
 
 /// One thing that the loop is told.
@@ -35,6 +37,7 @@ pub(crate) enum Event {
     PublishedMany(u64, Vec<Result<Receipt, BusError>>),
     Outbound(ConnectionId),
     Writable(ConnectionId),
+    Snapshot(ConnectionId, wse_server::SnapshotCall),
 }
 
 /// A queue that wakes its loop once for each batch. Bounded by what fills it: per connection `handler_queue` messages and one
@@ -115,6 +118,10 @@ impl Host for Queue {
         self.push(Event::Closed(connection, code, reason));
     }
 
+    fn snapshot(&self, call: wse_server::SnapshotCall) {
+        self.push(Event::Snapshot(call.connection(), call));
+    }
+
     fn outbound(&self, connection: ConnectionId) {
         self.push(Event::Outbound(connection));
     }
@@ -174,6 +181,7 @@ fn tuple(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyTuple>> {
         Event::PublishedMany(ticket, outcomes) => (kind::PUBLISHED, ticket, outcomes_to_python(py, outcomes)?).into_pyobject(py),
         Event::Outbound(id) => (kind::OUTBOUND, id.0).into_pyobject(py),
         Event::Writable(id) => (kind::WRITABLE, id.0).into_pyobject(py),
+        Event::Snapshot(id, call) => (kind::SNAPSHOT, id.0, SnapshotCall::new(call)).into_pyobject(py),
     }
 }
 

@@ -4,6 +4,7 @@ mod engine;
 mod events;
 mod options;
 mod publish;
+mod snapshot;
 
 use pyo3::prelude::*;
 
@@ -19,6 +20,8 @@ mod _native {
     use super::options::{check_options, filter_matches};
     #[pymodule_export]
     use super::publish::Receipt;
+    #[pymodule_export]
+    use super::snapshot::{SnapshotCall, check_scope};
     use pyo3::prelude::*;
 
     #[pymodule_init]
@@ -30,6 +33,7 @@ mod _native {
         module.add("PUBLISHED", kind::PUBLISHED)?;
         module.add("OUTBOUND", kind::OUTBOUND)?;
         module.add("WRITABLE", kind::WRITABLE)?;
+        module.add("SNAPSHOT", kind::SNAPSHOT)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -62,6 +62,9 @@ pub(crate) fn engine_config(options: &Bound<'_, PyDict>) -> PyResult<EngineConfi
     options.set("pattern_topics", &mut config.pattern_topics)?;
     options.set("shards", &mut config.shards)?;
     options.seconds("drain_timeout", &mut config.drain_timeout)?;
+    options.seconds("snapshot_timeout", &mut config.snapshots.timeout)?;
+    options.set("snapshot_calls", &mut config.snapshots.calls)?;
+    options.set("snapshot_pin_bytes", &mut config.snapshots.pin_bytes)?;
     config.policies = policies(&options)?;
     config.auth_required = options.0.get_item("auth_handler")?.is_some_and(|handler| !handler.is_none());
     config.tokens = token_verifier(&options)?;

@@ -37,10 +37,34 @@ pub struct EngineConfig {
     /// Topics that one connection may follow where it follows patterns, and births that may wait for one that does not read; past it
     /// the client is told `resync`. Default 1,000.
     pub pattern_topics: usize,
+    /// How topics' states are asked for.
+    pub snapshots: SnapshotConfig,
     /// Threads that serve connections. Default: half of the cores, at least 1; the other half is the application's.
     pub shards: usize,
     /// How long `drain` waits for clients to take their close.
     pub drain_timeout: Duration,
+}
+
+/// How topics' states are asked for. Public fields, as in [`EngineConfig`].
+#[derive(Debug, Clone, Copy)]
+pub struct SnapshotConfig {
+    /// How long a client waits for a topic's state, a wait for its turn included; then `SNAPSHOT_FAILED`. Default 10 s.
+    pub timeout: Duration,
+    /// Calls to the application at the same time; more wait their turn. Default 64.
+    pub calls: usize,
+    /// Bytes of messages that are held, all topics together, while states are made, in case logs are trimmed meanwhile; above it the
+    /// logs are all there is. Default 16 MiB.
+    pub pin_bytes: usize,
+}
+
+impl Default for SnapshotConfig {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_millis(defaults::SNAPSHOT_TIMEOUT_MS),
+            calls: defaults::SNAPSHOT_CALLS as usize,
+            pin_bytes: defaults::SNAPSHOT_PIN_BYTES as usize,
+        }
+    }
 }
 
 /// The bus of an engine.
@@ -75,6 +99,7 @@ impl Default for EngineConfig {
             wire: WireConfig::default(),
             filter_limit: defaults::FILTER_LIMIT as usize,
             pattern_topics: defaults::PATTERN_TOPICS as usize,
+            snapshots: SnapshotConfig::default(),
             shards: std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2).max(1),
             drain_timeout: Duration::from_millis(defaults::PUBLISH_TIMEOUT_MS),
         }

@@ -171,9 +171,10 @@ pub(crate) fn dispatch(shard: &Rc<Shard>, connection: &Rc<Connection>) -> Option
             Event::Opened => host.opened(id, identity.take()),
             Event::Subscribe(wanted) => {
                 let (shard, connection) = (shard.clone(), connection.clone());
-                tokio::task::spawn_local(async move { shard.hub.subscribe(connection, wanted).await });
+                tokio::task::spawn_local(async move { shard.hub.subscribe(&shard, connection, wanted).await });
             }
             Event::Unsubscribe(names) => shard.hub.unsubscribe(connection, &names),
+            Event::Snapshot { topics, cid } => shard.hub.snapshot(shard, connection, &topics, cid.as_deref()),
             Event::Heartbeat => shard.hub.tell_positions(connection),
             Event::Closed { code, reason, opened, .. } => {
                 shard.hub.leave(connection);
@@ -199,7 +200,7 @@ pub(crate) fn fetch_if_room(shard: &Rc<Shard>, connection: &Rc<Connection>) {
         connection.fetching.set(true);
         let (shard, connection) = (shard.clone(), connection.clone());
         tokio::task::spawn_local(async move {
-            shard.hub.fetch(&connection).await;
+            shard.hub.fetch(&shard, &connection).await;
             connection.fetching.set(false);
             connection.wake();
         });

@@ -22,6 +22,20 @@ pub(crate) struct Counters {
     pub(crate) resyncs: AtomicU64,
     /// Times that births of a pattern were lost to a connection, which was told.
     pub(crate) births_lost: AtomicU64,
+    /// Times that the application was asked for a topic's state.
+    pub(crate) snapshots: AtomicU64,
+    /// Times that a call under way served one more.
+    pub(crate) snapshots_shared: AtomicU64,
+    /// States handed to connections.
+    pub(crate) snapshots_sent: AtomicU64,
+    /// Times that a connection was told that there is no state.
+    pub(crate) snapshots_failed: AtomicU64,
+    /// Times that a state was asked for again because the log ran away under it, or began anew.
+    pub(crate) snapshots_again: AtomicU64,
+    /// Gauge: bytes of messages held while states are made.
+    pub(crate) snapshot_pinned_bytes: AtomicUsize,
+    /// Times that more would have been held than may be.
+    pub(crate) snapshot_pins_broken: AtomicU64,
     /// Connections closed because they read too slowly.
     pub(crate) slow_consumers: AtomicU64,
 }

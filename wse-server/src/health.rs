@@ -37,6 +37,20 @@ pub struct Health {
     pub births_lost: u64,
     /// Connections closed because they read too slowly.
     pub slow_consumers: u64,
+    /// Times that the application was asked for a topic's state.
+    pub snapshots: u64,
+    /// Times that a call under way served one more.
+    pub snapshots_shared: u64,
+    /// States handed to connections.
+    pub snapshots_sent: u64,
+    /// Times that a connection was told that there is no state.
+    pub snapshots_failed: u64,
+    /// Times that a state was asked for again because the log ran away under it, or began anew.
+    pub snapshots_again: u64,
+    /// Gauge: bytes of messages held while states are made.
+    pub snapshot_pinned_bytes: usize,
+    /// Times that more would have been held than may be; then the log is all there is.
+    pub snapshot_pins_broken: u64,
     /// Seconds since the engine started.
     pub uptime_s: u64,
 }
@@ -59,6 +73,13 @@ impl Health {
             resyncs: counters.resyncs.load(Relaxed),
             births_lost: counters.births_lost.load(Relaxed),
             slow_consumers: counters.slow_consumers.load(Relaxed),
+            snapshots: counters.snapshots.load(Relaxed),
+            snapshots_shared: counters.snapshots_shared.load(Relaxed),
+            snapshots_sent: counters.snapshots_sent.load(Relaxed),
+            snapshots_failed: counters.snapshots_failed.load(Relaxed),
+            snapshots_again: counters.snapshots_again.load(Relaxed),
+            snapshot_pinned_bytes: counters.snapshot_pinned_bytes.load(Relaxed),
+            snapshot_pins_broken: counters.snapshot_pins_broken.load(Relaxed),
             uptime_s: uptime.as_secs(),
         }
     }

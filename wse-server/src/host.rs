@@ -1,4 +1,5 @@
 //! Who stands behind an engine: the application's side of connections.
+use crate::SnapshotCall;
 use std::{fmt::Debug, sync::Arc};
 use wse_crypto::token::Identity;
 use wse_protocol::{CloseCode, envelope::Envelope};
@@ -18,6 +19,9 @@ pub trait Host: Send + Sync + Debug {
     /// Messages for handlers, in order; answer each with `Engine::reply` or `Engine::fail` if it has a `cid`, and count it with
     /// `Engine::handled`.
     fn messages(&self, connection: ConnectionId, envelopes: Vec<Box<Envelope>>);
+    /// The state of a topic is wanted, of those that `Engine::register_snapshot` named; answer the call, from any thread, within
+    /// the engine's time. Dropped unanswered it has failed, which is what happens here by default.
+    fn snapshot(&self, _call: SnapshotCall) {}
     /// The end of a connection, once; `opened` tells whether `opened` had come.
     fn closed(&self, connection: ConnectionId, code: CloseCode, reason: String, opened: bool);
     /// Frames wait in the connection's channel (see `Engine::open_channel`).

@@ -22,6 +22,7 @@ pub mod listener;
 mod origin;
 mod policy;
 mod shard;
+mod snapshot;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -29,13 +30,14 @@ mod transport;
 pub mod ws;
 
 pub use admission::{Admission, RequestHead, SUBPROTOCOL};
-pub use app::{App, Message};
-pub use config::{BusChoice, EngineConfig};
+pub use app::{App, Message, SnapshotRequest};
+pub use config::{BusChoice, EngineConfig, SnapshotConfig};
 pub use engine::{Engine, Inspection, NewMessage, Outcomes, StartError};
 pub use health::Health;
 pub use host::{ConnectionId, Host, SharedHost};
 pub use policy::{Policies, TopicPolicy, TopicScope};
 pub use shard::AsyncStream;
+pub use snapshot::{Sharing, SnapshotCall};
 pub use tally::{Links, Tally};
 pub use transport::{Channel, ChannelFrame, PeerFrame};
 pub use wse_crypto::token;

@@ -36,7 +36,7 @@ impl TopicScope {
         })
     }
 
-    fn holds(&self, topic: &Topic) -> bool {
+    pub(crate) fn holds(&self, topic: &Topic) -> bool {
         match self {
             Self::Topic(name) => name == topic,
             Self::Pattern(pattern) => topic.namespace() == Some(pattern.namespace()),

@@ -25,6 +25,8 @@ export const ERROR_CODES = {
   RATE_LIMITED: { close: 1013, fault: 'peer', meaning: 'more messages or bytes than the rate allows, for too long' },
   NO_HANDLER: { close: null, fault: 'peer', meaning: 'the server has no handler for this type' },
   HANDLER_FAILED: { close: null, fault: 'server', meaning: 'the handler raised' },
+  SNAPSHOT_FAILED: { close: null, fault: 'server', meaning: 'the topic\'s snapshot failed or was too slow; ask again' },
+  NO_SNAPSHOT: { close: null, fault: 'peer', meaning: 'the topic has no snapshot, or is not subscribed' },
   UNAVAILABLE: { close: null, fault: 'network', meaning: 'the bus did not answer; try again' },
   AUTH_FAILED: { close: 4401, fault: 'peer', meaning: 'the credential was refused' },
   AUTH_UNAVAILABLE: { close: 1013, fault: 'server', meaning: 'authentication did not answer in time or raised; try again' },

@@ -1,5 +1,5 @@
 //! What comes from the peer and its transport: frames, control frames, the end, and the time.
-use super::{Event, Session, handshake::Stage, liveness::Due};
+use super::{Event, Session, handshake::Stage, liveness::Due, subscriptions::Request};
 use crate::{InflateError, Inflater};
 use std::time::Instant;
 use wse_protocol::{
@@ -140,7 +140,11 @@ impl Session {
             (_, ClientMessage::Ping(ping)) => self.push_with(|format, out| ping.pong().encode(format, out)),
             (_, ClientMessage::Pong) => self.liveness.ponged(now),
             (Stage::Ready, ClientMessage::Subscription(request)) => {
-                self.subscriptions.request(request);
+                self.subscriptions.request(Request::Change(request));
+                self.advance_subscriptions();
+            }
+            (Stage::Ready, ClientMessage::SnapshotRequest(request)) => {
+                self.subscriptions.request(Request::Snapshot(request));
                 self.advance_subscriptions();
             }
             (Stage::Ready, ClientMessage::Event(envelope)) => {
@@ -154,6 +158,7 @@ impl Session {
     fn refuse_early(&mut self, message: ClientMessage) {
         let cid = match message {
             ClientMessage::Subscription(request) => request.cid,
+            ClientMessage::SnapshotRequest(request) => request.cid,
             ClientMessage::Event(envelope) => envelope.reference(),
             _ => None,
         };

@@ -32,7 +32,7 @@ use std::{
     time::{Duration, Instant},
 };
 use subscriptions::Subscriptions;
-use wse_protocol::{CloseCode, Followed, WireError, envelope::Envelope, messages::ClientHello};
+use wse_protocol::{CloseCode, Followed, Topic, WireError, envelope::Envelope, messages::ClientHello};
 
 /// Time for a closing peer to take what is queued and answer the close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -54,6 +54,13 @@ pub enum Event {
     Subscribe(Vec<Wanted>),
     /// Unsubscribe from these.
     Unsubscribe(Vec<Followed>),
+    /// Bring the peer the state of these topics; answer each with `snapshot` or `fail_snapshot`.
+    Snapshot {
+        /// Topics as named; they may not be subscribed, or have no snapshot.
+        topics: Vec<Topic>,
+        /// What errors refer to.
+        cid: Option<Box<str>>,
+    },
     /// Hand this to a handler; answer with `reply` or `fail` where it has a `cid`, and always with `handled`.
     Message(Box<Envelope>),
     /// The end, once. Topics that were subscribed come with it.
@@ -83,6 +90,7 @@ pub struct Session {
     liveness: Liveness,
     events: VecDeque<Event>,
     opened: bool,
+    user: Option<Box<str>>,
 }
 
 impl Session {
@@ -101,6 +109,7 @@ impl Session {
             liveness: Liveness::new(config.heartbeat, config.idle_timeout, now),
             events: VecDeque::new(),
             opened: false,
+            user: None,
             id: id.into(),
             config,
         };
@@ -174,6 +183,12 @@ impl Session {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Whom the authenticator found; none before, and where the client is anonymous.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
     }
 
     /// What the two hellos agreed on.

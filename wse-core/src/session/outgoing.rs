@@ -2,13 +2,13 @@
 use super::{
     Event, Outcome, Session, SlowPolicy,
     handshake::Stage,
-    subscriptions::{self, Work},
+    subscriptions::{self, Request, Work},
 };
 use crate::{Chunk, Hole, Prepared, Shed, ShedCounts};
 use std::time::Instant;
 use wse_protocol::{
     CloseCode, Epoch, ErrorCode, Format, Seq, Topic, WireError,
-    messages::{Agreed, ErrorMessage, Reply, ServerHello, ServerReady, Skip, SubscriptionUpdate},
+    messages::{Agreed, ErrorMessage, Reply, ServerHello, ServerReady, Skip, SnapshotRequest, SubscriptionUpdate},
 };
 
 /// What became of frames that were brought for a topic.
@@ -30,6 +30,7 @@ impl Session {
         }
         self.handshake.stage = Stage::Ready;
         self.opened = true;
+        self.user = user.as_deref().map(Into::into);
         let (agreed, request) = self.handshake.finish();
         let hello = self.server_hello(agreed);
         self.push_with(|_, out| hello.encode(out));
@@ -39,7 +40,7 @@ impl Session {
         self.push_with(|format, out| ready.encode(format, out));
         self.events.push_back(Event::Opened);
         if let Some(request) = request {
-            self.subscriptions.request(request);
+            self.subscriptions.request(Request::Change(request));
             self.advance_subscriptions();
         }
     }
@@ -118,6 +119,16 @@ impl Session {
         }
     }
 
+    /// A topic's state ([P-57]); nothing of the topic may wait, since it goes before what does.
+    pub fn snapshot(&mut self, frame: Prepared) {
+        self.outbound.push_own(frame);
+    }
+
+    /// A topic's state cannot be had, now or at all ([P-58]).
+    pub fn fail_snapshot(&mut self, topic: &str, error: &WireError) {
+        self.push_with(|format, out| ErrorMessage::about(topic, error).encode(format, out, error.cid.as_deref()));
+    }
+
     /// The message before what waits of a topic for the peer, if anything does.
     #[must_use]
     pub fn waits_after(&self, topic: &Topic) -> Option<Seq> {
@@ -186,10 +197,27 @@ impl Session {
                 Work::Subscribe(wanted) if !wanted.is_empty() => return self.events.push_back(Event::Subscribe(wanted)),
                 Work::Unsubscribe(topics) if !topics.is_empty() => self.events.push_back(Event::Unsubscribe(topics)),
                 Work::Subscribe(_) | Work::Unsubscribe(_) => {}
+                Work::Snapshot(request) => {
+                    self.begin_snapshots(request);
+                    continue;
+                }
             }
             if let Some((update, cid)) = self.subscriptions.finish(Vec::new()) {
                 self.push_with(|format, out| update.encode(format, out, cid.as_deref()));
             }
+        }
+    }
+
+    fn begin_snapshots(&mut self, SnapshotRequest { topics, cid }: SnapshotRequest) {
+        let mut named = Vec::with_capacity(topics.len());
+        for name in topics {
+            match Topic::parse(&name) {
+                Ok(topic) => named.push(topic),
+                Err(error) => self.fail_snapshot(&name, &error.answering(cid.clone())),
+            }
+        }
+        if !named.is_empty() {
+            self.events.push_back(Event::Snapshot { topics: named, cid });
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 use wse_protocol::{
     ErrorCode, Followed, Position, Topic, Value, WireError,
-    messages::{Action, Status, Subscription, SubscriptionUpdate, TopicStatus},
+    messages::{Action, SnapshotRequest, Status, Subscription, SubscriptionUpdate, TopicStatus},
 };
 
 /// Requests that may wait; then the peer is not read.
@@ -36,8 +36,28 @@ pub enum Outcome {
     Resync(Position, &'static str),
     /// Not subscribed.
     Refused(WireError),
+    /// Subscribed as this says; a snapshot follows ([P-56]).
+    Snapshot(Box<Outcome>),
     /// What became of a pattern, and of each topic that it stands for.
     Pattern(Box<Outcome>, Vec<(Topic, Outcome)>),
+}
+
+impl Outcome {
+    /// The same, with a snapshot to follow.
+    #[must_use]
+    pub fn with_snapshot(self) -> Self {
+        Self::Snapshot(Box::new(self))
+    }
+
+    /// The position from which on a topic or pattern is subscribed; none where it is not.
+    #[must_use]
+    pub fn position(&self) -> Option<&Position> {
+        match self {
+            Self::Live(at) | Self::Recovered(at, _) | Self::Resync(at, _) => Some(at),
+            Self::Snapshot(inner) | Self::Pattern(inner, _) => inner.position(),
+            Self::Refused(_) => None,
+        }
+    }
 }
 
 /// The work that one request leaves for the hub.
@@ -45,6 +65,14 @@ pub enum Outcome {
 pub(super) enum Work {
     Subscribe(Vec<Wanted>),
     Unsubscribe(Vec<Followed>),
+    Snapshot(SnapshotRequest),
+}
+
+/// What a peer asks for; answered in the order asked.
+#[derive(Debug)]
+pub(super) enum Request {
+    Change(Subscription),
+    Snapshot(SnapshotRequest),
 }
 
 #[derive(Debug)]
@@ -69,7 +97,7 @@ pub(super) struct Subscriptions {
     names: HashSet<Followed>,
     limit: usize,
     patterns: usize,
-    waiting: VecDeque<Subscription>,
+    waiting: VecDeque<Request>,
     open: Option<Box<Open>>,
 }
 
@@ -91,7 +119,7 @@ impl Subscriptions {
         self.waiting.len() < WAITING
     }
 
-    pub(super) fn request(&mut self, request: Subscription) {
+    pub(super) fn request(&mut self, request: Request) {
         self.waiting.push_back(request);
     }
 
@@ -104,9 +132,10 @@ impl Subscriptions {
         if self.waiting.is_empty() {
             self.waiting = VecDeque::new();
         }
-        Some(match request.action {
-            Action::Subscribe => self.begin_subscribe(request),
-            Action::Unsubscribe => self.begin_unsubscribe(request),
+        Some(match request {
+            Request::Change(change) if change.action == Action::Subscribe => self.begin_subscribe(change),
+            Request::Change(change) => self.begin_unsubscribe(change),
+            Request::Snapshot(request) => Work::Snapshot(request),
         })
     }
 
@@ -176,6 +205,7 @@ pub(super) fn status(name: String, outcome: Outcome) -> TopicStatus {
         Outcome::Recovered(position, count) => TopicStatus::recovered(name, position, count),
         Outcome::Resync(position, reason) => TopicStatus::resync(name, position, reason),
         Outcome::Refused(error) => TopicStatus::refused(name, &error),
+        Outcome::Snapshot(inner) => status(name, *inner).with_snapshot(),
         Outcome::Pattern(own, topics) => {
             let topics = topics.into_iter().map(|(topic, outcome)| status(topic.as_str().into(), outcome)).collect();
             status(name, *own).with_topics(topics)

@@ -3,7 +3,7 @@
 //! Every function appends one whole body to `out`. Whether it goes into a text or a binary frame follows from its format.
 mod writer;
 
-use crate::{Format, Position, Priority, Publication, Seq, Topic, WireError, messages::ServerMessage};
+use crate::{Format, Position, Priority, Publication, Seq, Topic, WireError, envelope::Category, messages::ServerMessage};
 use serde::Serialize;
 pub(crate) use writer::Writer;
 
@@ -32,6 +32,30 @@ pub fn topic_message(
         writer.integer("pri", publication.priority.number().into());
     }
     writer.payload_bytes(publication.format, &publication.payload)
+}
+
+/// `t` of a snapshot on the wire.
+pub const SNAPSHOT: &str = "snapshot";
+
+/// Appends a snapshot of a topic ([P-57]): its state, at least as new as `position`.
+///
+/// # Errors
+/// Those of [`transcode`](crate::transcode), when the state is not what `from` says; nothing is appended then.
+pub fn snapshot(
+    out: &mut Vec<u8>,
+    format: Format,
+    topic: &Topic,
+    position: &Position,
+    from: Format,
+    state: &[u8],
+) -> Result<(), WireError> {
+    out.reserve(state.len() + topic.as_str().len() + 128);
+    let mut writer = Writer::begin(out, format);
+    writer.text("c", Category::Snapshot.as_str());
+    writer.text("t", SNAPSHOT);
+    writer.text("tp", topic.as_str());
+    writer.position(position, None);
+    writer.payload_bytes(from, state)
 }
 
 /// Appends a message of category `WSE`. The payload must be representable in JSON, which every message here is.

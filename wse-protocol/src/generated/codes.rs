@@ -53,6 +53,10 @@ pub enum ErrorCode {
     NoHandler,
     /// The handler raised (fault: server).
     HandlerFailed,
+    /// The topic's snapshot failed or was too slow; ask again (fault: server).
+    SnapshotFailed,
+    /// The topic has no snapshot, or is not subscribed (fault: peer).
+    NoSnapshot,
     /// The bus did not answer; try again (fault: network).
     Unavailable,
     /// The credential was refused (fault: peer).
@@ -102,6 +106,8 @@ impl ErrorCode {
         Self::RateLimited,
         Self::NoHandler,
         Self::HandlerFailed,
+        Self::SnapshotFailed,
+        Self::NoSnapshot,
         Self::Unavailable,
         Self::AuthFailed,
         Self::AuthUnavailable,
@@ -142,6 +148,8 @@ impl ErrorCode {
             Self::RateLimited => "RATE_LIMITED",
             Self::NoHandler => "NO_HANDLER",
             Self::HandlerFailed => "HANDLER_FAILED",
+            Self::SnapshotFailed => "SNAPSHOT_FAILED",
+            Self::NoSnapshot => "NO_SNAPSHOT",
             Self::Unavailable => "UNAVAILABLE",
             Self::AuthFailed => "AUTH_FAILED",
             Self::AuthUnavailable => "AUTH_UNAVAILABLE",

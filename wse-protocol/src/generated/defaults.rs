@@ -61,6 +61,14 @@ pub const PATTERNS: u64 = 16;
 pub const PATTERN_TOPICS: u64 = 1000;
 /// Default of `filter_limit`.
 pub const FILTER_LIMIT: u64 = 64;
+/// Default of `snapshot_timeout_ms`.
+pub const SNAPSHOT_TIMEOUT_MS: u64 = 10000;
+/// Default of `snapshot_calls`.
+pub const SNAPSHOT_CALLS: u64 = 64;
+/// Default of `snapshot_tries`.
+pub const SNAPSHOT_TRIES: u64 = 3;
+/// Default of `snapshot_pin_bytes`.
+pub const SNAPSHOT_PIN_BYTES: u64 = 16_777_216;
 /// Default of `topic_bytes`.
 pub const TOPIC_BYTES: u64 = 200;
 /// Default of `outbound_bytes`.

@@ -24,6 +24,14 @@ impl ErrorMessage {
     }
 }
 
+impl ErrorMessage {
+    /// An error about a topic.
+    #[must_use]
+    pub fn about(topic: impl Into<String>, error: &WireError) -> Self {
+        Self { topic: Some(topic.into()), ..Self::from(error) }
+    }
+}
+
 impl From<&WireError> for ErrorMessage {
     fn from(error: &WireError) -> Self {
         Self { code: error.code.as_str().into(), message: error.message.clone(), topic: None }

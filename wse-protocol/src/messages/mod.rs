@@ -7,6 +7,7 @@ mod reply;
 mod server;
 mod server_hello;
 mod skip;
+mod snapshot_request;
 mod subscription;
 mod subscription_update;
 
@@ -18,6 +19,7 @@ pub use reply::Reply;
 pub use server::ServerMessage;
 pub use server_hello::{ServerHello, ServerReady};
 pub use skip::{Skip, SkipReason};
+pub use snapshot_request::SnapshotRequest;
 pub use subscription::{Action, Subscription};
 pub use subscription_update::{Status, SubscriptionUpdate, TopicStatus};
 
@@ -26,7 +28,7 @@ use serde::de::DeserializeOwned;
 use simd_json::prelude::*;
 
 /// Reserved kinds ([P-15]): refused with `NOT_IMPLEMENTED`.
-pub const RESERVED: [&str; 5] = ["snapshot_request", "presence", "token_refresh", "key_request", "outbox_ack"];
+pub const RESERVED: [&str; 4] = ["presence", "token_refresh", "key_request", "outbox_ack"];
 
 /// What a client may send.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +38,8 @@ pub enum ClientMessage {
     Hello(ClientHello),
     /// Subscribe or unsubscribe.
     Subscription(Subscription),
+    /// Asks for the state of topics.
+    SnapshotRequest(SnapshotRequest),
     /// Asks for a `Pong`.
     Ping(Ping),
     /// Answers a `Ping`.
@@ -65,6 +69,7 @@ impl ClientMessage {
         match kind {
             ClientHello::KIND => ClientHello::decode(payload).map(Self::Hello),
             Subscription::KIND => Subscription::decode(payload, cid).map(Self::Subscription),
+            SnapshotRequest::KIND => SnapshotRequest::decode(payload, cid).map(Self::SnapshotRequest),
             Ping::KIND => Ping::decode(payload).map(Self::Ping),
             Pong::KIND => Ok(Self::Pong),
             _ if RESERVED.contains(&kind) => Err(WireError::new(ErrorCode::NotImplemented, format!("{kind} is reserved by the protocol"))),

@@ -35,6 +35,9 @@ pub struct TopicStatus {
     /// Why what was missed is unknown: `epoch`, `history`, `fork`; of a pattern also `births`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// A snapshot of the topic follows, before any of its messages ([P-56]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub snapshot: bool,
     /// The error code of a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
@@ -50,7 +53,17 @@ impl TopicStatus {
     /// An entry with nothing but its status.
     #[must_use]
     pub fn new(topic: impl Into<String>, status: Status) -> Self {
-        Self { topic: topic.into(), status, position: None, recovered: None, reason: None, code: None, message: None, topics: Vec::new() }
+        Self {
+            topic: topic.into(),
+            status,
+            position: None,
+            recovered: None,
+            reason: None,
+            snapshot: false,
+            code: None,
+            message: None,
+            topics: Vec::new(),
+        }
     }
 
     /// Subscribed from `position` on, nothing missed.
@@ -69,6 +82,12 @@ impl TopicStatus {
     #[must_use]
     pub fn resync(topic: impl Into<String>, position: Position, reason: &str) -> Self {
         Self { position: Some(position), reason: Some(reason.into()), ..Self::new(topic, Status::Resync) }
+    }
+
+    /// The same, with a snapshot to follow.
+    #[must_use]
+    pub fn with_snapshot(self) -> Self {
+        Self { snapshot: true, ..self }
     }
 
     /// The entry of a pattern, with those of its topics.

@@ -24,6 +24,7 @@ from .policy import SlowPolicy, TopicPolicy
 from .priority import Priority
 from .publisher import Publication, Publisher
 from .router import WSERouter, create_wse_router
+from .snapshots import SnapshotProvider
 
 __all__ = [
     "AuthResult",
@@ -37,6 +38,7 @@ __all__ = [
     "Publisher",
     "Receipt",
     "SlowPolicy",
+    "SnapshotProvider",
     "Takeover",
     "TopicPolicy",
     "WSEConfig",

@@ -24,7 +24,7 @@ class Handler:
     def __init__(self, function: Callable[..., Any], idempotent: bool) -> None:
         self.idempotent = idempotent
         self._call = asynchronous(function)
-        self._arity = _arity(function, 2, "payload and message")
+        self._arity = arity(function, 2, "payload and message")
         self._adapter = _payload_type(function)
 
     async def __call__(self, payload: object, message: Message) -> Any:
@@ -50,16 +50,16 @@ class Handlers:
 
     def add_connect(self, function: Callable[..., Any]) -> None:
         """Registers a function of (connection)."""
-        _arity(function, 1, "connection")
+        arity(function, 1, "connection")
         self.connect.append(asynchronous(function))
 
     def add_disconnect(self, function: Callable[..., Any]) -> None:
         """Registers a function of (connection, code, reason), or of the first of these."""
-        arity = _arity(function, 3, "connection, code and reason")
+        taken = arity(function, 3, "connection, code and reason")
         call = asynchronous(function)
 
         async def shortened(*arguments: object) -> None:
-            await call(*arguments[:arity])
+            await call(*arguments[:taken])
 
         self.disconnect.append(shortened)
 
@@ -72,7 +72,7 @@ def asynchronous(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
     return functools.partial(asyncio.to_thread, function)
 
 
-def _arity(function: Callable[..., Any], most: int, names: str) -> int:
+def arity(function: Callable[..., Any], most: int, names: str) -> int:
     """How many positional arguments the function takes, 1 to `most`."""
     parameters = inspect.signature(function).parameters.values()
     if any(p.kind is p.VAR_POSITIONAL for p in parameters):

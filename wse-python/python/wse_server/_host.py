@@ -18,6 +18,7 @@ from .config import WSEConfig
 from .connection import Connection, Headers
 from .errors import WSEError, WSEForkError, WSEPayloadError, WSEStartupError, WSEUnavailable, WSEUsageError
 from .priority import Priority
+from .snapshots import Snapshots
 
 _RETRY_SECONDS: Final = 1.0  # a start that failed is not tried again sooner: every try waits for the bus
 _PRIORITIES: Final = frozenset(Priority)
@@ -30,6 +31,7 @@ class Host:
     def __init__(self, config: WSEConfig) -> None:
         self.config = config
         self.handlers = Handlers()
+        self.snapshots = Snapshots(config.snapshot_timeout)
         self.authenticator = Authenticator(config.auth_handler, config.auth_timeout, config.jwt_key is not None)
         self.pumps = Pumps(self._deliver)
         self._peers: dict[int, Peer] = {}
@@ -92,6 +94,12 @@ class Host:
         if engine is not None:
             engine.stop()
 
+    def has_snapshots(self) -> None:
+        """More topics have a state: an engine that runs is told."""
+        engine = self.running
+        if engine is not None:
+            self.snapshots.register(engine)
+
     def register(self, number: int, headers: Headers, client: tuple[str, int] | None) -> Peer:
         """Events of this connection go to the peer returned. Call it before the loop turns."""
         connection = Connection(self.engine(), number, headers, client)
@@ -134,6 +142,7 @@ class Host:
             if self.config.redis_url is None:
                 hostlock.acquire(self.config.redis_prefix)
             engine.start()
+            self.snapshots.register(engine)
         except WSEUnavailable as error:
             self._failure = (time.monotonic(), _unreachable(self.config.redis_url, error))
             raise self._failure[1] from None
@@ -150,6 +159,8 @@ class Host:
             peer.outbound.set()
         elif kind == _native.WRITABLE:
             peer.writable.set()
+        elif kind == _native.SNAPSHOT:
+            self.snapshots.serve(peer.connection, event[2])
         else:
             peer.feed(event)
         if kind == _native.CLOSED:

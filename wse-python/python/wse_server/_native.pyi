@@ -13,6 +13,7 @@ CLOSED: Final[int]  # (kind, connection, code: int, reason: str)
 PUBLISHED: Final[int]  # (kind, ticket: int, result: Receipt | WSEError, of publish_many a list of these)
 OUTBOUND: Final[int]  # (kind, connection): `Engine.take` has frames for a channel
 WRITABLE: Final[int]  # (kind, connection): `Engine.push` has room again
+SNAPSHOT: Final[int]  # (kind, connection, call: SnapshotCall): a topic's state is wanted
 
 __version__: str
 
@@ -34,6 +35,23 @@ class EventQueue:
         """Blocks without the GIL until events wait (the portable fallback); False after `seconds` or once closed."""
     def close(self) -> None:
         """Events are dropped from here on; ends `wait`."""
+
+def check_scope(name: str) -> None:
+    """Raises WSETopicError unless it is `*`, a pattern or the name of a topic."""
+
+@final
+class SnapshotCall:
+    """A question for a topic's state; forgotten unanswered it has failed."""
+    @property
+    def topic(self) -> str: ...
+    @property
+    def user(self) -> str | None: ...
+    @property
+    def wanted(self) -> bool:
+        """Whether it is unanswered and somebody still waits."""
+    def answer(self, payload: bytes, format: str | None) -> None:
+        """The state, as payloads are; WSEPayloadError where it is not what it is said to be, and then it may still be failed."""
+    def fail(self, message: str) -> None: ...
 
 @final
 class Receipt:
@@ -90,6 +108,8 @@ class Engine:
         """Authentication succeeded; `user` is the id that `server_ready` shows."""
     def refuse(self, connection: int, code: str, message: str) -> None:
         """Authentication failed with an error code of the wire."""
+    def register_snapshot(self, pattern: str, shared: bool) -> None:
+        """From now on SNAPSHOT events come for these topics; one that is known is passed over."""
     def reply(self, connection: int, cid: str, payload: bytes, format: str | None) -> None: ...
     def fail(self, connection: int, cid: str | None, code: str, message: str) -> None: ...
     def handled(self, connection: int, count: int) -> None:

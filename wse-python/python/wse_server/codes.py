@@ -30,6 +30,8 @@ class ErrorCode(StrEnum):
     RATE_LIMITED = "RATE_LIMITED"  # more messages or bytes than the rate allows, for too long
     NO_HANDLER = "NO_HANDLER"  # the server has no handler for this type
     HANDLER_FAILED = "HANDLER_FAILED"  # the handler raised
+    SNAPSHOT_FAILED = "SNAPSHOT_FAILED"  # the topic's snapshot failed or was too slow; ask again
+    NO_SNAPSHOT = "NO_SNAPSHOT"  # the topic has no snapshot, or is not subscribed
     UNAVAILABLE = "UNAVAILABLE"  # the bus did not answer; try again
     AUTH_FAILED = "AUTH_FAILED"  # the credential was refused
     AUTH_UNAVAILABLE = "AUTH_UNAVAILABLE"  # authentication did not answer in time or raised; try again

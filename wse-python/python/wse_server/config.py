@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 _SECONDS = (
     "heartbeat", "idle_timeout", "handshake_timeout", "auth_timeout", "publish_timeout",
-    "history_age", "meta_age", "restart_retry", "drain_timeout", "rate_patience", "breaker_cooldown",
+    "history_age", "meta_age", "restart_retry", "drain_timeout", "rate_patience", "breaker_cooldown", "snapshot_timeout",
 )  # fmt: skip
 _COUNTS = (
     "message_bytes", "nesting_depth", "subscriptions", "outbound_bytes", "handover_bytes",
     "handler_queue", "history_messages", "history_bytes", "history_budget_bytes", "compression_from", "compression_level",
-    "batch_messages", "batch_bytes", "message_burst", "patterns", "pattern_topics", "filter_limit", "breaker_failures",
+    "batch_messages", "batch_bytes", "message_burst", "patterns", "pattern_topics", "filter_limit", "breaker_failures", "snapshot_calls",
+    "snapshot_pin_bytes",
 )  # fmt: skip
 _OPTIONAL_COUNTS = ("connections", "messages_per_second", "bytes_per_second", "shards")
 _SWITCHES = ("msgpack", "compression", "batch")
@@ -126,6 +127,12 @@ class WSEConfig:
     """Different filters on one topic, of all clients of this process. Each costs a judgement of every payload, and an encoding of those that pass."""
     topics: Mapping[str, TopicPolicy] = field(default_factory=dict)
     """What holds for topics, by name, namespace (`orders:*`) or all (`*`); the first entry that fits counts. Default: slow clients recover."""
+    snapshot_timeout: float = table.SNAPSHOT_TIMEOUT_MS / 1000
+    """How long a client waits for a topic's state, a wait for its turn included, before it gets `SNAPSHOT_FAILED`."""
+    snapshot_calls: int = table.SNAPSHOT_CALLS
+    """States that are asked for at the same time; more wait their turn."""
+    snapshot_pin_bytes: int = table.SNAPSHOT_PIN_BYTES
+    """Bytes of messages kept beside the history while states are made; above it the history is all that follows a state."""
     outbound_bytes: int = table.OUTBOUND_BYTES
     """What may wait for one connection; then topics give way by their `TopicPolicy.slow`: by default they catch up as the client reads."""
     handover_bytes: int = table.HANDOVER_BYTES

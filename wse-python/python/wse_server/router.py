@@ -15,6 +15,7 @@ from ._host import Host
 from .config import WSEConfig
 from .errors import WSEConfigError, WSEStartupError
 from .publisher import Publishing
+from .snapshots import SnapshotProvider
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -63,6 +64,27 @@ class WSERouter(Publishing, APIRouter):
             return function
 
         return register
+
+    def snapshot(self, pattern: str, shared: bool = False) -> Callable[[F], F]:
+        """Has the state of a topic, a namespace (`orders:*`) or all (`*`): `async def s(connection, topic) -> state`.
+
+        A client that subscribes gets the state first, then every message after it, with nothing missing between. The state has to be
+        at least as new as everything published before the call: publish after the commit. Connections of one user that ask at the same
+        time share a call, with `shared` all connections do. One that raises, or takes longer than `snapshot_timeout`, is the error
+        `SNAPSHOT_FAILED` at the client, which may ask again. Where the topic has a `TopicPolicy.filter` it has to be a list of rows.
+        """
+
+        def register(function: F) -> F:
+            self._host.snapshots.add_function(pattern, function, shared)
+            self._host.has_snapshots()
+            return function
+
+        return register
+
+    def snapshot_provider(self, pattern: str, provider: SnapshotProvider, shared: bool = False) -> None:
+        """The same of an object with `get_snapshot(user_id, topics)`, which is asked for several topics of a user at once."""
+        self._host.snapshots.add_provider(pattern, provider, shared)
+        self._host.has_snapshots()
 
     def on_connect(self, function: F) -> F:
         """Calls `(connection)` when a client is ready, before its first message is handled."""

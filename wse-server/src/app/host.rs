@@ -1,6 +1,6 @@
 //! The host of an [`App`]: each connection's messages one after the other, in a task that exists only while there are any.
 use super::{App, Message};
-use crate::{ConnectionId, Host};
+use crate::{ConnectionId, Host, SnapshotCall};
 use futures_util::FutureExt;
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
@@ -82,6 +82,10 @@ impl Host for AppHost {
         if idle {
             self.runtime.spawn(self.shared.clone().work(id));
         }
+    }
+
+    fn snapshot(&self, call: SnapshotCall) {
+        self.shared.app.answer(call, &self.runtime);
     }
 
     fn closed(&self, id: ConnectionId, _code: CloseCode, _reason: String, _opened: bool) {

@@ -1,7 +1,10 @@
 //! Handlers for a Rust service: an [`Engine`] with async functions behind it instead of another language.
 mod host;
+mod snapshot;
 
-use crate::{ConnectionId, Engine, SharedHost};
+pub use snapshot::SnapshotRequest;
+
+use crate::{ConnectionId, Engine, SharedHost, TopicScope};
 use host::AppHost;
 use std::{collections::HashMap, fmt, future::Future, pin::Pin, sync::Arc};
 use wse_protocol::{Value, WireError};
@@ -34,13 +37,14 @@ pub struct App {
     engine: Engine,
     handlers: HashMap<Box<str>, Handler>,
     authenticator: Option<Authenticator>,
+    snapshots: Vec<(TopicScope, snapshot::Provider)>,
 }
 
 impl App {
     /// An application without handlers.
     #[must_use]
     pub fn new(engine: Engine) -> Self {
-        Self { engine, handlers: HashMap::new(), authenticator: None }
+        Self { engine, handlers: HashMap::new(), authenticator: None, snapshots: Vec::new() }
     }
 
     /// Handles messages of one type. What it returns is the reply; an error goes to the client with its code.

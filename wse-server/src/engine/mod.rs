@@ -13,7 +13,9 @@ use crate::{
     health::Health,
     host::{ConnectionId, SharedHost},
     hub::Filters,
+    policy::TopicScope,
     shard::{AsyncStream, Command, Common, NewConnection, Stream},
+    snapshot::{Sharing, Snapshots},
     transport::{Channel, Prelude},
     ws::handshake::{Key, raw_switching},
 };
@@ -44,6 +46,7 @@ struct Inner {
     /// One for each shard.
     shards: Vec<Handle>,
     counters: Arc<Counters>,
+    snapshots: Arc<Snapshots>,
     draining: AtomicBool,
     next: AtomicU64,
     /// Makes connection ids of different processes differ.
@@ -113,11 +116,13 @@ impl Engine {
     /// [`StartError`].
     pub fn start(config: EngineConfig) -> Result<Self, StartError> {
         let counters = Arc::new(Counters::default());
-        let common = Common { counters: counters.clone(), filters: Arc::new(Filters::new(config.filter_limit)) };
+        let snapshots = Snapshots::new(config.snapshots, counters.clone());
+        let filters = Arc::new(Filters::new(config.filter_limit));
+        let common = Common { counters: counters.clone(), filters, snapshots: snapshots.clone() };
         let (bus, shards) = threads::start(&config, &common)?;
         let instance = uuid::Uuid::new_v4().as_fields().0;
         let (next, draining) = (AtomicU64::new(1), AtomicBool::new(false));
-        Ok(Self(Arc::new(Inner { config, bus, shards, counters, draining, next, instance, started: Instant::now() })))
+        Ok(Self(Arc::new(Inner { config, bus, shards, counters, snapshots, draining, next, instance, started: Instant::now() })))
     }
 
     /// Its settings.
@@ -230,6 +235,12 @@ impl Engine {
         let (answer, topics) = oneshot::channel();
         self.command(id, Command::Topics { id, answer });
         topics.await.unwrap_or_default()
+    }
+
+    /// From now on the hosts have the state of these topics: `Host::snapshot` is called for those who subscribe. Of several scopes that
+    /// hold for a topic the first counts; one that is known already is passed over.
+    pub fn register_snapshot(&self, scope: TopicScope, sharing: Sharing) {
+        self.0.snapshots.register(scope, sharing);
     }
 
     /// Tells every client to return soon (1012), refuses new ones, and waits up to `limit` for the clients to go. Publishing

@@ -8,10 +8,10 @@ use std::{sync::Arc, sync::atomic::Ordering::Relaxed, time::Instant};
 use wse_core::{
     Numbered, Run, Variant, Wire,
     filter::{Filter, Payload, Scratch},
-    session::{Delivered, Outcome},
+    session::Delivered,
 };
 use wse_protocol::{Epoch, Format, Position, Publication, Seq, Topic, transcode};
-use wse_pubsub::{HistoryGap, Run as LogRun};
+use wse_pubsub::Run as LogRun;
 
 /// Bytes of messages that are encoded and handed to all connections before these write.
 const PIECE_BYTES: usize = 128 * 1024;
@@ -54,6 +54,9 @@ impl Hub {
         let mut records = self.topics.borrow_mut();
         let (Some(record), Some((last, _))) = (records.get_mut(topic), messages.last()) else { return Vec::new() };
         record.position = Some(Position { epoch: epoch.clone(), seq: *last });
+        if let Some(pin) = record.pin.upgrade() {
+            pin.borrow_mut().push(messages);
+        }
         let passes = self.judge(&record.classes, messages);
         let (mut fallen, mut wire, mut delivered) = (Vec::new(), self.wire.borrow_mut(), 0);
         for (class, passes) in record.classes.iter_mut().zip(passes) {
@@ -108,6 +111,7 @@ impl Hub {
                 }
                 0
             }
+            State::Waiting { .. } => 0,
             State::Live(from) => {
                 // Of a batch that begins before what the subscriber has already it gets its part one by one.
                 let chunk = runs.get(wire, variant, piece).after(*from);
@@ -174,22 +178,6 @@ pub(super) fn judge_one<'a>(
             passes.push(payload.as_ref().is_some_and(|payload| filter.matches_parsed(payload)));
         }
     }
-}
-
-/// A subscriber goes on from `position`; what was between is lost, and it is told.
-pub(super) fn resync(topic: &Topic, subscriber: &mut Subscriber, position: &Position, reason: HistoryGap) {
-    if let State::Behind { buffer: Some(buffer), .. } = &mut subscriber.state {
-        buffer.broken = Some(reason);
-        return;
-    }
-    subscriber.state = State::Live(position.seq);
-    subscriber.told = position.seq;
-    let mut session = subscriber.connection.session();
-    session.leave(topic);
-    session.inform(topic.as_str(), Outcome::Resync(position.clone(), reason.as_str()));
-    drop(session);
-    subscriber.connection.behind.borrow_mut().retain(|other| other != topic);
-    subscriber.connection.wake();
 }
 
 /// How many messages make a piece; at least one.

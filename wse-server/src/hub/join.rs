@@ -6,9 +6,10 @@ use super::{
     filters::HeldFilter,
     gone,
     record::{Buffer, Record, State, Subscriber},
+    snapshots::Waiting,
     unavailable,
 };
-use crate::{connection::Connection, host::ConnectionId};
+use crate::{connection::Connection, host::ConnectionId, shard::Shard};
 use std::{
     collections::HashMap,
     mem,
@@ -38,6 +39,8 @@ pub(super) struct Joining {
     pub(super) theirs: Option<Position>,
     pub(super) filter: Option<Arc<Filter>>,
     pub(super) by_pattern: bool,
+    /// The client has no position of its own: it needs the topic's state, where there is one.
+    pub(super) fresh: bool,
 }
 
 /// One that has begun: entries after `start` are buffered.
@@ -58,18 +61,23 @@ pub(super) struct Joined {
     pub(super) outcome: Outcome,
     frames: Vec<Chunk>,
     policy: SlowPolicy,
+    /// The topic's state comes before any of its messages.
+    waiting: Option<Waiting>,
 }
 
 impl Hub {
     /// Subscribes a connection to all of `wanted`. Not to be dropped half-way: give it a task of its own.
-    pub(crate) async fn subscribe(&self, connection: Rc<Connection>, wanted: Vec<Wanted>) {
+    pub(crate) async fn subscribe(&self, shard: &Rc<Shard>, connection: Rc<Connection>, wanted: Vec<Wanted>) {
         let by_pattern = wanted.iter().any(|wanted| matches!(wanted.followed, Followed::Pattern(_)));
         // Births are joined one by one in the same turns: none is told between a request and its answer.
         let _turn = if by_pattern || !connection.patterns.borrow().is_empty() { Some(connection.turn().await) } else { None };
         let mut plans = Vec::with_capacity(wanted.len());
         for wanted in wanted {
             plans.push(match wanted.followed.clone() {
-                Followed::Topic(topic) => Plan::Topic(Joining { topic, theirs: wanted.position, filter: wanted.filter, by_pattern: false }),
+                Followed::Topic(topic) => {
+                    let fresh = wanted.position.is_none();
+                    Plan::Topic(Joining { topic, theirs: wanted.position, filter: wanted.filter, by_pattern: false, fresh })
+                }
                 Followed::Pattern(pattern) => {
                     let (own, joinings) = self.follow(&connection, pattern.clone(), wanted).await;
                     Plan::Pattern(pattern, own, joinings)
@@ -84,7 +92,7 @@ impl Hub {
         let outcomes =
             plans.into_iter().map(|plan| plan.outcome(|topic| self.next_joined(&connection, topic, &mut ready, &mut answers))).collect();
         connection.session().subscribed(Instant::now(), outcomes);
-        answers.joined.into_iter().for_each(|(topic, joined)| self.replay(&connection, &topic, joined));
+        answers.joined.into_iter().for_each(|(topic, joined)| self.replay(shard, &connection, &topic, joined));
         patterns.iter().for_each(|(pattern, position)| self.followed(&connection, pattern, position));
         connection.wake();
     }
@@ -114,7 +122,7 @@ impl Hub {
     ) -> Outcome {
         match ready.next() {
             // Named twice, or by a pattern too: it was joined a moment ago, and what follows that answer is still to come.
-            Some(Ok(_)) if answers.at.contains_key(topic) => answers.at.get(topic).cloned().map_or_else(gone, Outcome::Live),
+            Some(Ok(_)) if answers.at.contains_key(topic) => answers.at.get(topic).cloned().unwrap_or_else(gone),
             Some(Ok((begun, page))) => {
                 let end = self.finish(connection, &begun, page, answers.room);
                 let outcome = end.outcome.clone();
@@ -189,6 +197,9 @@ impl Hub {
 
     /// As much of a log as the connection has room for: the rest would have to be read again.
     async fn read(&self, topic: &Topic, after: &Position, room: usize) -> Result<History, BusError> {
+        if let Some(pinned) = self.pinned(topic, after, PAGE) {
+            return Ok(pinned);
+        }
         // Never closed, so there always is a permit sooner or later.
         let _permit = self.reads.acquire().await;
         self.bus.history(topic, after, PageLimit { entries: PAGE, bytes: room.max(1) }).await
@@ -206,7 +217,9 @@ impl Hub {
         if begun.stays {
             // The answer goes before what waits of the topic, and must not pass it over.
             let (at, waits) = (subscriber.examined(&now_at), connection.session().waits_after(&begun.joining.topic));
-            return Joined::plain(Outcome::Live(last_of(&at, waits.map_or(at.seq, |before| before.min(at.seq)))));
+            let outcome = Outcome::Live(last_of(&at, waits.map_or(at.seq, |before| before.min(at.seq))));
+            let waits_for_state = matches!(subscriber.state, State::Waiting { .. });
+            return Joined::plain(if waits_for_state { outcome.with_snapshot() } else { outcome });
         }
         let Begun { joining, start, .. } = begun;
         let theirs = joining.theirs.clone().unwrap_or_else(|| start.clone());
@@ -218,7 +231,7 @@ impl Hub {
                 let (frames, last) = self.page(subscriber, policy, filter.as_deref(), &joining.topic, &theirs, &entries, room);
                 if last < top {
                     self.settle(subscriber, &joining.topic, last_of(&theirs, last), None);
-                    return Joined { outcome, frames, policy };
+                    return self.with_state(record, connection.id, joining, Joined { outcome, frames, policy, waiting: None });
                 }
                 (outcome, last_of(&theirs, last), frames)
             }
@@ -229,9 +242,26 @@ impl Hub {
                 self.lost(start, HistoryGap::Trimmed)
             }
         };
-        let mut joined = Joined { outcome, frames, policy };
+        let mut joined = Joined { outcome, frames, policy, waiting: None };
         joined.frames.extend(self.settle(subscriber, &joining.topic, from, Some(now_at)));
-        joined
+        self.with_state(record, connection.id, joining, joined)
+    }
+
+    /// Puts the topic's state before everything else, where it has one and the client does not know it.
+    fn with_state(&self, record: &mut Record, id: ConnectionId, joining: &Joining, joined: Joined) -> Joined {
+        let at = match &joined.outcome {
+            Outcome::Recovered(at, _) if joining.fresh => Some(at.clone()),
+            Outcome::Live(_) if joining.fresh => joining.theirs.clone(),
+            Outcome::Resync(..) => None,
+            _ => return joined,
+        };
+        let Some((waiting, at)) = self.hold(record, id, &joining.topic, at) else { return joined };
+        let outcome = match joined.outcome {
+            Outcome::Resync(_, reason) => Outcome::Resync(at, reason),
+            Outcome::Live(_) => Outcome::Live(at),
+            other => other,
+        };
+        Joined { outcome: outcome.with_snapshot(), frames: Vec::new(), waiting: Some(waiting), ..joined }
     }
 
     fn lost(&self, start: &Position, reason: HistoryGap) -> (Outcome, Position, Vec<Chunk>) {
@@ -259,6 +289,7 @@ impl Hub {
         };
         subscriber.told = now_at.map_or(from.seq, |position| position.seq);
         subscriber.state = State::Live(from.seq);
+        subscriber.pin = None;
         rest
     }
 
@@ -302,23 +333,26 @@ impl Hub {
     }
 
     /// Hands over what was read; the answer has been given.
-    pub(super) fn replay(&self, connection: &Connection, topic: &Topic, joined: Joined) {
+    pub(super) fn replay(&self, shard: &Rc<Shard>, connection: &Rc<Connection>, topic: &Topic, joined: Joined) {
         let mut session = connection.session();
         for chunk in joined.frames {
             self.counters.deliveries.fetch_add(chunk.messages(), Relaxed);
             session.replay(topic, joined.policy, chunk);
         }
+        if let Some(waiting) = joined.waiting {
+            Self::spawn_snapshot(shard, connection, topic, waiting);
+        }
     }
 
     /// Fetches topics that fell behind from their logs, as long as the connection has room.
-    pub(crate) async fn fetch(&self, connection: &Rc<Connection>) {
+    pub(crate) async fn fetch(&self, shard: &Rc<Shard>, connection: &Rc<Connection>) {
         while connection.session().has_ample_room() && !connection.is_closing() {
             let Some(topic) = connection.behind.borrow_mut().pop() else { return };
             let Some(after) = self.begin_reading(connection.id, &topic) else { continue };
             let room = connection.session().room();
             let page = self.read(&topic, &after, room).await;
             let failed = page.is_err();
-            self.catch_up(connection, &topic, &after, page);
+            self.catch_up(shard, connection, &topic, &after, page);
             if failed {
                 tokio::time::sleep(READ_AGAIN).await;
             }
@@ -336,11 +370,11 @@ impl Hub {
                 *buffer = Some(Buffer::default());
                 Some(after.clone())
             }
-            State::Live(_) => None,
+            State::Live(_) | State::Waiting { .. } => None,
         }
     }
 
-    fn catch_up(&self, connection: &Rc<Connection>, topic: &Topic, after: &Position, page: Result<History, BusError>) {
+    fn catch_up(&self, shard: &Rc<Shard>, connection: &Rc<Connection>, topic: &Topic, after: &Position, page: Result<History, BusError>) {
         let mut records = self.topics.borrow_mut();
         let known = records.get_mut(topic).and_then(|record| Some((record.position.clone()?, record)));
         let Some((now_at, record)) = known else { return };
@@ -364,26 +398,27 @@ impl Hub {
                 (Vec::new(), Some((after.seq, false)))
             }
         };
+        let mut waiting = None;
         match last {
             Some((last, whole)) => frames.extend(self.settle(subscriber, topic, last_of(after, last), whole.then_some(now_at))),
             None => {
                 self.counters.resyncs.fetch_add(1, Relaxed);
                 let reason = if now_at.epoch == after.epoch { HistoryGap::Trimmed } else { HistoryGap::Epoch };
-                subscriber.state = State::Live(now_at.seq);
-                fan_out::resync(topic, subscriber, &now_at, reason);
-                if subscriber.lost(now) {
+                let too_often = subscriber.lost(now);
+                waiting = self.go_on(record, connection.id, topic, &now_at, reason);
+                if too_often {
                     connection.session().give_up(now);
                 }
             }
         }
         drop(records);
-        self.replay(connection, topic, Joined { outcome: Outcome::Live(after.clone()), frames, policy });
+        self.replay(shard, connection, topic, Joined { outcome: Outcome::Live(after.clone()), frames, policy, waiting });
     }
 }
 
 impl Joined {
     fn plain(outcome: Outcome) -> Self {
-        Self { outcome, frames: Vec::new(), policy: SlowPolicy::Recover }
+        Self { outcome, frames: Vec::new(), policy: SlowPolicy::Recover, waiting: None }
     }
 }
 
@@ -391,16 +426,17 @@ impl Joined {
 #[derive(Default)]
 struct Answers {
     joined: Vec<(Topic, Joined)>,
-    /// The position that each topic's answer gives.
-    at: HashMap<Topic, Position>,
+    /// What a second answer of the topic says.
+    at: HashMap<Topic, Outcome>,
     /// Bytes of what was missed that may still be handed over at once.
     room: usize,
 }
 
 impl Answers {
     fn take(&mut self, topic: &Topic, joined: Joined) {
-        if let Outcome::Live(at) | Outcome::Recovered(at, _) | Outcome::Resync(at, _) = &joined.outcome {
-            self.at.insert(topic.clone(), at.clone());
+        if let Some(at) = joined.outcome.position() {
+            let live = Outcome::Live(at.clone());
+            self.at.insert(topic.clone(), if joined.waiting.is_some() { live.with_snapshot() } else { live });
         }
         self.room = self.room.saturating_sub(joined.frames.iter().map(Chunk::len).sum());
         self.joined.push((topic.clone(), joined));

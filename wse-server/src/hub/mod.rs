@@ -4,7 +4,9 @@ mod fan_out;
 mod filters;
 mod join;
 mod patterns;
+mod pin;
 mod record;
+mod snapshots;
 
 pub(crate) use filters::Filters;
 
@@ -15,19 +17,20 @@ use crate::{
     host::ConnectionId,
     policy::Policies,
     shard::{Common, Shard},
+    snapshot::Snapshots,
 };
 use patterns::Follow;
 use record::Record;
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{HashMap, HashSet},
-    rc::Rc,
+    rc::{Rc, Weak},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Instant,
 };
 use tokio::sync::Semaphore;
 use wse_core::{CompressionCounts, Prepared, Variant, Wire, filter::Scratch, session::Outcome};
-use wse_protocol::{ErrorCode, Followed, Pattern, Position, Topic, WireError};
+use wse_protocol::{ErrorCode, Followed, Pattern, Position, Tagged, Topic, WireError};
 use wse_pubsub::{Bus, BusError, BusEvent, Consumer, HistoryGap};
 
 /// Reads of logs under way at the same time for one shard.
@@ -48,6 +51,10 @@ pub(crate) struct Hub {
     quiet: RefCell<HashSet<Topic>>,
     reads: Semaphore,
     filters: Arc<Filters>,
+    snapshots: Arc<Snapshots>,
+    /// The next ticket of those who wait for a topic's state.
+    tickets: Cell<u64>,
+    pin_bytes: usize,
     pattern_topics: usize,
     /// Bytes that one topic may buffer for a connection while its log is read.
     buffer_bytes: usize,
@@ -68,6 +75,9 @@ impl Hub {
             quiet: RefCell::default(),
             reads: Semaphore::new(READS),
             filters: common.filters.clone(),
+            snapshots: common.snapshots.clone(),
+            tickets: Cell::new(0),
+            pin_bytes: config.snapshots.pin_bytes,
             pattern_topics: config.pattern_topics,
             buffer_bytes: config.session.outbound_bytes / 2,
             compress_from: config.wire.compression.from_bytes,
@@ -78,7 +88,7 @@ impl Hub {
     pub(crate) fn handle(&self, shard: &Rc<Shard>, event: BusEvent, flush: &mut dyn FnMut(Instant)) {
         match event {
             BusEvent::Run(run) => self.deliver(&run, flush),
-            BusEvent::Reset { topic, position, reason } => self.reset(&topic, &position, reason),
+            BusEvent::Reset { topic, position, reason } => self.reset(shard, &topic, &position, reason),
             BusEvent::Born { pattern, position, topic, start } => self.born(shard, &pattern, position, topic, start),
             BusEvent::BirthsReset { pattern, position, reason } => self.births_lost(shard, &pattern, &position, reason),
         }
@@ -106,7 +116,8 @@ impl Hub {
 
     /// A frame of a session's own as its peer agreed to have it.
     pub(crate) fn pack(&self, variant: Variant, frame: Prepared) -> Prepared {
-        if variant.compressed && frame.payload().len() >= self.compress_from {
+        // A snapshot's is compressed already, once for all.
+        if variant.compressed && frame.payload().len() >= self.compress_from && !frame.payload().starts_with(Tagged::COMPRESSED) {
             return self.wire.borrow_mut().own(variant, &frame.payload());
         }
         frame
@@ -191,14 +202,23 @@ impl Hub {
     }
 
     /// The topic goes on from another position: every subscriber has lost what was between.
-    fn reset(&self, topic: &Topic, position: &Position, reason: HistoryGap) {
+    fn reset(&self, shard: &Rc<Shard>, topic: &Topic, position: &Position, reason: HistoryGap) {
         let mut records = self.topics.borrow_mut();
         let Some(record) = records.get_mut(topic) else { return };
         record.position = Some(position.clone());
+        // What it holds is of before.
+        record.pin = Weak::new();
+        let mut lost = Vec::new();
         for class in &mut record.classes {
             class.previous = position.seq;
             class.quiet_since = None;
-            class.members.values_mut().for_each(|subscriber| fan_out::resync(topic, subscriber, position, reason));
+            lost.extend(class.members.iter_mut().filter_map(|(id, subscriber)| (!subscriber.breaks(reason)).then_some(*id)));
+        }
+        for id in lost {
+            let waiting = self.go_on(record, id, topic, position, reason);
+            if let (Some(waiting), Some(subscriber)) = (waiting, record.subscriber(id)) {
+                Self::spawn_snapshot(shard, &subscriber.connection, topic, waiting);
+            }
         }
     }
 }

@@ -98,8 +98,8 @@ impl Hub {
         };
         let joining = |(topic, at): (Topic, Position)| {
             let born = newborn.contains(&topic).then(|| Position { epoch: at.epoch.clone(), seq: Seq::ZERO });
-            let theirs = wanted.known.get(&topic).cloned().or(born);
-            Joining { topic, theirs, filter: wanted.filter.clone(), by_pattern: true }
+            let known = wanted.known.get(&topic).cloned();
+            Joining { fresh: known.is_none(), topic, theirs: known.or(born), filter: wanted.filter.clone(), by_pattern: true }
         };
         Ok((outcome, topics.into_iter().map(joining).collect()))
     }
@@ -155,11 +155,11 @@ impl Hub {
     }
 
     /// Tells of what was born, and joins it, one after the other, while the connection has room for the word of it.
-    async fn join_births(&self, connection: Rc<Connection>, pattern: Pattern) {
+    async fn join_births(&self, shard: &Rc<Shard>, connection: Rc<Connection>, pattern: Pattern) {
         loop {
             let _turn = connection.turn().await;
             match self.next_news(&connection, &pattern) {
-                Some(News::Born(birth, filter)) => self.join_birth(&connection, &pattern, birth, filter).await,
+                Some(News::Born(birth, filter)) => self.join_birth(shard, &connection, &pattern, birth, filter).await,
                 Some(News::Lost(position, reason)) => self.tell_lost(&connection, &pattern, position, reason),
                 None => return,
             }
@@ -167,12 +167,19 @@ impl Hub {
         }
     }
 
-    async fn join_birth(&self, connection: &Rc<Connection>, pattern: &Pattern, birth: Birth, filter: Option<Arc<Filter>>) {
+    async fn join_birth(
+        &self,
+        shard: &Rc<Shard>,
+        connection: &Rc<Connection>,
+        pattern: &Pattern,
+        birth: Birth,
+        filter: Option<Arc<Filter>>,
+    ) {
         let Birth { position, topic, start } = birth;
         if connection.topics.borrow().len() >= self.pattern_topics {
             return self.tell_lost(connection, pattern, position, "births");
         }
-        let joining = Joining { topic: topic.clone(), theirs: Some(start), filter, by_pattern: true };
+        let joining = Joining { topic: topic.clone(), theirs: Some(start), filter, by_pattern: true, fresh: true };
         let prepared = self.prepare(connection, vec![joining]).await.pop();
         if !self.follows(connection.id, pattern) {
             // It was given up meanwhile, maybe before the topic was entered.
@@ -186,7 +193,7 @@ impl Hub {
         let joined = self.finish(connection, &begun, page, room);
         let born = Outcome::Pattern(Box::new(Outcome::Live(position)), vec![(topic.clone(), joined.outcome.clone())]);
         connection.session().inform(pattern.as_str(), born);
-        self.replay(connection, &topic, joined);
+        self.replay(shard, connection, &topic, joined);
     }
 
     fn tell_lost(&self, connection: &Connection, pattern: &Pattern, position: Position, reason: &'static str) {
@@ -325,7 +332,7 @@ impl Follower {
         }
         self.busy = true;
         let (shard, connection, pattern) = (shard.clone(), self.connection.clone(), pattern.clone());
-        tokio::task::spawn_local(async move { shard.hub.join_births(connection, pattern).await });
+        tokio::task::spawn_local(async move { shard.hub.join_births(&shard, connection, pattern).await });
     }
 }
 

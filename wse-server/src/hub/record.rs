@@ -1,9 +1,11 @@
 //! One topic in the hub: where it stands, and who is in it, by filter class.
 use super::filters::{Filters, HeldFilter};
+use super::pin::Pin;
 use crate::{connection::Connection, host::ConnectionId, policy::TopicPolicy};
 use std::{
+    cell::RefCell,
     collections::HashMap,
-    rc::Rc,
+    rc::{Rc, Weak},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -22,6 +24,8 @@ pub(super) struct Record {
     pub(super) classes: Vec<Class>,
     /// Subscribers, and requests that wait for the bus.
     pub(super) users: usize,
+    /// What is held of it for those who wait for its state.
+    pub(super) pin: Weak<RefCell<Pin>>,
     /// Set once the bus knows of the interest; one request asks, the others wait for it.
     pub(super) interest: Rc<OnceCell<()>>,
 }
@@ -42,6 +46,8 @@ pub(super) struct Class {
 pub(super) struct Subscriber {
     pub(super) connection: Rc<Connection>,
     pub(super) state: State,
+    /// Keeps what follows the state that it waits for, or was brought, until it has caught up.
+    pub(super) pin: Option<Rc<RefCell<Pin>>>,
     /// The position that its last beacon or answer told.
     pub(super) told: Seq,
     /// Asked for by name.
@@ -56,6 +62,8 @@ pub(super) struct Subscriber {
 pub(super) enum State {
     /// Gets what is above this.
     Live(Seq),
+    /// Gets nothing before the topic's state, which is at least as new as this; the ticket tells who brings it.
+    Waiting { after: Position, ticket: u64 },
     /// Gets nothing that comes: the log is to be read after this position.
     Behind { after: Position, buffer: Option<Buffer> },
 }
@@ -75,7 +83,7 @@ const RESYNCS: u8 = 3;
 
 impl Record {
     pub(super) fn new(policy: Arc<TopicPolicy>) -> Self {
-        Self { position: None, policy, classes: Vec::new(), users: 0, interest: Rc::default() }
+        Self { position: None, policy, classes: Vec::new(), users: 0, pin: Weak::new(), interest: Rc::default() }
     }
 
     pub(super) fn has_passed(&self, position: &Position) -> bool {
@@ -141,7 +149,7 @@ impl Class {
 impl Subscriber {
     pub(super) fn new(connection: Rc<Connection>, after: Position) -> Self {
         let state = State::Behind { after, buffer: Some(Buffer::default()) };
-        Self { connection, state, told: Seq::ZERO, by_name: false, by_pattern: false, resyncs: (0, None) }
+        Self { connection, state, pin: None, told: Seq::ZERO, by_name: false, by_pattern: false, resyncs: (0, None) }
     }
 
     /// The variant that it gets frames in: what may be left out one by one is not batched.
@@ -156,8 +164,19 @@ impl Subscriber {
     /// The last message that was handed over or did not pass its filter, where the topic is at `now_at`.
     pub(super) fn examined(&self, now_at: &Position) -> Position {
         match &self.state {
-            State::Behind { after, .. } => after.clone(),
+            State::Waiting { after, .. } | State::Behind { after, .. } => after.clone(),
             State::Live(_) => now_at.clone(),
+        }
+    }
+
+    /// Whether it reads its log now and so will find for itself what was lost.
+    pub(super) fn breaks(&mut self, reason: HistoryGap) -> bool {
+        match &mut self.state {
+            State::Behind { buffer: Some(buffer), .. } => {
+                buffer.broken = Some(reason);
+                true
+            }
+            _ => false,
         }
     }
 

@@ -12,6 +12,7 @@ use crate::{
     driver::task,
     host::SharedHost,
     hub::{Filters, Hub},
+    snapshot::Snapshots,
     transport::Transport,
 };
 use std::{
@@ -42,6 +43,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> AsyncStream for S {}
 pub(crate) struct Common {
     pub(crate) counters: Arc<Counters>,
     pub(crate) filters: Arc<Filters>,
+    pub(crate) snapshots: Arc<Snapshots>,
 }
 
 /// What one shard's connections and tasks share; never leaves its thread.

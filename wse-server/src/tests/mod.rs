@@ -12,6 +12,7 @@ use crate::{
     counters::Counters,
     hub::Filters,
     shard::{Common, Shard},
+    snapshot::Snapshots,
 };
 use serde_json::{Value, json};
 use std::{cell::Cell, rc::Rc, sync::Arc, time::Instant};
@@ -62,7 +63,9 @@ impl Rig {
     pub(crate) fn new(config: &EngineConfig) -> Self {
         let (bus, events) = FaultyBus::new();
         let bus = Arc::new(bus);
-        let common = Common { counters: Arc::new(Counters::default()), filters: Arc::new(Filters::new(config.filter_limit)) };
+        let counters = Arc::new(Counters::default());
+        let snapshots = Snapshots::new(config.snapshots, counters.clone());
+        let common = Common { counters, filters: Arc::new(Filters::new(config.filter_limit)), snapshots };
         let shard = Shard::new(config, bus.clone(), Consumer(0), &common);
         Self { shard, bus, events, next: Cell::new(1) }
     }
