@@ -4,7 +4,6 @@ use bytes::{Bytes, BytesMut};
 use fastwebsockets::{Frame, OpCode, Payload, Role, WebSocket};
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::SeqCst},
@@ -337,33 +336,32 @@ async fn a_state_asked_for_in_the_middle_of_a_stream_costs_no_message() {
     let (engine, host) = (app.engine().clone(), app.host());
     let mut client = connect(&engine, &host, "alice").await;
     let start = client.subscribe("t", json!({})).await["seq"].as_u64().unwrap();
-    gate.add_permits(1);
+    gate.add_permits(100);
     assert_eq!(client.next().await["c"], "S");
-    let (publisher, opener) = (engine.clone(), gate.clone());
+    let publisher = engine.clone();
     let streaming = tokio::spawn(async move {
-        for round in 0..40 {
+        for _ in 0..40 {
             publish(&publisher, "t", 50).await;
-            if round % 4 == 3 {
-                opener.add_permits(1);
-            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     });
-    let (mut seq, mut states) = (start, BTreeSet::new());
+    let (mut seq, mut asked, mut states) = (start, start, 0);
     while seq < start + 2000 {
-        if seq % 300 == 0 {
+        if seq >= asked {
+            asked = seq + 300;
             client.send("snapshot_request", json!({"topics": ["t"]})).await;
         }
         let message = client.next().await;
         if message["c"] == "S" {
             assert_eq!(message["seq"], seq, "it stands where the client is");
-            states.insert(seq);
+            states += 1;
         } else {
             seq += 1;
             assert_eq!(message["seq"], seq, "{message}");
         }
     }
     streaming.await.unwrap();
-    assert!(states.len() >= 3, "{states:?}");
+    assert!(states >= 2, "{states}: only those under way at the same time are one");
 }
 
 #[tokio::test(flavor = "multi_thread")]
