@@ -1,10 +1,12 @@
 """The service of examples/rust-service, in Python: the wire suite runs on both."""
 
+import asyncio
 import os
+from collections import Counter, defaultdict
 from typing import Any
 
 from fastapi import FastAPI
-from wse_server import Publication, SlowPolicy, Takeover, TopicPolicy, WSEConfig, create_wse_router
+from wse_server import Connection, Publication, SlowPolicy, Takeover, TopicPolicy, WSEConfig, create_wse_router
 
 app = FastAPI()
 wse = create_wse_router(
@@ -17,6 +19,7 @@ wse = create_wse_router(
         shards=2,
         topics={
             "tenant:*": TopicPolicy(filter={"tenant": "a"}),
+            "rows:*": TopicPolicy(filter={"tenant": "a"}),
             "latest:*": TopicPolicy(slow=SlowPolicy.LATEST),
             "low:*": TopicPolicy(slow=SlowPolicy.DROP_LOW),
             "cut:*": TopicPolicy(slow=SlowPolicy.DISCONNECT),
@@ -55,3 +58,39 @@ def message(order: dict[str, Any], n: int) -> Publication:
 @wse.on("fail")
 async def fail(payload: Any) -> None:
     raise ValueError("it always does")
+
+
+gates: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+calls: Counter[str] = Counter()
+
+
+@wse.on("open")
+async def open_gate(topic: str) -> None:
+    """Lets the snapshots of a topic go on."""
+    gates[topic].set()
+
+
+async def gated(connection: Connection, topic: str) -> Any:
+    """How often it was asked, once it is let go on."""
+    calls[topic] += 1
+    call = calls[topic]
+    await gates[topic].wait()
+    return {"topic": topic, "call": call}
+
+
+wse.snapshot("own:*")(gated)
+wse.snapshot("shared:*", shared=True)(gated)
+
+
+@wse.snapshot("rows:*")
+async def rows(connection: Connection, topic: str) -> Any:
+    return None if topic == "rows:none" else [{"tenant": tenant, "n": n} for n, tenant in enumerate("abab")]
+
+
+@wse.snapshot("broken:*")
+async def broken(connection: Connection, topic: str) -> Any:
+    """Works from the second time on."""
+    calls[topic] += 1
+    if calls[topic] == 1:
+        raise ValueError("the first time it does not work")
+    return "mended"

@@ -20,7 +20,7 @@ PROJECT = Path(__file__).parents[1]
 def test_the_public_names() -> None:
     assert wse_server.__all__ == [
         "AuthResult", "CloseCode", "Connection", "ErrorCode", "Message", "Msgpack", "Priority", "Publication", "Publisher",
-        "Receipt", "SlowPolicy", "Takeover", "TopicPolicy", "WSEConfig",
+        "Receipt", "SlowPolicy", "SnapshotProvider", "Takeover", "TopicPolicy", "WSEConfig",
         "WSEConfigError", "WSEError", "WSEForkError", "WSEPayloadError", "WSERouter", "WSEStartupError", "WSETopicError", "WSEUnavailable",
         "WSEUsageError", "__version__", "create_wse_router",
     ]  # fmt: skip
@@ -42,6 +42,9 @@ PUBLISH = "(self, topic, payload, *, type=None, priority=<Priority.NORMAL: 5>, k
         (wse_server.Publisher.publish, PUBLISH),
         (wse_server.create_wse_router, "(config=None)"),
         (wse_server.WSERouter.on, "(self, type, idempotent=False)"),
+        (wse_server.WSERouter.snapshot, "(self, pattern, shared=False)"),
+        (wse_server.WSERouter.snapshot_provider, "(self, pattern, provider, shared=False)"),
+        (wse_server.SnapshotProvider.get_snapshot, "(self, user_id, topics)"),
         (wse_server.WSERouter.on_connect, "(self, function)"),
         (wse_server.WSERouter.on_disconnect, "(self, function)"),
         (wse_server.Publisher.__init__, "(self, *, redis_url, redis_prefix='wse')"),

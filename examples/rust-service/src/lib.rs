@@ -1,4 +1,6 @@
-//! What the service does: one handler that echoes, one that publishes, one that fails.
+//! What the service does: one handler that echoes, one that publishes, one that fails; and states of topics.
+mod states;
+
 use std::time::Duration;
 use wse_core::{SlowPolicy, filter::Filter};
 use wse_protocol::{ErrorCode, Priority, Topic, Value, WireError, prelude::*};
@@ -19,8 +21,10 @@ pub fn config() -> EngineConfig {
     config.shards = 2;
     let policy = |slow| TopicPolicy { slow, filter: None };
     let forced = Filter::compile_json(br#"{"tenant":"a"}"#).expect("a filter");
+    let rows = forced.clone();
     config.policies = Policies::default()
         .with(scope("tenant:*"), TopicPolicy { slow: SlowPolicy::Recover, filter: Some(forced.into()) })
+        .with(scope("rows:*"), TopicPolicy { slow: SlowPolicy::Recover, filter: Some(rows.into()) })
         .with(scope("latest:*"), policy(SlowPolicy::Latest))
         .with(scope("low:*"), policy(SlowPolicy::DropLow))
         .with(scope("cut:*"), policy(SlowPolicy::Disconnect));
@@ -31,14 +35,18 @@ fn scope(name: &str) -> TopicScope {
     TopicScope::parse(name).expect("a pattern")
 }
 
-/// The handlers `echo` (replies with the payload), `publish` and `fail`.
+/// The handlers `echo` (replies with the payload), `publish`, `fail`, and `open`, which lets the snapshots of a topic go on.
+///
+/// # Panics
+/// Never: the names are right.
 #[must_use]
 pub fn app(engine: Engine) -> App {
     let publisher = engine.clone();
-    App::new(engine)
+    let app = App::new(engine)
         .on("echo", |message| async move { Ok(message.payload) })
         .on("publish", move |message| publish(publisher.clone(), message))
-        .on("fail", |_| async { Err(WireError::new(ErrorCode::HandlerFailed, "it always does")) })
+        .on("fail", |_| async { Err(WireError::new(ErrorCode::HandlerFailed, "it always does")) });
+    states::with_states(app).expect("patterns")
 }
 
 /// `count` messages to `topic`, numbered by `n`; `bytes` of padding, `keys` and `priorities` in turn; `many`: in one call.

@@ -10,6 +10,8 @@ from ._handlers import arity, asynchronous
 from .connection import Connection
 from .errors import WSEUsageError
 
+_GATHER_SECONDS: Final = 0.001  # the topics that a client subscribes at once come within it, and are one question
+
 log = logging.getLogger("wse_server")
 
 
@@ -53,8 +55,7 @@ class Snapshots:
         if isinstance(source, _Function):
             return self._spawn([call], self._state(source, connection, call))
         if not source.waiting:
-            # Calls that come in one batch are one question for each user.
-            asyncio.get_running_loop().call_soon(self._ask, source)
+            asyncio.get_running_loop().call_later(_GATHER_SECONDS, self._ask, source)
         source.waiting.setdefault(call.user, []).append(call)
 
     def _add(self, pattern: str, source: "_Function | _Provider", shared: bool) -> None:

@@ -11,6 +11,8 @@ from fastapi import Body, FastAPI
 from pydantic import BaseModel
 from wse_server import AuthResult, Connection, Message, WSEConfig, create_wse_router
 
+from .states import register
+
 SETTINGS: dict[str, Any] = json.loads(os.environ.get("WSE_TEST_SETTINGS", "{}"))
 USERS = {"token-ann": "ann", "token-bob": "bob"}
 EVENTS: list[list[Any]] = []
@@ -40,6 +42,9 @@ if SETTINGS.pop("auth", False):
 
 app = FastAPI()
 wse = create_wse_router(WSEConfig(**SETTINGS))
+
+
+register(wse)
 
 
 @wse.on("echo")

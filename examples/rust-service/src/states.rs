@@ -1,0 +1,76 @@
+//! States of topics: what a client gets when it subscribes, before the topic's messages.
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::sync::watch;
+use wse_protocol::{ErrorCode, Value, WireError, prelude::*};
+use wse_server::{App, Sharing, SnapshotRequest};
+
+/// Of each topic: how often its state was asked for, and whether it may be given.
+#[derive(Default)]
+struct States(Mutex<HashMap<String, (u64, watch::Sender<bool>)>>);
+
+impl States {
+    fn of<T>(&self, topic: &str, change: impl FnOnce(&mut (u64, watch::Sender<bool>)) -> T) -> T {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        change(all.entry(topic.into()).or_default())
+    }
+
+    fn called(&self, topic: &str) -> u64 {
+        self.of(topic, |(calls, _)| {
+            *calls += 1;
+            *calls
+        })
+    }
+
+    /// How often it was asked, once it is let go on.
+    async fn gated(&self, topic: &str) -> Value {
+        let (call, mut open) = (self.called(topic), self.of(topic, |(_, open)| open.subscribe()));
+        // The sender stays as long as this does.
+        let _ = open.wait_for(|open| *open).await;
+        let mut state = Value::object();
+        let _ = state.try_insert("topic", topic);
+        let _ = state.try_insert("call", call);
+        state
+    }
+}
+
+/// Adds them.
+pub(crate) fn with_states(app: App) -> Result<App, WireError> {
+    let states = Arc::<States>::default();
+    let (opener, own, shared, broken) = (states.clone(), states.clone(), states.clone(), states);
+    app.on("open", move |message| {
+        opener.of(message.payload.as_str().unwrap_or_default(), |(_, open)| open.send_replace(true));
+        async { Ok(Value::null()) }
+    })
+    .snapshot("own:*", Sharing::User, move |request| gated(own.clone(), request))?
+    .snapshot("shared:*", Sharing::Everyone, move |request| gated(shared.clone(), request))?
+    .snapshot("rows:*", Sharing::User, |request| async move { Ok(rows(request.topic.as_str())) })?
+    .snapshot("broken:*", Sharing::User, move |request| {
+        let call = broken.called(request.topic.as_str());
+        async move {
+            if call == 1 {
+                return Err(WireError::new(ErrorCode::Internal, "the first time it does not work"));
+            }
+            Ok("mended".into())
+        }
+    })
+}
+
+async fn gated(states: Arc<States>, request: SnapshotRequest) -> Result<Value, WireError> {
+    Ok(states.gated(request.topic.as_str()).await)
+}
+
+fn rows(topic: &str) -> Value {
+    if topic == "rows:none" {
+        return Value::null();
+    }
+    let row = |(n, tenant): (u64, &str)| {
+        let mut row = Value::object();
+        let _ = row.try_insert("tenant", tenant);
+        let _ = row.try_insert("n", n);
+        row
+    };
+    (0..).zip(["a", "b", "a", "b"]).map(row).collect::<Vec<_>>().into()
+}
