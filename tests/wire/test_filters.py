@@ -53,6 +53,36 @@ async def test_a_topic_that_moved_is_told_with_the_heartbeat(server: Server) -> 
     assert (beacon["tp"], beacon["e"], beacon["seq"], beacon.get("ps", top)) == ("pulse", entry["e"], top, top)
 
 
+async def keep_publishing(publisher: Client, topic: str) -> None:
+    while True:
+        await publisher.publish(topic)
+        await asyncio.sleep(0.2)
+
+
+async def test_a_busy_stream_that_is_filtered_is_told_where_it_stands_all_the_same(server: Server) -> None:
+    """[P-38]"""
+    async with server.agreed() as client, server.agreed() as publisher:
+        [entry] = await client.subscribe("hurried", filters={"hurried": NEVER})
+        began, busy = time.monotonic(), asyncio.create_task(keep_publishing(publisher, "hurried"))
+        beacons = [await client.receive("beacon", "ping") for _ in range(2)]
+        busy.cancel()
+    assert [beacon["t"] for beacon in beacons] == ["beacon"] * 2 and time.monotonic() - began < 3, "each after a second, not a heartbeat"
+    assert entry["seq"] < beacons[0]["seq"] < beacons[1]["seq"]
+
+
+async def test_a_busy_connection_has_its_heartbeat_with_word_of_the_topic_at_rest(server: Server) -> None:
+    """[P-26] [P-38]"""
+    async with server.agreed() as client, server.agreed() as publisher:
+        await client.subscribe("steady", "calm")
+        top = await publisher.publish("calm")
+        busy = asyncio.create_task(keep_publishing(publisher, "steady"))
+        await client.until("ping")
+        while (beacon := await client.until("beacon"))["tp"] != "calm":
+            pass
+        busy.cancel()
+    assert beacon["seq"] == top
+
+
 async def test_a_bad_filter_is_refused_with_the_place_of_its_fault(server: Server) -> None:
     """[P-23] [P-79]"""
     async with server.agreed() as client:

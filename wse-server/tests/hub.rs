@@ -280,3 +280,28 @@ async fn a_topic_has_its_most_filters_over_all_shards_together() {
         assert_eq!(client.answer().await[0]["status"], "live", "places are given back");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_comes_after_the_drain_began_is_told_so_at_once() {
+    let engine = Engine::start(EngineConfig::default()).unwrap();
+    let headers = http::HeaderMap::new();
+    let admissions = [(); 2].map(|()| engine.admit(RequestHead { headers: &headers, query: "" }));
+    engine.drain(PATIENCE).await;
+    for (admission, plain) in admissions.into_iter().zip([true, false]) {
+        let (ours, theirs) = ends().await;
+        let host = App::new(engine.clone()).host();
+        if plain {
+            engine.adopt(host, admission, theirs, Bytes::new(), None);
+        } else {
+            engine.adopt_any(host, admission, TcpStream::from_std(theirs).unwrap(), Bytes::new());
+        }
+        let mut socket = WebSocket::after_handshake(ours, Role::Client);
+        socket.set_auto_close(false);
+        let error = timeout(PATIENCE, socket.read_frame()).await.expect("at once").unwrap();
+        let error: Value = serde_json::from_slice(&error.payload).unwrap();
+        let end = timeout(PATIENCE, socket.read_frame()).await.expect("at once").unwrap();
+        assert_eq!((&error["t"], &error["p"]["code"]), (&json!("error"), &json!("SERVER_RESTART")));
+        assert_eq!((end.opcode, &end.payload[..2]), (OpCode::Close, &1012_u16.to_be_bytes()[..]));
+    }
+    settled(&engine, 0, PATIENCE).await;
+}

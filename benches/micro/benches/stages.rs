@@ -93,7 +93,9 @@ fn packed_log(c: &mut Criterion) {
         c.bench_function(&format!("log/pack {kib} KiB"), |b| b.iter_batched(fresh, pack, BatchSize::SmallInput));
         let log = pack(fresh());
         let start = Position { epoch: Epoch::parse("e").expect("short"), seq: Seq::ZERO };
-        c.bench_function(&format!("log/read packed {kib} KiB"), |b| b.iter(|| log.since(OLD, &start, PageLimit::entries(1)).map(|run| run.len())));
+        c.bench_function(&format!("log/read packed {kib} KiB"), |b| {
+            b.iter(|| log.since(OLD, &start, PageLimit::entries(1)).map(|run| run.len()))
+        });
         println!("{} of {} bytes", log.bytes(), publication.cost());
     }
 }

@@ -5,7 +5,7 @@ use wse_protocol::{defaults, messages::Capabilities};
 /// The limits and times of one connection; shared by all connections of an engine.
 #[derive(Debug, Clone)]
 pub struct SessionConfig {
-    /// The server pings after so long without a frame sent.
+    /// The server pings so often, and tells then of every topic that moved.
     pub heartbeat: Duration,
     /// A peer that sent nothing for so long is closed with 4002.
     pub idle_timeout: Duration,

@@ -73,7 +73,8 @@ impl Session {
         self.rate.handle_timeout(now);
         self.update_reading(now);
         match self.liveness.due(now) {
-            Some(Due::Ping) if self.opened => {
+            // To one that does not read the next one says no more.
+            Some(Due::Ping) if self.opened && self.outbound.has_room() => {
                 self.liveness.pinged(now);
                 self.push_with(Ping::encode);
                 self.events.push_back(Event::Heartbeat);

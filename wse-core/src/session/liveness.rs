@@ -13,7 +13,7 @@ pub(super) enum Due {
 pub(super) struct Liveness {
     heartbeat: Duration,
     idle_timeout: Duration,
-    last_sent: Instant,
+    last_ping: Instant,
     last_heard: Instant,
     /// When the ping went out that has no answer yet.
     asked: Option<Instant>,
@@ -23,7 +23,7 @@ pub(super) struct Liveness {
 
 impl Liveness {
     pub(super) fn new(heartbeat: Duration, idle_timeout: Duration, now: Instant) -> Self {
-        Self { heartbeat, idle_timeout, last_sent: now, last_heard: now, asked: None, score: HealthScore::new(), paused_since: None }
+        Self { heartbeat, idle_timeout, last_ping: now, last_heard: now, asked: None, score: HealthScore::new(), paused_since: None }
     }
 
     pub(super) fn heard(&mut self, now: Instant) {
@@ -49,10 +49,6 @@ impl Liveness {
         &self.score
     }
 
-    pub(super) fn sent(&mut self, now: Instant) {
-        self.last_sent = now;
-    }
-
     /// While we do not read the peer, its silence is our doing: the idle clock stands still.
     pub(super) fn reading(&mut self, reads: bool, now: Instant) {
         match (reads, self.paused_since) {
@@ -69,15 +65,15 @@ impl Liveness {
         if self.paused_since.is_none() && now >= self.last_heard + self.idle_timeout {
             return Some(Due::IdleTimeout);
         }
-        if now >= self.last_sent + self.heartbeat {
-            self.last_sent = now;
+        if now >= self.last_ping + self.heartbeat {
+            self.last_ping = now;
             return Some(Due::Ping);
         }
         None
     }
 
     pub(super) fn deadline(&self) -> Instant {
-        let ping = self.last_sent + self.heartbeat;
+        let ping = self.last_ping + self.heartbeat;
         if self.paused_since.is_some() { ping } else { ping.min(self.last_heard + self.idle_timeout) }
     }
 }

@@ -137,13 +137,12 @@ impl Session {
         self.events.len()
     }
 
-    /// The next thing to send.
-    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
+    /// The next thing to send. Nothing that is queued waits for its time, so `now` is not looked at.
+    pub fn poll_transmit(&mut self, _now: Instant) -> Option<Transmit> {
         let next = match self.outbound.poll()? {
             Waiting::Ready(next) => next,
             Waiting::Hole(topic, epoch, hole) => Transmit::Own(self.skip(&topic, epoch, hole)),
         };
-        self.liveness.sent(now);
         if matches!(next, Transmit::Close { .. }) {
             self.handshake.stage = Stage::Closed;
         }

@@ -111,12 +111,14 @@ impl Session {
         self.push_with(|format, out| update.encode(format, out, None));
     }
 
-    /// A shared frame that says where a topic stands ([P-38]); left out where messages of the topic wait, which say it themselves,
-    /// and where the peer does not read: nothing of it bounds how many would wait.
-    pub fn beacon(&mut self, topic: &Topic, frame: Prepared) {
-        if !self.outbound.waits(topic) && self.outbound.has_room() {
+    /// A shared frame that says where a topic stands ([P-38]). False where it is left out: messages of the topic wait, which it must
+    /// not overtake, or the peer does not read, and nothing of it bounds how many would wait. Say it again later.
+    pub fn beacon(&mut self, topic: &Topic, frame: Prepared) -> bool {
+        let fits = !self.outbound.waits(topic) && self.outbound.has_room();
+        if fits {
             self.outbound.push_own(frame);
         }
+        fits
     }
 
     /// A topic's state ([P-57]); nothing of the topic may wait, since it goes before what does.

@@ -1,6 +1,6 @@
 //! Both ends of a connection in memory, with a clock that only the test moves.
 use super::*;
-use crate::{Chunk, InflateLimits, Inflater, Numbered, Wire, WireConfig};
+use crate::{Chunk, InflateLimits, Inflater, Numbered, Prepared, Wire, WireConfig};
 use simd_json::prelude::*;
 use wse_protocol::{Epoch, ErrorCode, Format, Position, Priority, Publication, Seq, Topic, UnixMillis, Value};
 
@@ -248,6 +248,41 @@ fn a_quiet_connection_is_pinged_and_a_silent_peer_is_closed() {
     assert_eq!(pair.closed, None);
     pair.advance(31);
     assert_eq!(pair.closed, Some(Some(CloseCode::IDLE_TIMEOUT)));
+}
+
+#[test]
+fn a_busy_connection_is_pinged_too_so_that_who_only_listens_is_no_silent_peer() {
+    let mut pair = Pair::ready();
+    for seq in 1..=200 {
+        let now = pair.now;
+        pair.session.deliver(now, &topic("a"), SlowPolicy::Recover, chunk("a", seq, Priority::Normal, 10));
+        let before = pair.kinds().iter().filter(|kind| **kind == "ping").count();
+        if pair.pump().advance(1).kinds().iter().filter(|kind| **kind == "ping").count() > before {
+            pair.send(r#"{"v":2,"c":"WSE","t":"pong"}"#);
+        }
+    }
+    assert_eq!((pair.kinds().iter().filter(|kind| **kind == "ping").count(), pair.closed), (200 / 15, None));
+    let beats = pair.events().iter().filter(|event| matches!(event, Event::Heartbeat)).count();
+    assert_eq!(beats, 200 / 15, "each a moment to tell of topics that moved");
+}
+
+#[test]
+fn what_a_peer_that_does_not_read_is_to_be_told_now_and_then_is_bounded() {
+    let config = SessionConfig { outbound_bytes: 1000, idle_timeout: Duration::from_secs(1_000_000), ..SessionConfig::default() };
+    let mut pair = Pair::with(config, Offer::default());
+    pair.pump();
+    let frame = Prepared::new(Format::Json, &[b'x'; 100]);
+    let taken = (0..1000).filter(|_| pair.session.beacon(&topic("a"), frame.clone())).count();
+    assert!((5..=11).contains(&taken), "{taken}");
+    for _ in 0..1000 {
+        pair.now = pair.session.poll_timeout().expect("the next heartbeat");
+        pair.session.handle_timeout(pair.now);
+    }
+    assert!(pair.session.waiting_bytes() < 1200, "pings neither: {}", pair.session.waiting_bytes());
+    pair.session.outbound.clear();
+    pair.session.deliver(pair.now, &topic("a"), SlowPolicy::Recover, chunk("a", 1, Priority::Normal, 10));
+    assert!(!pair.session.beacon(&topic("a"), frame.clone()), "nor does it overtake");
+    assert!(pair.session.beacon(&topic("b"), frame));
 }
 
 #[test]

@@ -85,9 +85,8 @@ impl Reactor {
             return Err(error);
         }
         let NewConnection { id, name, host, offer } = new;
-        let config = shard.config.clone();
-        let message_bytes = config.message_bytes;
-        let session = Session::new(config, name, offer, Instant::now());
+        let message_bytes = shard.config.message_bytes;
+        let session = shard.session(name, offer);
         let connection = self.connection(place, id, session, host);
         shard.connections.borrow_mut().insert(id, connection.clone());
         self.peers[place] = Some(Peer::new(socket, connection, prelude, message_bytes));

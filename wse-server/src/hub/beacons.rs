@@ -1,35 +1,65 @@
 //! Word of where topics stand, for connections that no message tells ([P-38]).
 use super::{
     Hub,
-    record::{Class, State},
+    record::{Class, Record, State, Subscriber},
 };
 use crate::connection::Connection;
-use std::time::{Duration, Instant};
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    time::{Duration, Instant},
+};
 use wse_core::{Prepared, Variant};
 use wse_protocol::{Position, Topic, defaults, messages::Beacon};
 
 const QUIET: Duration = Duration::from_millis(defaults::BEACON_MS);
 
-impl Hub {
-    /// Whether some filter kept something back that was not told of.
-    pub(crate) fn has_quiet(&self) -> bool {
-        !self.quiet.borrow().is_empty()
+/// Topics of which something was kept back and not told of, by when that began. One entry for each is enough: what begins later in
+/// another of its classes is found then.
+#[derive(Debug, Default)]
+pub(super) struct Quiet(BinaryHeap<Reverse<(Instant, Topic)>>);
+
+impl Quiet {
+    /// Something was kept back from a class of the topic; the topic is entered unless it is.
+    pub(super) fn enter(&mut self, since: Instant, topic: &Topic, record: &mut Record) {
+        if !std::mem::replace(&mut record.is_quiet, true) {
+            self.0.push(Reverse((since, topic.clone())));
+        }
     }
 
-    /// Tells the classes that have been quiet for a while, although their topics moved.
+    fn next(&self) -> Option<Instant> {
+        self.0.peek().map(|Reverse((since, _))| *since + QUIET)
+    }
+
+    fn pop(&mut self, now: Instant) -> Option<Topic> {
+        let is_due = self.next().is_some_and(|due| due <= now);
+        is_due.then(|| self.0.pop()).flatten().map(|Reverse((_, topic))| topic)
+    }
+}
+
+impl Hub {
+    /// When `tell_quiet` is due; `None`: no filter kept something back that was not told of.
+    pub(crate) fn next_quiet(&self) -> Option<Instant> {
+        self.quiet.borrow().next()
+    }
+
+    /// Tells the classes whose filters kept something back for as long as it may stay untold.
     pub(crate) fn tell_quiet(&self, now: Instant) {
         let (mut records, mut quiet) = (self.topics.borrow_mut(), self.quiet.borrow_mut());
-        quiet.retain(|topic| {
-            let Some(record) = records.get_mut(topic) else { return false };
-            let Some(position) = record.position.clone() else { return false };
+        while let Some(topic) = quiet.pop(now) {
+            let Some(record) = records.get_mut(&topic) else { continue };
+            record.is_quiet = false;
+            let Some(position) = record.position.clone() else { continue };
             for class in &mut record.classes {
-                if class.quiet_since.is_some_and(|since| now.saturating_duration_since(since) >= QUIET) {
-                    class.quiet_since = None;
-                    tell(topic, &position, class);
+                if class.quiet_since.is_some_and(|since| since + QUIET <= now) {
+                    // Whom it could not be told now it is told when as much time has passed again.
+                    class.quiet_since = if tell(&topic, &position, class) { None } else { Some(now) };
                 }
             }
-            record.classes.iter().any(|class| class.quiet_since.is_some())
-        });
+            if let Some(since) = record.classes.iter().filter_map(|class| class.quiet_since).min() {
+                quiet.enter(since, &topic, record);
+            }
+        }
     }
 
     /// Tells one connection of every topic of its that moved since it was told last.
@@ -42,26 +72,34 @@ impl Hub {
             let previous = if class.filter.is_some() { class.previous } else { position.seq };
             let Some(subscriber) = class.members.get_mut(&connection.id) else { continue };
             if subscriber.told != position.seq && matches!(subscriber.state, State::Live(_)) {
-                subscriber.told = position.seq;
+                let told = position.seq;
                 let beacon = Beacon { topic: topic.as_str().into(), position, previous };
                 let frame = frame(&beacon, connection.variant());
-                connection.session().beacon(topic, frame);
+                if connection.session().beacon(topic, frame) {
+                    subscriber.told = told;
+                }
             }
         }
     }
 }
 
-/// One frame for each format, shared by the class.
-fn tell(topic: &Topic, position: &Position, class: &mut Class) {
+/// One frame for each format, shared by the class; false if somebody could not be told now.
+fn tell(topic: &Topic, position: &Position, class: &mut Class) -> bool {
     let beacon = Beacon { topic: topic.as_str().into(), position: position.clone(), previous: class.previous };
     let mut frames: [Option<Prepared>; Variant::COUNT] = Default::default();
-    for subscriber in class.members.values_mut().filter(|subscriber| matches!(subscriber.state, State::Live(_))) {
+    let mut all = true;
+    let is_due = |subscriber: &&mut Subscriber| subscriber.told != position.seq && matches!(subscriber.state, State::Live(_));
+    for subscriber in class.members.values_mut().filter(is_due) {
         let variant = subscriber.connection.variant();
         let shared = frames[variant.index()].get_or_insert_with(|| frame(&beacon, variant)).clone();
-        subscriber.told = position.seq;
-        subscriber.connection.session().beacon(topic, shared);
-        subscriber.connection.wake();
+        if subscriber.connection.session().beacon(topic, shared) {
+            subscriber.told = position.seq;
+            subscriber.connection.wake();
+        } else {
+            all = false;
+        }
     }
+    all
 }
 
 fn frame(beacon: &Beacon, variant: Variant) -> Prepared {

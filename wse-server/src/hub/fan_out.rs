@@ -58,13 +58,10 @@ impl Hub {
             pin.borrow_mut().push(messages);
         }
         let passes = self.judge(&record.classes, messages);
-        let (mut fallen, mut wire, mut delivered) = (Vec::new(), self.wire.borrow_mut(), 0);
+        let (mut fallen, mut wire, mut delivered, mut quiet) = (Vec::new(), self.wire.borrow_mut(), 0, false);
         for (class, passes) in record.classes.iter_mut().zip(passes) {
             let piece = Piece { topic, epoch, messages: number(&mut class.previous, messages, passes.as_deref()) };
-            if piece.messages.len() < messages.len() {
-                class.quiet_since = Some(now);
-                self.quiet.borrow_mut().insert(topic.clone());
-            }
+            quiet |= passes.is_some_and(|passes| class.judged(&passes, now));
             if piece.messages.is_empty() {
                 continue;
             }
@@ -73,6 +70,9 @@ impl Hub {
                 delivered +=
                     self.hand_over(&mut wire, &piece, &mut runs, policy, subscriber, now, |topic, seq| fallen.push((*id, topic, seq)));
             }
+        }
+        if quiet {
+            self.quiet.borrow_mut().enter(now, topic, record);
         }
         self.counters.deliveries.fetch_add(delivered, Relaxed);
         fallen

@@ -19,11 +19,12 @@ use crate::{
     shard::{Common, Shard},
     snapshot::Snapshots,
 };
+use beacons::Quiet;
 use patterns::Follow;
 use record::Record;
 use std::{
     cell::{Cell, RefCell},
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     rc::{Rc, Weak},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Instant,
@@ -48,7 +49,7 @@ pub(crate) struct Hub {
     wire: RefCell<Wire>,
     scratch: RefCell<Scratch>,
     /// Topics with something that did not pass a filter and was not told of.
-    quiet: RefCell<HashSet<Topic>>,
+    quiet: RefCell<Quiet>,
     reads: Semaphore,
     filters: Arc<Filters>,
     snapshots: Arc<Snapshots>,

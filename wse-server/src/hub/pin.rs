@@ -12,7 +12,7 @@ use wse_pubsub::{Entry, History};
 #[derive(Debug)]
 pub(super) struct Pin {
     start: Position,
-    held: VecDeque<Publication>,
+    held: VecDeque<Arc<Publication>>,
     bytes: usize,
     is_broken: bool,
     limit: usize,
@@ -42,7 +42,7 @@ impl Pin {
             self.is_broken = true;
             self.let_go();
         } else {
-            self.held.extend(messages.iter().map(|(_, publication)| (*publication).clone()));
+            self.held.extend(messages.iter().map(|(_, publication)| Arc::new((*publication).clone())));
         }
     }
 
@@ -52,7 +52,7 @@ impl Pin {
             after.seq.number().checked_sub(self.start.seq.number()).filter(|_| self.holds() && after.epoch == self.start.epoch)?;
         let skipped = usize::try_from(skipped).ok().filter(|skipped| *skipped <= self.held.len())?;
         let mut seq = after.seq;
-        let entry = |publication: &Publication| {
+        let entry = |publication: &Arc<Publication>| {
             seq = seq.next();
             let position = Position { epoch: after.epoch.clone(), seq };
             Entry { topic: topic.clone(), position, publication: publication.clone() }

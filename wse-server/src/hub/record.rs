@@ -26,6 +26,8 @@ pub(super) struct Record {
     pub(super) users: usize,
     /// What is held of it for those who wait for its state.
     pub(super) pin: Weak<RefCell<Pin>>,
+    /// Whether it is among the topics of which something is to be told soon.
+    pub(super) is_quiet: bool,
     /// Set once the bus knows of the interest; one request asks, the others wait for it.
     pub(super) interest: Rc<OnceCell<()>>,
 }
@@ -36,7 +38,7 @@ pub(super) struct Class {
     pub(super) filter: Option<HeldFilter>,
     /// The last message that passed, or where the class began.
     pub(super) previous: Seq,
-    /// Since when there is something that did not pass and was not told of.
+    /// Since when there is something that did not pass, after the last message or beacon.
     pub(super) quiet_since: Option<Instant>,
     pub(super) members: HashMap<ConnectionId, Subscriber>,
 }
@@ -83,7 +85,7 @@ const RESYNCS: u8 = 3;
 
 impl Record {
     pub(super) fn new(policy: Arc<TopicPolicy>) -> Self {
-        Self { position: None, policy, classes: Vec::new(), users: 0, pin: Weak::new(), interest: Rc::default() }
+        Self { position: None, policy, classes: Vec::new(), users: 0, pin: Weak::new(), is_quiet: false, interest: Rc::default() }
     }
 
     pub(super) fn has_passed(&self, position: &Position) -> bool {
@@ -140,6 +142,14 @@ impl Record {
 }
 
 impl Class {
+    /// The filter was put to a run of messages; true if the last did not pass, so that the class is to be told where the topic stands.
+    pub(super) fn judged(&mut self, passes: &[bool], now: Instant) -> bool {
+        let kept = passes.last() == Some(&false);
+        let since = if passes.contains(&true) { now } else { self.quiet_since.unwrap_or(now) };
+        self.quiet_since = kept.then_some(since);
+        kept
+    }
+
     /// Whether its filter is this one.
     pub(super) fn has(&self, filter: Option<&Filter>) -> bool {
         self.filter.as_deref() == filter

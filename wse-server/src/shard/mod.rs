@@ -29,10 +29,13 @@ use tokio::{
 };
 use wse_core::{
     InflateLimits, Inflater, Prepared,
-    session::{Session, SessionConfig},
+    session::{Offer, Session, SessionConfig},
 };
-use wse_protocol::CloseCode;
+use wse_protocol::{CloseCode, ErrorCode, WireError};
 use wse_pubsub::{Bus, Consumer};
+
+/// What clients are told while it drains.
+const RESTARTS: &str = "the server restarts";
 
 /// A byte stream in both directions.
 pub trait AsyncStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -58,6 +61,8 @@ pub(crate) struct Shard {
     pub(crate) inflater: RefCell<Inflater>,
     /// What connections that are gone have counted.
     pub(crate) gone: Cell<Tally>,
+    /// Whoever comes now is told to return soon.
+    draining: Cell<bool>,
 }
 
 impl Shard {
@@ -71,6 +76,7 @@ impl Shard {
             connections: RefCell::default(),
             inflater: RefCell::new(Inflater::new(limits)),
             gone: Cell::default(),
+            draining: Cell::new(false),
         })
     }
 
@@ -86,10 +92,18 @@ impl Shard {
         }
     }
 
+    /// The session of a new connection. One that was let in before the shard began to drain gets its error and close at once.
+    pub(crate) fn session(&self, name: String, mut offer: Offer) -> Session {
+        if self.draining.get() {
+            offer.refusal = Some(WireError::new(ErrorCode::ServerRestart, RESTARTS));
+        }
+        Session::new(self.config.clone(), name, offer, Instant::now())
+    }
+
     /// Serves a connection in a task of its own.
     pub(crate) fn serve(self: &Rc<Self>, new: NewConnection, transport: Transport) {
         let NewConnection { id, name, host, offer } = new;
-        let session = Session::new(self.config.clone(), name, offer, Instant::now());
+        let session = self.session(name, offer);
         let connection = Rc::new(Connection::new(id, session, host, Waker::Task(Notify::new())));
         self.connections.borrow_mut().insert(id, connection.clone());
         let shard = self.clone();
@@ -118,9 +132,10 @@ impl Shard {
 
     /// Tells every client to return soon, and waits for them to go.
     fn drain(self: &Rc<Self>, limit: Duration, done: oneshot::Sender<()>) {
+        self.draining.set(true);
         let now = Instant::now();
         for connection in self.connections.borrow().values() {
-            connection.session().close(now, CloseCode::RESTART, "the server restarts");
+            connection.session().close(now, CloseCode::RESTART, RESTARTS);
             connection.wake();
         }
         let shard = self.clone();

@@ -2,13 +2,8 @@
 //! each connection that has something.
 use super::{Command, Shard, Stream};
 use crate::{driver::Reactor, transport::over_stream};
-use std::{
-    io,
-    rc::Rc,
-    time::{Duration, Instant},
-};
-use tokio::{sync::mpsc, time::Interval};
-use wse_protocol::defaults;
+use std::{io, rc::Rc, time::Instant};
+use tokio::sync::mpsc;
 use wse_pubsub::{BusEvent, EventReceiver};
 
 /// Messages of the bus taken in one turn.
@@ -22,8 +17,6 @@ impl Shard {
     /// Serves until the engine is dropped.
     pub(crate) async fn run(self: Rc<Self>, mut commands: mpsc::UnboundedReceiver<Command>, mut events: EventReceiver) -> io::Result<()> {
         let mut turns = Turns { reactor: Reactor::new()?, commands: Vec::new(), events: Vec::new() };
-        let mut quiet = tokio::time::interval(Duration::from_millis(defaults::BEACON_MS));
-        quiet.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (mut bus_open, mut count) = (true, 0);
         loop {
             tokio::select! {
@@ -32,7 +25,7 @@ impl Shard {
                 },
                 taken = events.recv_many(&mut turns.events, TURN_MESSAGES), if bus_open => bus_open = taken > 0,
                 () = turns.reactor.ready() => {}
-                _ = tick(&mut quiet, self.hub.has_quiet()) => self.hub.tell_quiet(Instant::now()),
+                () = at(self.hub.next_quiet()) => {}
             }
             turns.turn(&self);
             count += 1;
@@ -90,15 +83,17 @@ impl Turns {
             // What the connections have of one piece is written before the next, so that a burst is no backlog.
             shard.hub.handle(shard, event, &mut |now| self.reactor.flush(shard, now));
         }
+        if shard.hub.next_quiet().is_some() {
+            shard.hub.tell_quiet(Instant::now());
+        }
         self.reactor.turn(shard);
     }
 }
 
-/// The next tick, while there is something to tell.
-async fn tick(interval: &mut Interval, wanted: bool) {
-    if wanted {
-        interval.tick().await;
-    } else {
-        std::future::pending::<()>().await;
+/// Waits for a moment, if there is one.
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
     }
 }

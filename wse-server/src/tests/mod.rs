@@ -1,4 +1,5 @@
 //! A shard without a thread, sockets or a clock of its own, on a bus that waits and fails when it is told to.
+mod beacons;
 mod faulty_bus;
 mod filters;
 mod joins;
@@ -83,7 +84,12 @@ impl Rig {
 
     /// Stores a message of about so many bytes, and hands on what the bus has.
     pub(crate) async fn publish(&mut self, topic: &str, bytes: usize) -> Value {
-        let payload = format!("\"{}\"", "x".repeat(bytes)).into();
+        self.publish_payload(topic, &format!("\"{}\"", "x".repeat(bytes))).await
+    }
+
+    /// The same of this JSON.
+    pub(crate) async fn publish_payload(&mut self, topic: &str, payload: &str) -> Value {
+        let payload = payload.to_owned().into();
         let (event_type, priority, format) = ("m".into(), Priority::Normal, Format::Json);
         let publication = Publication { id: "m".into(), event_type, ts: UnixMillis(0), key: None, priority, format, payload };
         let receipt = self.bus.publish(&Topic::parse(topic).unwrap(), publication, None).await.unwrap();
