@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs seeds of faults against the built packages: `run.sh [SEEDS] [FROM]`. Installs what it lacks; needs dist/ (make dist).
+# Runs the named cases, then seeds of faults, against the built packages: `run.sh [SEEDS] [FROM]`. Installs what it lacks; needs dist/ (make dist).
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../tools/test-venv.sh"
 cd "$root/tests/chaos"
@@ -18,4 +18,5 @@ if [ ! -d node_modules/wse-client ] || ! is_fresh "$stamp" "$hash"; then
   echo "$hash" >"$stamp"
 fi
 node --test --test-reporter=dot check.test.mjs
+PYTHON="$venv/bin/python" timeout --kill-after=20 300 node --test --test-concurrency=1 --test-reporter=../e2e/lib/reporter.mjs cases.test.mjs
 exec node run.mjs --seeds "${1:-50}" --from "${2:-1}" --jobs "${JOBS:-4}" --python "$venv/bin/python"

@@ -1,5 +1,6 @@
 """The service that is cut, stalled and killed: it publishes what it is told, and writes the effect of each message outside the process."""
 
+import json
 import os
 from typing import Any
 
@@ -20,6 +21,7 @@ wse = create_wse_router(
         messages_per_second=None,
         bytes_per_second=None,
         shards=2,
+        **json.loads(os.environ.get("SETTINGS", "{}")),
         topics={
             "latest:*": TopicPolicy(slow=SlowPolicy.LATEST),
             "low:*": TopicPolicy(slow=SlowPolicy.DROP_LOW),

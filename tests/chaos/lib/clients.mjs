@@ -34,12 +34,23 @@ export async function openBrowser() {
       const context = await browser.newContext();
       const page = await context.newPage();
       await page.goto(`http://127.0.0.1:${files.address().port}/`);
+      const devtools = await context.newCDPSession(page);
+      await devtools.send('Network.enable');
       await page.evaluate((told) => window.begin(told), plan);
       return {
         send: (n) => page.evaluate((number) => window.client.send(number), n),
         isReady: () => page.evaluate(() => window.client.isReady()),
         seen: () => page.evaluate(() => window.client.seen()),
         close: () => context.close(),
+        /** No packet passes, and no connection is closed: what a cable that was pulled looks like. */
+        async offline(is) {
+          await devtools.send('Network.emulateNetworkConditions', { offline: is, latency: 0, downloadThroughput: -1, uploadThroughput: -1 });
+        },
+        /** The wall clock of the page goes back, as when a user or a time server sets it. */
+        setClockBack: (ms) => page.evaluate((back) => {
+          const real = Date.now;
+          Date.now = () => real() - back;
+        }, ms),
       };
     },
     async close() {

@@ -1,10 +1,11 @@
 // The real parts of a run: Redis, workers under uvicorn, and a page in Chromium; each ends by its own id.
-import { spawn } from 'node:child_process';
-import { createWriteStream, mkdirSync, mkdtempSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { createWriteStream, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 export const ROOT = resolve(fileURLToPath(new URL('../../..', import.meta.url)));
 export const OUT = join(ROOT, '.work/chaos');
@@ -54,13 +55,28 @@ function listens(port) {
   });
 }
 
-/** A Redis of its own, which keeps nothing on disk. */
+/** A Redis of its own, which keeps on disk only what `save` was asked for. */
 export async function redis() {
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), 'wse-chaos-redis-'));
-  const server = start('redis', 'redis-server', ['--port', port, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder]);
-  if (!(await until(() => listens(port), 5_000))) throw new Error('redis-server does not answer');
-  return { url: `redis://127.0.0.1:${port}`, stop: () => server.end('SIGTERM') };
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const boot = async () => {
+    const server = start('redis', 'redis-server', ['--port', port, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder]);
+    if (!(await until(() => listens(port), 5_000))) throw new Error('redis-server does not answer');
+    return server;
+  };
+  let server = await boot();
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    /** A copy of what it holds now, which a restart reads again. */
+    save: () => promisify(execFile)('redis-cli', ['-p', String(port), 'save']),
+    /** `kill -9`, and a new process that knows the last copy and no more. */
+    async restart() {
+      await server.end('SIGKILL');
+      server = await boot();
+    },
+    stop: () => server.end('SIGTERM'),
+  };
 }
 
 /** A worker that can be killed and comes back on the same port. */

@@ -5,7 +5,7 @@ const THROTTLE_TICK_MS = 20;
 
 /** Opens the proxy in front of a port of this machine. */
 export async function openProxy(target) {
-  const network = { pairs: new Set(), stalled: false, refusing: false, delayMs: 0, bytesPerTick: Infinity };
+  const network = { pairs: new Set(), stalled: false, refusing: false, delayMs: 0, bytesPerTick: Infinity, bytesBeforeCut: Infinity };
   const server = net.createServer((client) => {
     if (network.refusing) return client.resetAndDestroy();
     const upstream = net.connect({ port: target, host: '127.0.0.1', noDelay: true });
@@ -29,6 +29,8 @@ function faults(network) {
   return {
     /** Every connection is reset. */
     cut: () => end(network),
+    /** Every connection is reset as soon as so many more bytes have passed to a client. */
+    cutAfter: (bytes) => (network.bytesBeforeCut = bytes),
     /** Nothing passes until `heal`, then all of it. */
     stall: () => (network.stalled = true),
     /** The connections that are there lose everything from now on and are never closed; new ones pass. */
@@ -68,8 +70,13 @@ async function carry(network, pair, chunk, to) {
   for (let at = 0; at < chunk.length; ) {
     while (network.stalled) await sleep(THROTTLE_TICK_MS);
     if (pair.silent) return;
-    const piece = chunk.subarray(at, at + Math.min(network.bytesPerTick, chunk.length));
+    const piece = chunk.subarray(at, at + Math.min(network.bytesPerTick, chunk.length, to === pair.client ? network.bytesBeforeCut : Infinity));
     at += piece.length;
+    if (to === pair.client && (network.bytesBeforeCut -= piece.length) <= 0) {
+      to.write(piece, () => end(network));
+      network.bytesBeforeCut = Infinity;
+      return;
+    }
     if (!to.write(piece)) await drained(to);
     if (network.bytesPerTick !== Infinity) await sleep(THROTTLE_TICK_MS);
   }

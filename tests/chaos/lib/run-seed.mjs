@@ -5,6 +5,7 @@ import { inNode } from './clients.mjs';
 import { planOf } from './plan.mjs';
 import { until } from './processes.mjs';
 import { openProxy } from './proxy.mjs';
+import { post } from './publish.mjs';
 
 const PATIENCE_MS = 20_000;
 
@@ -92,15 +93,6 @@ function publisherOf({ workers }) {
       return next;
     },
   };
-}
-
-async function post(port, messages) {
-  try {
-    const answer = await fetch(`http://127.0.0.1:${port}/publish`, { method: 'POST', body: JSON.stringify(messages), signal: AbortSignal.timeout(5_000) });
-    return answer.ok ? await answer.json() : null;
-  } catch {
-    return null;
-  }
 }
 
 /** With the network well, one last message of each group and topic has to reach everyone, and every send has to have its outcome. */
