@@ -3,13 +3,14 @@
 #   bench.sh short                    the list of a few minutes
 #   bench.sh full                     the long list; writes docs/BENCHMARKS.md and docs/benchmarks.svg as well
 #   bench.sh install                  only builds and installs
+# A peer that cannot be installed is left out, and the report says so.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/steps.sh"
 form=${1:-short}
 [ $# -gt 0 ] && shift
 work="$root/.work/bench"
 servers="$root/benches/servers"
-wheel=$(ls "$root"/dist/wse_server-*.whl 2>/dev/null | tail -n 1)
+wheel=$(ls "$root"/dist/wse_server-*.whl 2>/dev/null | tail -n 1) || true
 [ -n "$wheel" ] || fail "dist/ holds no wheel: run make dist first."
 mkdir -p "$work"
 
@@ -17,14 +18,19 @@ build_tool() {
   cd "$root" && cargo build --release --locked -p wse-bench
 }
 
+# One at a time where all at once fails, so that one that has no wheel here costs nothing but itself.
 install_python() {
   "$root/.venv/bin/python" -m venv --clear "$work/venv"
-  "$work/venv/bin/pip" install -q -r "$servers/requirements.txt"
-  "$work/venv/bin/pip" install -q "$wheel"
+  "$work/venv/bin/pip" install -q -r "$servers/requirements.txt" && return
+  local peer failed=0
+  while read -r peer; do
+    "$work/venv/bin/pip" install -q "$peer" || failed=1
+  done <"$servers/requirements.txt"
+  return "$failed"
 }
 
 install_wheel() {
-  "$work/venv/bin/pip" install -q --force-reinstall --no-deps "$wheel"
+  "$work/venv/bin/pip" install -q "$wheel" && "$work/venv/bin/pip" install -q --force-reinstall --no-deps "$wheel"
 }
 
 install_node() {
@@ -33,25 +39,26 @@ install_node() {
   cd "$work/node" && npm install --no-audit --no-fund
 }
 
+# peers NAME STAMP HASH TITLE COMMAND: installs what changed; a failure is told, and tried again the next time.
+peers() {
+  ! is_fresh "$2" "$3" || return 0
+  if (step "$1" "$4" "$5"); then echo "$3" >"$2"; else echo "    some peers are missing: they are left out" >&2; fi
+}
+
 "$root/tools/setup.sh" rust
-"$root/tools/setup.sh" node
 "$root/tools/setup.sh" python
 step bench-build "wse-bench, release build" build_tool
 
 python_hash=$(fingerprint benches/servers/requirements.txt)
-if ! is_fresh "$work/.python" "$python_hash"; then
-  step bench-python "Python peers into .work/bench/venv" install_python
-  echo "$python_hash" >"$work/.python"
-fi
+is_fresh "$work/.python" "$python_hash" || rm -f "$work/.wheel"
+peers bench-python "$work/.python" "$python_hash" "Python peers into .work/bench/venv" install_python
 wheel_hash=$(sha256sum "$wheel")
 if ! is_fresh "$work/.wheel" "$wheel_hash"; then
   step bench-wheel "The wheel into .work/bench/venv" install_wheel
   echo "$wheel_hash" >"$work/.wheel"
 fi
-node_hash=$(fingerprint benches/servers/package.json)
-if ! is_fresh "$work/.node" "$node_hash"; then
-  step bench-node "Node peers into .work/bench/node" install_node
-  echo "$node_hash" >"$work/.node"
+if command -v npm >/dev/null 2>&1; then
+  peers bench-node "$work/.node" "$(fingerprint benches/servers/package.json)" "Node peers into .work/bench/node" install_node
 fi
 
 [ "$form" = install ] && exit 0

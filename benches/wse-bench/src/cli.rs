@@ -61,6 +61,11 @@ impl Arguments {
         Ok(self.take(name)?.unwrap_or(default))
     }
 
+    /// Gives an option a value, as if it had been typed.
+    pub fn give(&mut self, name: &str, value: String) {
+        self.options.insert(name.into(), value);
+    }
+
     /// Takes seconds.
     ///
     /// # Errors

@@ -63,7 +63,7 @@ pub enum Sense {
     Share,
     /// The server's by the floor's: 1 is as good, 2 takes twice as long.
     Times,
-    /// Not at all: there is one reading of each.
+    /// Not at all: the cost is a figure of its own, such as the slope of memory or a ratio within one server.
     Alone,
 }
 
@@ -102,10 +102,31 @@ pub struct Runs {
 pub enum Verdict {
     /// The ratio lies within what the floor scores against itself.
     Equal,
-    /// It does not.
-    Differs,
+    /// It costs less than what it is set against.
+    Less,
+    /// It costs more.
+    More,
+    /// It put another number of messages into a write, of which its cost then says more than of its work.
+    Uneven,
+    /// No round counts: the machine was busy.
+    Uncounted,
     /// There is nothing to compare.
     None,
+}
+
+impl Verdict {
+    /// In a word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Equal => "equal",
+            Self::Less => "less",
+            Self::More => "more",
+            Self::Uneven => "other writes",
+            Self::Uncounted => "does not count",
+            Self::None => "",
+        }
+    }
 }
 
 /// The rounds of a trial whose floor passed the gate; all of them without a gate.
@@ -127,11 +148,14 @@ pub fn ratios(sense: Sense, floor: &Runs, server: &Runs, rounds: &[usize]) -> Op
 
 /// Judges a median ratio by the floor's against itself.
 #[must_use]
-pub fn judge(ratio: Option<Spread>, itself: Option<Spread>) -> Verdict {
-    match (ratio, itself) {
-        (Some(ratio), Some(itself)) if itself.holds(ratio.median) => Verdict::Equal,
-        (Some(_), Some(_)) => Verdict::Differs,
-        _ => Verdict::None,
+pub fn judge(sense: Sense, ratio: Option<Spread>, itself: Option<Spread>) -> Verdict {
+    let (Some(ratio), Some(itself)) = (ratio, itself) else { return Verdict::None };
+    let above = ratio.median > itself.high;
+    match sense {
+        _ if itself.holds(ratio.median) => Verdict::Equal,
+        Sense::Share if above => Verdict::Less,
+        Sense::Times if !above => Verdict::Less,
+        _ => Verdict::More,
     }
 }
 
@@ -166,8 +190,9 @@ mod tests {
     fn inside_the_floors_own_spread_a_server_is_equal() {
         let spread = |median| Some(Spread { low: median, median, high: median });
         let itself = Some(Spread { low: 0.9, median: 1.0, high: 1.1 });
-        assert_eq!(judge(spread(0.95), itself), Verdict::Equal);
-        assert_eq!(judge(spread(0.8), itself), Verdict::Differs);
-        assert_eq!(judge(None, itself), Verdict::None);
+        assert_eq!(judge(Sense::Share, spread(0.95), itself), Verdict::Equal);
+        assert_eq!(judge(Sense::Share, spread(0.8), itself), Verdict::More);
+        assert_eq!(judge(Sense::Times, spread(0.8), itself), Verdict::Less);
+        assert_eq!(judge(Sense::Share, None, itself), Verdict::None);
     }
 }

@@ -9,20 +9,24 @@
 //!    |                                                 | frames
 //!    +--- load (the other core) <----------------------+   -> Tally, Histogram, Usage -> ratios against the floor
 //! ```
+pub mod aims;
 pub mod chart;
 pub mod cli;
 pub mod compare;
 pub mod control;
 pub mod handshake;
 pub mod histogram;
+pub mod judged;
 pub mod load;
 pub mod machine;
 pub mod own;
+pub mod page;
 pub mod plan;
 pub mod pool;
 pub mod report;
 pub mod runner;
 pub mod scan;
+pub mod scenario;
 pub mod server;
 pub mod stamp;
 pub mod subject;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 
 /// What a report says of where it was made.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Machine {
     /// Model of the processor.
     pub processor: String,

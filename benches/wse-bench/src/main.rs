@@ -9,8 +9,9 @@ use wse_bench::{
     BenchError, Doing, Result, chart,
     cli::Arguments,
     compare::Sense,
+    judged,
     machine::{self, Machine},
-    own, plan, report,
+    own, page, plan, report,
     report::Report,
     runner::{self, Cores, Outcome, Trial},
     subject::{self, Places},
@@ -30,7 +31,10 @@ Scenarios and their options (defaults):
   fanout    --subscribers 100 --size 128 --burst 32 --window 32 --warmup 0.2 --seconds 1, or --rate MESSAGES_PER_SECOND
             --burst 1: one message per write; --floor-size B: the floor's messages, to have as many bytes on the wire as WSE's
             --stalled N: subscribers more that never read; --churn N: clients more that come and go
-  topics    as fanout, and --others 100000: topics beside the one that is published to
+  growth    --few 1000 --subscribers 10000: the cost of a delivery to many by that to few
+  topics    --others 99999 --subscribers 1: the cost of a delivery with so many other topics by that without
+  stalled   --stalled 1000 --subscribers 1000 --rate 40 --size 16384 --seconds 3: the p99 beside clients that do not read by that
+            where all 2000 do; these three have the options of fanout too
   ingest    --connections 8 --size 128 --seconds 1
   echo      --connections 1 --size 128 --warmup 0.2 --seconds 1
   connects  --under-way 32 --warmup 0.2 --seconds 1
@@ -162,9 +166,7 @@ fn render(mut arguments: Arguments) -> Result<()> {
         fs::write(path, chart::draw("Deliveries per CPU second of the server, as a share of the floor's", &groups(&report)))
             .doing(&path.to_string_lossy())?;
     }
-    page.map_or(Ok(()), |path| {
-        insert(&path, &report::page(&report, svg.as_deref().and_then(Path::file_name).and_then(|name| name.to_str())))
-    })
+    page.map_or(Ok(()), |path| insert(&path, &page::page(&report, svg.as_deref().and_then(Path::file_name).and_then(|name| name.to_str()))))
 }
 
 /// The first two fan-outs of a report: coalesced, and one message per write.
@@ -174,9 +176,9 @@ fn groups(report: &Report) -> Vec<chart::Group> {
 }
 
 fn bars(trial: &Outcome) -> Vec<(String, f64, f64, f64)> {
-    let judged = report::Judged::new(trial);
-    let against = |row: &report::Row| if row.name == "floor" { judged.itself } else { row.ratio };
-    let bar = |row: &report::Row| against(row).map(|ratio| (row.name.clone(), ratio.median, ratio.low, ratio.high));
+    let judged = judged::Judged::new(trial);
+    let against = |row: &judged::Row| if row.name == "floor" { judged.itself } else { row.ratio };
+    let bar = |row: &judged::Row| against(row).map(|ratio| (row.name.clone(), ratio.median, ratio.low, ratio.high));
     judged.rows.iter().filter_map(bar).collect()
 }
 

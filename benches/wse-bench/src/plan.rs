@@ -3,7 +3,8 @@ use crate::{
     BenchError, Result,
     cli::Arguments,
     load::{connects, echo, fanout, idle, ingest, topics},
-    runner::{Scenario, Trial},
+    runner::Trial,
+    scenario::{Scenario, What},
     subject::{self, Subject},
 };
 
@@ -16,29 +17,31 @@ pub const SHORT: &[&str] = &[
     "idle --few 500 --many 2500 --settle 0.5",
 ];
 
-/// The form that figures are taken from.
+/// The form that figures are taken from: below half an hour on two cores.
 pub const FULL: &[&str] = &[
-    "fanout",
-    "fanout --size 1024",
-    "fanout --floor-size 274 --servers floor,wse,wse-python",
-    "fanout --subscribers 1000",
-    "fanout --subscribers 1000 --size 1024",
-    "fanout --burst 1",
+    "fanout --seconds 0.6",
+    "fanout --seconds 0.6 --burst 1",
+    "fanout --seconds 0.6 --size 1024 --servers floor,bare,wse,wse-python",
+    "fanout --seconds 0.6 --subscribers 1000 --servers floor,bare,wse,wse-python",
+    "fanout --seconds 0.6 --subscribers 1000 --size 1024 --servers floor,bare,wse,wse-python",
+    "fanout --seconds 0.6 --floor-size 274 --servers floor,wse,wse-python",
+    "fanout --seconds 0.6 --burst 1 --size 1024 --servers floor,bare,wse,wse-python",
+    "fanout --seconds 0.6 --burst 1 --subscribers 1000 --servers floor,bare,wse,wse-python",
     "fanout --rate 1000",
-    "fanout --rate 500 --subscribers 1000 --servers floor,bare,wse,wse-python",
-    "fanout --rate 500 --subscribers 1000 --stalled 1000 --rounds 3 --servers wse,wse-python",
-    "fanout --rate 500 --subscribers 1000 --churn 16 --seconds 5 --rounds 3 --servers floor,wse,wse-python",
-    "fanout --rate 1000 --subscribers 1",
+    "fanout --rate 1000 --subscribers 1 --servers floor,bare,wse,wse-python",
+    "echo --seconds 0.6",
+    "echo --seconds 0.6 --connections 100 --servers floor,bare,wse,wse-python",
     "fanout --subscribers 1 --size 1024 --burst 10000 --servers floor,bare,wse,wse-python",
-    "fanout --subscribers 1 --size 1024 --servers floor,wse,wse-python,wse-dicts",
+    "fanout --subscribers 1 --size 1024 --burst 1000 --servers floor,wse-python,wse-dicts",
+    "fanout --subscribers 1 --size 1024 --burst 1000 --seconds 60 --rounds 1 --servers wse-dicts",
     "ingest",
-    "echo",
-    "echo --connections 100",
-    "connects",
+    "connects --seconds 0.6 --servers floor,bare,wse,wse-python,uvicorn,websockets,fastapi,picows,socketify,ws,socket.io",
     "idle",
-    "fanout --subscribers 10000 --seconds 2 --servers floor,bare,wse",
-    "topics --others 0 --servers wse,wse-python",
-    "topics --others 100000 --rounds 3 --servers wse,wse-python",
+    "growth --few 100 --subscribers 1000 --servers floor,wse,wse-python",
+    "growth --few 1000 --subscribers 10000 --servers floor,wse",
+    "topics --servers wse,wse-python",
+    "stalled --servers wse,wse-python",
+    "fanout --rate 500 --subscribers 100 --churn 16 --seconds 3 --rounds 3 --servers floor,wse,wse-python",
 ];
 
 const SERVERS: &str = "floor,bare,wse,wse-python,websockets,fastapi,picows,socketify,ws,socket.io";
@@ -60,10 +63,7 @@ pub fn trial(mut arguments: Arguments) -> Result<Trial> {
     let subjects: Vec<Subject> = subject::named(&arguments.take_or("servers", SERVERS.to_owned())?)?;
     let scenario = match arguments.words.first().map_or("", |word| word) {
         "fanout" => Scenario::Fanout { floor_size: arguments.take("floor-size")?, plan: fanout_plan(&mut arguments)? },
-        "topics" => {
-            let others = arguments.take_or("others", 100_000)?;
-            Scenario::Topics(topics::Plan { fanout: fanout_plan(&mut arguments)?, others })
-        }
+        "growth" | "topics" | "stalled" => beside(&mut arguments)?,
         "ingest" => Scenario::Ingest(ingest::Plan {
             connections: arguments.take_or("connections", 8)?,
             size: arguments.take_or("size", 128)?,
@@ -85,11 +85,50 @@ pub fn trial(mut arguments: Arguments) -> Result<Trial> {
             many: arguments.take_or("many", 10_000)?,
             settle: arguments.seconds("settle", 1.0)?,
         }),
-        other => return Err(BenchError::Usage(format!("no scenario {other:?}: fanout, topics, ingest, echo, connects, idle"))),
+        other => {
+            return Err(BenchError::Usage(format!("no scenario {other:?}: fanout, growth, topics, stalled, ingest, echo, connects, idle")));
+        }
     };
     let rounds = arguments.take_or("rounds", if matches!(scenario, Scenario::Idle(_)) { 1 } else { 9 })?;
     arguments.finish()?;
     Ok(Trial { command: format!("wse-bench run {line}"), id: line, scenario, subjects, rounds })
+}
+
+/// Two fan-outs that differ in one thing.
+fn beside(arguments: &mut Arguments) -> Result<Scenario> {
+    let word = arguments.words.first().cloned().unwrap_or_default();
+    let plain = |fanout| topics::Plan { fanout, others: 0 };
+    let mut given = |name: &str, default: &str| -> Result<()> {
+        let value = arguments.take_or(name, default.to_owned())?;
+        arguments.give(name, value);
+        Ok(())
+    };
+    Ok(match word.as_str() {
+        "growth" => {
+            given("subscribers", "10000")?;
+            let few = arguments.take_or("few", 1000)?;
+            let fanout = fanout_plan(arguments)?;
+            Scenario::Beside { what: What::Growth, first: plain(fanout::Plan { subscribers: few, ..fanout }), second: plain(fanout) }
+        }
+        "topics" => {
+            given("subscribers", "1")?;
+            let others = arguments.take_or("others", 99_999)?;
+            let first = plain(fanout_plan(arguments)?);
+            Scenario::Beside { what: What::Topics, first, second: topics::Plan { others, ..first } }
+        }
+        _ => {
+            for (name, default) in [("subscribers", "1000"), ("rate", "40"), ("size", "16384"), ("seconds", "3"), ("stalled", "1000")] {
+                given(name, default)?;
+            }
+            let fanout = fanout_plan(arguments)?;
+            let all = fanout.subscribers + fanout.stalled;
+            Scenario::Beside {
+                what: What::Stalled,
+                first: plain(fanout::Plan { subscribers: all, stalled: 0, ..fanout }),
+                second: plain(fanout),
+            }
+        }
+    })
 }
 
 /// A fan-out of options.

@@ -1,6 +1,7 @@
 //! What is told of trials: a table for the terminal, Markdown for the page, and JSON with every run.
 use crate::{
-    compare::{ENOUGH_ROUNDS, Measured, Runs, Sense, Spread, Verdict, counted, judge, ratios},
+    compare::{Sense, Spread, Verdict},
+    judged::{Judged, Pair, Row},
     machine::Machine,
     runner::Outcome,
 };
@@ -20,122 +21,6 @@ pub struct Report {
     pub trials: Vec<Outcome>,
     /// Servers that were left out, and why.
     pub skipped: Vec<String>,
-}
-
-/// One line of a trial's table.
-#[derive(Debug, Clone)]
-pub struct Row {
-    /// The server.
-    pub name: String,
-    /// Against the floor.
-    pub ratio: Option<Spread>,
-    /// What may be said of that.
-    pub verdict: Verdict,
-    /// Its cost.
-    pub cost: Spread,
-    /// Medians by name.
-    pub numbers: BTreeMap<String, f64>,
-    /// Medians of events per second and per CPU second of the server.
-    pub rates: [f64; 2],
-    /// Lost, doubled and late messages of all runs.
-    pub faults: [u64; 3],
-    /// The server's CPU as a share of one core, median.
-    pub server: f64,
-    /// The load's, the most of any run.
-    pub load: f64,
-    /// Runs in which the load was the bottleneck.
-    pub load_bound: usize,
-    /// Why a run failed.
-    pub failure: Option<String>,
-}
-
-/// A trial judged.
-#[derive(Debug, Clone)]
-pub struct Judged<'a> {
-    /// What was run.
-    pub outcome: &'a Outcome,
-    /// Rounds that count, of how many.
-    pub rounds: (usize, usize),
-    /// The floor against itself.
-    pub itself: Option<Spread>,
-    /// By server.
-    pub rows: Vec<Row>,
-}
-
-impl<'a> Judged<'a> {
-    /// Judges one.
-    #[must_use]
-    pub fn new(outcome: &'a Outcome) -> Self {
-        let blank = Runs::default();
-        let floor = outcome.servers.iter().find(|runs| runs.name == "floor").unwrap_or(&blank);
-        let total = outcome.servers.iter().map(|runs| runs.runs.len()).max().unwrap_or(0);
-        let passed = counted(floor, outcome.gate);
-        // Where the machine was too busy there is still something to look at, and it is said that it does not count.
-        let rounds: Vec<usize> = if passed.is_empty() { (0..total).collect() } else { passed.clone() };
-        let itself = ratios(outcome.sense, floor, &outcome.again, &rounds);
-        let rows = outcome.servers.iter().filter_map(|runs| row(outcome.sense, floor, runs, &rounds, itself)).collect();
-        let counts = if floor.runs.is_empty() { total } else { passed.len() };
-        Self { outcome, rounds: (counts, total), itself, rows }
-    }
-
-    /// What is to be said of how far the figures can be trusted; empty if they can.
-    #[must_use]
-    pub fn caveats(&self) -> Vec<String> {
-        let mut caveats = Vec::new();
-        let (counts, total) = self.rounds;
-        if let Some(gate) = self.outcome.gate.filter(|_| counts < total) {
-            let needed = gate.per_cpu / 1e6;
-            let what = if counts == 0 { "figures do not count" } else { "the other rounds are left out" };
-            caveats.push(format!("the floor reached {needed} M per CPU second in {counts} of {total} rounds: {what}"));
-        }
-        if counts < ENOUGH_ROUNDS && self.outcome.sense != Sense::Alone {
-            caveats.push(format!("{counts} rounds: a check of the tool; a figure takes {ENOUGH_ROUNDS}"));
-        }
-        if self.outcome.sense == Sense::Share {
-            caveats.extend(self.rows.iter().filter_map(|row| self.uneven(row)));
-        }
-        for row in self.rows.iter().filter(|row| row.load_bound > 0) {
-            caveats.push(format!("{}: the load was the bottleneck in {} runs", row.name, row.load_bound));
-        }
-        for row in &self.rows {
-            caveats.extend(row.failure.iter().map(|failure| format!("{}: a run failed: {failure}", row.name)));
-        }
-        caveats
-    }
-}
-
-impl Judged<'_> {
-    /// Where a server put many more or fewer messages into a write than the floor: then its cost says more of that than of its work.
-    fn uneven(&self, row: &Row) -> Option<String> {
-        const MOST: f64 = 1.25;
-        let floor = self.rows.iter().find(|row| row.name == "floor")?;
-        let pair = |name: &str| floor.numbers.get(name).copied().zip(row.numbers.get(name).copied());
-        let (what, (floor, own)) = ["messages per write", "messages per read"].into_iter().find_map(|name| Some((name, pair(name)?)))?;
-        (own / floor > MOST || floor / own > MOST).then(|| format!("{}: {own:.1} {what} beside the floor's {floor:.1}", row.name))
-    }
-}
-
-fn row(sense: Sense, floor: &Runs, runs: &Runs, rounds: &[usize], itself: Option<Spread>) -> Option<Row> {
-    let measured: Vec<&Measured> = rounds.iter().filter_map(|round| runs.runs.get(*round)?.as_ref()).collect();
-    let median = |of: &dyn Fn(&Measured) -> f64| Spread::of(measured.iter().map(|run| of(run))).map_or(f64::NAN, |spread| spread.median);
-    let ratio = if runs.name == "floor" { None } else { ratios(sense, floor, runs, rounds) };
-    let names = measured.iter().flat_map(|run| run.numbers.keys().cloned());
-    let number = |name: &str| median(&|run| run.numbers.get(name).copied().unwrap_or(f64::NAN));
-    let sum = |at: usize| runs.runs.iter().flatten().map(|run| run.faults[at]).sum();
-    let row = Row {
-        name: runs.name.clone(),
-        ratio,
-        verdict: judge(ratio, itself),
-        cost: Spread::of(measured.iter().map(|run| run.cost)).unwrap_or(Spread { low: f64::NAN, median: f64::NAN, high: f64::NAN }),
-        numbers: names.map(|name| (name.clone(), number(&name))).collect(),
-        rates: [median(&|run| run.rate), median(&|run| run.per_cpu)],
-        faults: [sum(0), sum(1), sum(2)],
-        server: median(&|run| run.server),
-        load: measured.iter().map(|run| run.load).fold(0.0, f64::max),
-        load_bound: measured.iter().filter(|run| run.load_bound).count(),
-        failure: runs.failure.clone(),
-    };
-    (!runs.runs.is_empty()).then_some(row)
 }
 
 /// A trial for the terminal.
@@ -176,6 +61,9 @@ pub fn markdown(outcome: &Outcome) -> String {
     for line in remarks(&judged) {
         let _ = writeln!(text, "- {line}");
     }
+    if !outcome.settings.is_empty() {
+        let _ = writeln!(text, "- Other than the defaults: {}.", outcome.settings.join("; "));
+    }
     let _ = writeln!(text, "- `{}`", outcome.command);
     text
 }
@@ -195,12 +83,8 @@ fn cells(judged: &Judged<'_>) -> Vec<Vec<String>> {
     head.extend(names.iter().map(|name| (*name).clone()));
     head.extend(["server core".into(), "load core".into(), "lost/doubled/late".into()]);
     let line = |row: &Row| {
-        let verdict = match row.verdict {
-            Verdict::Equal => "equal",
-            Verdict::Differs | Verdict::None => "",
-        };
-        let spread = |ratio: Spread| format!("{:.2} ({:.2}-{:.2})", ratio.median, ratio.low, ratio.high);
-        let mut line = vec![row.name.clone(), row.ratio.map(spread).unwrap_or_default(), verdict.into(), number(row.cost.median)];
+        let word = row.verdict.word().to_owned();
+        let mut line = vec![row.name.clone(), row.ratio.map(spread).unwrap_or_default(), word, cost(judged.outcome.sense, row)];
         let rate = |rate: f64| if rate > 0.0 { number(rate) } else { "-".into() };
         line.extend([rate(row.rates[1]), rate(row.rates[0])]);
         line.extend(names.iter().map(|name| row.numbers.get(*name).map_or(String::new(), |value| number(*value))));
@@ -216,14 +100,28 @@ fn cells(judged: &Judged<'_>) -> Vec<Vec<String>> {
 }
 
 fn remarks(judged: &Judged<'_>) -> Vec<String> {
-    let spread = |itself: Spread| {
-        format!("The floor against itself: {:.2} ({:.2}-{:.2}); inside of that, equal.", itself.median, itself.low, itself.high)
-    };
-    judged.itself.map(spread).into_iter().chain(judged.caveats().into_iter().map(|caveat| format!("Caveat: {caveat}."))).collect()
+    let mut remarks = Vec::new();
+    remarks.extend(judged.itself.map(|itself| format!("The floor against itself: {}; inside of that, equal.", spread(itself))));
+    for Pair { server, against, ratio, verdict } in &judged.pairs {
+        let word = if *verdict == Verdict::None { String::new() } else { format!(": {}", verdict.word()) };
+        remarks.push(format!("{server} against {against}: {}{word}.", spread(*ratio)));
+    }
+    remarks.extend(judged.caveats().into_iter().map(|caveat| format!("Caveat: {caveat}.")));
+    remarks
+}
+
+/// A median with its ends.
+pub(crate) fn spread(ratio: Spread) -> String {
+    format!("{:.2} ({:.2}-{:.2})", ratio.median, ratio.low, ratio.high)
+}
+
+/// What is compared; a figure of its own has its ends beside it, where it was taken more than once.
+fn cost(sense: Sense, row: &Row) -> String {
+    if sense == Sense::Alone && row.cost.low < row.cost.high { spread(row.cost) } else { number(row.cost.median) }
 }
 
 /// Three significant digits, with a unit where there are many.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     match value {
         value if !value.is_finite() => "-".into(),
         value if value >= 1e6 => format!("{} M", significant(value / 1e6)),
@@ -243,52 +141,10 @@ fn significant(value: f64) -> String {
     }
 }
 
-/// What stands between the two marks of the page.
-#[must_use]
-pub fn page(report: &Report, picture: Option<&str>) -> String {
-    let Machine { processor, cores, kernel, memory, descriptors, load } = &report.machine;
-    let memory = *memory as f64 / f64::from(1 << 30);
-    let mut text = format!(
-        "Made by `{}`.\n\n- Machine: {processor}, {cores} cores, {memory:.0} GiB, Linux {kernel}, {descriptors} open files per process; \
-         {load:.2} runnable tasks on average in the minute before.\n",
-        report.command
-    );
-    let versions: Vec<_> = report.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
-    let _ = writeln!(text, "- Versions: {}.", versions.join(", "));
-    for skipped in &report.skipped {
-        let _ = writeln!(text, "- Left out: {skipped}.");
-    }
-    if let Some(picture) = picture {
-        let _ = writeln!(text, "\n![Deliveries per CPU second of the server, as a share of the floor's]({picture})");
-    }
-    for trial in &report.trials {
-        let _ = write!(text, "\n{}", markdown(trial));
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::Gate;
-
-    fn runs(name: &str, costs: &[f64]) -> Runs {
-        let run = |cost: &f64| Some(Measured { cost: *cost, per_cpu: 1e6 / cost, ..Measured::default() });
-        Runs { name: name.into(), runs: costs.iter().map(run).collect(), failure: None }
-    }
-
-    fn outcome(gate: f64) -> Outcome {
-        Outcome {
-            id: "fanout".into(),
-            title: "Fan-out".into(),
-            command: "wse-bench run fanout".into(),
-            unit: "s".into(),
-            sense: Sense::Share,
-            gate: Some(Gate { per_cpu: gate }),
-            servers: vec![runs("floor", &[1.0, 1.0, 1.0]), runs("wse", &[2.0, 2.0, 1.0])],
-            again: runs("floor", &[1.1, 1.0, 0.9]),
-        }
-    }
+    use crate::judged::tests::outcome;
 
     #[test]
     fn the_tables_say_the_ratio_and_what_it_is_worth() {
@@ -296,28 +152,9 @@ mod tests {
         assert!(text.contains("0.50 (0.50-1.00)"), "{text}");
         assert!(text.contains("a figure takes 9"), "{text}");
         let page = markdown(&outcome(1.0));
-        assert!(page.contains("| wse | 0.50 (0.50-1.00) |") && page.contains("`wse-bench run fanout`"), "{page}");
-    }
-
-    #[test]
-    fn a_floor_below_its_gate_is_told_to_count_for_nothing() {
-        let outcome = outcome(2e6);
-        let judged = Judged::new(&outcome);
-        assert_eq!(judged.rounds, (0, 3));
-        assert!(judged.caveats()[0].contains("figures do not count"), "{:?}", judged.caveats());
-    }
-
-    #[test]
-    fn another_number_of_messages_per_write_than_the_floors_is_told() {
-        let mut outcome = outcome(1.0);
-        for (runs, count) in outcome.servers.iter_mut().zip([32.0, 60.0]) {
-            for run in runs.runs.iter_mut().flatten() {
-                run.numbers.insert("messages per read".into(), count);
-            }
-        }
-        let caveats = Judged::new(&outcome).caveats();
-        assert!(caveats.iter().any(|caveat| caveat == "wse: 60.0 messages per read beside the floor's 32.0"), "{caveats:?}");
-        assert!(!caveats.iter().any(|caveat| caveat.starts_with("floor")), "{caveats:?}");
+        assert!(page.contains("| wse | 0.50 (0.50-1.00) | more |") && page.contains("`wse-bench run fanout`"), "{page}");
+        assert!(page.contains("- wse-python against wse: 1.00 (0.95-1.00): equal.\n"), "{page}");
+        assert!(page.contains("- Other than the defaults: wse: `a` off.\n"), "{page}");
     }
 
     #[test]

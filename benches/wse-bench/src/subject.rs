@@ -14,6 +14,20 @@ pub const TOPIC: &str = "bench";
 /// Those whose sockets are written with `write` or `writev` (a call trace shows it); the others use `send` or `sendmsg`.
 const WRITE: [&str; 5] = ["floor", "bare", "fastapi", "ws", "socket.io"];
 
+/// What each runs with that is not its default.
+const SETTINGS: [(&str, &str); 10] = [
+    ("wse", "`messages_per_second` and `bytes_per_second` none"),
+    ("wse-python", "`messages_per_second` and `bytes_per_second` none, `takeover=\"always\"`; uvicorn without access log, backlog 4,096"),
+    ("wse-dicts", "as wse-python"),
+    ("websockets", "`compression=None`, backlog 4,096"),
+    ("fastapi", "`ws_per_message_deflate=False`, no access log, backlog 4,096"),
+    ("uvicorn", "`ws_per_message_deflate=False`, no access log, backlog 4,096"),
+    ("picows", "backlog 4,096"),
+    ("socketify", "`idle_timeout` 0, `max_backpressure` 64 MiB, `max_payload_length` 1 MiB"),
+    ("ws", "`perMessageDeflate: false`, backlog 4,096"),
+    ("socket.io", "`transports: ['websocket']`, pings every 120 s, backlog 4,096"),
+];
+
 /// One of the servers that this tool starts.
 #[derive(Debug, Clone)]
 pub struct Subject {
@@ -79,6 +93,7 @@ pub fn all() -> Vec<Subject> {
         },
         plain("websockets", "Python websockets, broadcast()", Kind::Python("websockets_server.py")),
         plain("fastapi", "FastAPI under uvicorn, a loop of send_text()", Kind::Python("fastapi_server.py")),
+        plain("uvicorn", "a bare ASGI application under uvicorn", Kind::Python("uvicorn_server.py")),
         plain("picows", "Python picows, a loop of send()", Kind::Python("picows_server.py")),
         plain("socketify", "uWebSockets through Python socketify, publish()", Kind::Python("socketify_server.py")),
         plain("ws", "Node ws, a loop of send()", Kind::Node("ws_server.cjs")),
@@ -125,6 +140,13 @@ impl Subject {
             }
             Kind::Node(_) => places.modules.join(self.name).exists(),
         }
+    }
+
+    /// What it runs with that is not its default, for a report.
+    #[must_use]
+    pub fn settings(&self) -> Option<String> {
+        let (name, differs) = SETTINGS.iter().find(|(name, _)| *name == self.name)?;
+        Some(format!("{name}: {differs}"))
     }
 
     /// Starts it.

@@ -28,6 +28,7 @@ impl Beside {
         let mut pool = None;
         if stalled > 0 {
             let mut stalling = Pool::new(target.address, target.opening.clone())?;
+            stalling.narrow();
             stalling.open_to(stalled, UNDER_WAY, OPEN_TIME)?;
             pool = Some(stalling);
         }

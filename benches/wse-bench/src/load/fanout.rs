@@ -89,6 +89,8 @@ pub struct Outcome {
     pub holding: Holding,
     /// Clients that came and went beside it.
     pub gone: u64,
+    /// How often a connection fell behind and was to catch up from the log, of a server that says so; only beside stalled ones.
+    pub behind: Option<u64>,
     /// Whether the server's writes are among those that the kernel counts; see [`Target`].
     pub writes_counted: bool,
 }
@@ -129,6 +131,7 @@ pub fn run(target: &mut Target, plan: &Plan) -> Result<Outcome> {
 /// As [`run`].
 pub fn run_on(target: &mut Target, plan: &Plan, pool: &mut Pool, first: usize) -> Result<Outcome> {
     let beside = Beside::begin(target, plan.stalled, plan.churn)?;
+    let fell_before = (plan.stalled > 0).then(|| target.fell_behind()).flatten();
     let mut run = Run::begin(target, plan, first, beside)?;
     run.until(target, pool, plan.warmup)?;
     run.receiver.times = matches!(plan.drive, Drive::Rate(_)).then(Histogram::default);
@@ -140,6 +143,7 @@ pub fn run_on(target: &mut Target, plan: &Plan, pool: &mut Pool, first: usize) -
     let times = run.receiver.times.take();
     let published = run.finish(target, pool)?;
     let (whole, gone) = (run.receiver.tally, run.beside.gone);
+    let behind = fell_before.and_then(|before| Some(target.fell_behind()? - before));
     run.beside.end();
     Ok(Outcome {
         subscribers: plan.subscribers,
@@ -153,6 +157,7 @@ pub fn run_on(target: &mut Target, plan: &Plan, pool: &mut Pool, first: usize) -
         latency: times.map(|times| [0.5, 0.99, 0.999].map(|share| times.quantile(share))),
         holding,
         gone,
+        behind,
         writes_counted: target.writes_counted,
     })
 }

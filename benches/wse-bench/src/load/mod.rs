@@ -14,10 +14,16 @@ use crate::{
     usage::{self, Usage},
 };
 use serde::Serialize;
-use std::{net::SocketAddr, time::Instant};
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
 
 /// The share of a core above which the load itself holds a run back.
 pub const BUSY: f64 = 0.85;
+
+const HEALTH_TIME: Duration = Duration::from_secs(5);
 
 /// Connections that are opened at a time.
 pub const UNDER_WAY: usize = 64;
@@ -37,6 +43,21 @@ pub struct Target {
     pub speech: Speech,
     /// It sends with `write` or `writev`, which the kernel counts for a process, and not with `send` or `sendmsg`.
     pub writes_counted: bool,
+}
+
+impl Target {
+    /// How often a connection of it fell behind, if it is a WSE.
+    fn fell_behind(&self) -> Option<u64> {
+        let folder = self.opening.path.split('?').next().filter(|_| self.speech == Speech::Wse)?;
+        let mut socket = TcpStream::connect_timeout(&self.address, HEALTH_TIME).ok()?;
+        socket.set_read_timeout(Some(HEALTH_TIME)).ok()?;
+        let request = format!("GET {folder}/health HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
+        socket.write_all(request.as_bytes()).ok()?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).ok()?;
+        let (_, body) = answer.split_once("\r\n\r\n")?;
+        serde_json::from_str::<serde_json::Value>(body).ok()?.get("fell_behind")?.as_u64()
+    }
 }
 
 /// How a client's message to a server's handler looks.
