@@ -43,7 +43,7 @@ fuzz: ## each fuzz target for a minute (MINUTES= changes it; needs nightly Rust 
 bench: dist ## measure: the short form, under five minutes; the machine should do nothing else
 	@tools/bench.sh short
 
-bench-full: dist ## measure: the form that docs/BENCHMARKS.md is written from, some 40 minutes
+bench-full: dist ## measure: the form that docs/BENCHMARKS.md is written from, under 30 minutes on two quiet cores
 	@tools/bench.sh full
 
 test-tools:
