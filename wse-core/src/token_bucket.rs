@@ -7,9 +7,9 @@ use std::{
 /// One token in the unit that the bucket counts in: what a rate of 1/s earns in a nanosecond is 1, so nothing is ever rounded.
 const TOKEN: i64 = 1_000_000_000;
 
-/// Tokens come in at a steady rate up to a burst; whoever wants some takes them or is told when they will be there.
+/// Tokens come in at a steady rate up to a burst; what has come in is charged, and whoever owes is told until when.
 ///
-/// Full at the start. 32 bytes, and it counts nothing: there are two per connection, and who acts on a refusal counts it.
+/// Full at the start. 32 bytes, and it counts nothing: there are two per connection, and who acts on a debt counts it.
 ///
 /// ```
 /// use std::{num::NonZeroU32, time::{Duration, Instant}};
@@ -17,8 +17,8 @@ const TOKEN: i64 = 1_000_000_000;
 ///
 /// let start = Instant::now();
 /// let mut bucket = TokenBucket::new(NonZeroU32::new(10).expect("not 0"), 2, start);
-/// assert!(bucket.take(start, 1).is_ok() && bucket.take(start, 1).is_ok());
-/// assert_eq!(bucket.take(start, 1), Err(start + Duration::from_millis(100)));
+/// assert!(bucket.charge(start, 1).is_none() && bucket.charge(start, 1).is_none());
+/// assert_eq!(bucket.charge(start, 1), Some(start + Duration::from_millis(100)));
 /// ```
 #[derive(Debug, Clone)]
 pub struct TokenBucket {
@@ -33,21 +33,6 @@ impl TokenBucket {
     #[must_use]
     pub fn new(rate: NonZeroU32, burst: u32, now: Instant) -> Self {
         Self { level: i64::from(burst) * TOKEN, at: now, rate, burst }
-    }
-
-    /// Takes `n` tokens. More than the burst can hold are given by a full bucket, which then owes the rest: the rate holds for
-    /// any size.
-    ///
-    /// # Errors
-    /// When the same call would succeed, if nobody takes any before; nothing is taken.
-    pub fn take(&mut self, now: Instant, n: u32) -> Result<(), Instant> {
-        self.refill(now);
-        let missing = i64::from(n.min(self.burst)) * TOKEN - self.level;
-        if missing > 0 {
-            return Err(self.at + self.time_for(missing));
-        }
-        self.level -= i64::from(n) * TOKEN;
-        Ok(())
     }
 
     /// Takes `n` tokens for what has already come in, even if they are not there; returns when what is owed will be paid.
@@ -91,37 +76,35 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_given_at_once_and_then_the_rate() {
+    fn a_burst_is_free_and_then_the_rate_is_owed() {
         let now = start();
         let mut bucket = bucket(4, 3, now);
-        assert_eq!((0..5).filter(|_| bucket.take(now, 1).is_ok()).count(), 3);
-        let ready = now + Duration::from_millis(250);
-        assert_eq!(bucket.take(now, 1), Err(ready));
-        assert_eq!(bucket.take(ready - Duration::from_nanos(1), 1), Err(ready));
-        assert_eq!(bucket.take(ready, 1), Ok(()));
+        assert_eq!((0..5).filter(|_| bucket.charge(now, 1).is_none()).count(), 3);
+        let paid = now + Duration::from_millis(500);
+        assert_eq!(bucket.poll_timeout(), Some(paid));
+        assert_eq!(bucket.charge(paid - Duration::from_nanos(1), 0), Some(paid));
+        assert_eq!(bucket.charge(paid, 0), None);
     }
 
     #[test]
     fn a_rate_that_no_nanosecond_divides_does_not_drift() {
         let now = start();
         let mut bucket = bucket(3, 1, now);
-        let (mut at, mut taken) = (now, 0);
+        let (mut at, mut charged) = (now, 0);
         while at < now + Duration::from_secs(1000) {
-            match bucket.take(at, 1) {
-                Ok(()) => taken += 1,
-                Err(ready) => at = ready,
-            }
+            charged += 1;
+            at = bucket.charge(at, 1).unwrap_or(at);
         }
-        assert_eq!(taken, 3000, "the burst of 1 and 3 a second, up to but not at second 1000");
+        assert_eq!(charged, 3001, "the burst of 1 and 3 a second, the last of them paid at second 1000");
     }
 
     #[test]
-    fn more_than_the_burst_needs_a_full_bucket_and_is_paid_for_afterwards() {
+    fn more_than_the_burst_is_owed_at_the_rate() {
         let now = start();
         let mut bucket = bucket(10, 20, now);
-        assert_eq!(bucket.take(now, 50), Ok(()));
-        assert_eq!(bucket.poll_timeout(), Some(now + Duration::from_secs(3)));
-        assert_eq!(bucket.take(now, 50), Err(now + Duration::from_secs(5)));
+        assert_eq!(bucket.charge(now, 50), Some(now + Duration::from_secs(3)));
+        assert_eq!(bucket.charge(now + Duration::from_secs(100), 20), None, "and no more than the burst is earned");
+        assert_eq!(bucket.charge(now + Duration::from_secs(100), 1), Some(now + Duration::from_millis(100_100)));
     }
 
     #[test]
@@ -138,8 +121,8 @@ mod tests {
     fn a_clock_that_goes_back_and_the_largest_debt_do_no_harm() {
         let now = start();
         let mut bucket = bucket(1, 1, now + Duration::from_secs(5));
-        assert_eq!(bucket.take(now + Duration::from_secs(5), 1), Ok(()));
-        assert_eq!(bucket.take(now, 1), Err(now + Duration::from_secs(6)));
+        assert_eq!(bucket.charge(now + Duration::from_secs(5), 1), None);
+        assert_eq!(bucket.charge(now, 1), Some(now + Duration::from_secs(6)));
         for _ in 0..4 {
             bucket.charge(now, u32::MAX);
         }
@@ -152,28 +135,26 @@ mod tests {
     }
 
     proptest! {
-        /// In any span from a full bucket on, at most the burst and what the time earned is given; and a refusal names the first
-        /// moment at which it would not have been one.
+        /// Who waits out what is owed before each next charge sends at most the burst, what the time earned and one charge; and the
+        /// moment that is named is the first at which nothing is owed.
         #[test]
-        fn never_more_than_burst_and_rate_and_never_later_than_said(
+        fn never_more_than_burst_and_rate_and_paid_when_said(
             rate in 1u32..5_000_000, burst in 1u32..10_000,
             calls in proptest::collection::vec((0u64..2_000_000_000, 1u32..20_000), 1..100),
         ) {
             let began = start();
-            let (mut bucket, mut now, mut taken) = (bucket(rate, burst, began), began, 0u128);
+            let (mut bucket, mut now, mut charged) = (bucket(rate, burst, began), began, 0u128);
             for (wait, n) in calls {
                 now += Duration::from_nanos(wait);
-                let n = n.min(burst);
-                match bucket.take(now, n) {
-                    Ok(()) => taken += u128::from(n) * 1_000_000_000,
-                    Err(ready) => {
-                        prop_assert!(ready > now);
-                        prop_assert!(bucket.clone().take(ready - Duration::from_nanos(1), n).is_err());
-                        prop_assert!(bucket.clone().take(ready, n).is_ok());
-                    }
-                }
                 let earned = (now - began).as_nanos() * u128::from(rate);
-                prop_assert!(taken <= u128::from(burst) * 1_000_000_000 + earned);
+                prop_assert!(charged <= u128::from(burst) * 1_000_000_000 + earned);
+                charged += u128::from(n) * 1_000_000_000;
+                if let Some(paid) = bucket.charge(now, n) {
+                    prop_assert!(paid > now);
+                    prop_assert!(bucket.clone().charge(paid - Duration::from_nanos(1), 0) == Some(paid));
+                    prop_assert!(bucket.clone().charge(paid, 0).is_none());
+                    now = paid;
+                }
             }
         }
     }

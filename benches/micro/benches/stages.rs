@@ -25,15 +25,15 @@ fn token_bucket(c: &mut Criterion) {
     let rate = NonZeroU32::new(1_000_000).expect("not 0");
     let step = Duration::from_nanos(1_001);
     let (mut bucket, mut now) = (TokenBucket::new(rate, 1_000, start), start);
-    c.bench_function("token_bucket/take", |b| {
+    c.bench_function("token_bucket/charge", |b| {
         b.iter(|| {
             now += step;
-            bucket.take(black_box(now), black_box(1))
+            bucket.charge(black_box(now), black_box(1))
         });
     });
     let mut empty = TokenBucket::new(NonZeroU32::MIN, 0, start);
     empty.charge(start, u32::MAX);
-    c.bench_function("token_bucket/refused", |b| b.iter(|| empty.take(black_box(start), black_box(1))));
+    c.bench_function("token_bucket/owed", |b| b.iter(|| empty.charge(black_box(start), black_box(1))));
 }
 
 /// Keys as publishers choose them: UUIDs. A full window, so that each insert forgets one.

@@ -385,3 +385,6 @@ fn fault(session: &mut Session, error: DecodeError, now: Instant) -> bool {
     session.handle_lost(now, Some(error.close_code()), &error.to_string());
     false
 }
+
+#[cfg(test)]
+mod tests;
