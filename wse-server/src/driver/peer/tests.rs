@@ -29,25 +29,6 @@ fn desk(bytes: usize) -> Desk {
     Desk { buffer: vec![0; bytes].into(), pieces: Vec::new() }
 }
 
-/// Whether a pong is among the whole frames, which are taken away.
-fn has_pong(read: &mut Vec<u8>) -> bool {
-    let (mut at, mut found) = (0, false);
-    while let Some([opcode, length, extended @ ..]) = read.get(at..).and_then(|rest| rest.first_chunk::<10>()) {
-        let (header, length) = match length {
-            127 => (10, usize::from_be_bytes(extended[..8].try_into().unwrap())),
-            126 => (4, usize::from(u16::from_be_bytes([extended[0], extended[1]]))),
-            length => (2, usize::from(*length)),
-        };
-        if read.len() < at + header + length {
-            break;
-        }
-        found |= *opcode == 0x8A;
-        at += header + length;
-    }
-    read.drain(..at);
-    found
-}
-
 #[tokio::test]
 async fn a_peer_that_always_has_something_waiting_gets_its_pong_all_the_same() {
     on_a_shard(async {
@@ -61,19 +42,18 @@ async fn a_peer_that_always_has_something_waiting_gets_its_pong_all_the_same() {
             rig.publish("t", 16_000).await;
             turn(&mut peer, &rig, &mut desk);
         }
-        ours.write_all(&PING).unwrap();
-        let (mut read, mut buffer, mut total) = (Vec::new(), vec![0; 65_536], 0);
-        while !has_pong(&mut read) {
-            assert!(total < 64 << 20, "no pong in {total} bytes");
+        // A write was cut short: a part of what was taken for it waits, as it always does where the peer reads slowly.
+        let cut = |peer: &Peer| (1..WRITE_BYTES).contains(&peer.pending.iter().map(Bytes::len).sum());
+        let mut buffer = vec![0; 4096];
+        while !cut(&peer) {
+            let _ = ours.read(&mut buffer).unwrap();
+            rig.publish("t", 16_000).await;
             turn(&mut peer, &rig, &mut desk);
-            if let Ok(count) = ours.read(&mut buffer) {
-                read.extend_from_slice(&buffer[..count]);
-                total += count;
-            }
-            while client.connection.session().waiting_bytes() < 300_000 {
-                rig.publish("t", 16_000).await;
-            }
         }
+        ours.write_all(&PING).unwrap();
+        turn(&mut peer, &rig, &mut desk);
+        let pong = peer.pending.iter().position(|piece| piece[0] == 0x8A);
+        assert!(pong.is_some_and(|at| at < peer.pending.len() - 1), "before what is not taken yet: {pong:?}");
     })
     .await;
 }
