@@ -19,6 +19,19 @@ export const gaps = {
     await stage.quiet(peer);
   },
 
+  '[P-29] [P-34] a message that never arrives whole is passed over after a few questions, told once, and the rest goes on': async (stage) => {
+    const topic = stage.name('gap');
+    const isThird = isMessage(3);
+    const tamper = (data, pass) => (isThird(data) ? undefined : pass(data));
+    const { peer } = await stage.open({ batch: false, reorderWaitMs: 50 }, { topics: [topic], tamper });
+    await stage.publish(...many(topic, 1, 2, 3, 4, 5));
+    await stage.heard(peer, [1, 2, 4, 5].map((n) => ({ n })), 3_500);
+    await stage.publish(...many(topic, 6));
+    await stage.heard(peer, [1, 2, 4, 5, 6].map((n) => ({ n })));
+    assert.deepEqual((await peer.notices()).resync, [{ topic, reason: 'unreadable' }]);
+    assert.equal(asked(peer).filter((action) => action === 'subscribe').length, 1 + 4);
+  },
+
   '[P-34] a message that was overtaken is waited for: handlers get all in order, and nothing is asked for': async (stage) => {
     const topic = stage.name('gap');
     let late = null;

@@ -15,7 +15,7 @@ export interface TopicState {
   readonly status: TopicStatus;
   /** Why it was refused; null otherwise. */
   readonly error: WSEError | null;
-  /** Why it is `resync`: `epoch`, `history`, `fork`, of a pattern also `births`; null otherwise. */
+  /** Why it is `resync`: `epoch`, `history`, `fork`, `unreadable`, of a pattern also `births`; null otherwise. */
   readonly reason: string | null;
 }
 

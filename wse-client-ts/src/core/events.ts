@@ -61,7 +61,7 @@ export type EventHandler<T = unknown> = (payload: T, meta: EventMeta) => void;
 export interface ResyncNotice {
   /** A topic, or a pattern of which topics are missing. */
   readonly topic: string;
-  /** `epoch`, `history`, `fork`, of a pattern also `births`. */
+  /** `epoch`, `history`, `fork`; `unreadable`: a message could not be read however often it came; of a pattern also `births`. */
   readonly reason: string;
 }
 

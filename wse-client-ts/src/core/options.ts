@@ -41,7 +41,7 @@ export interface ClientOptions {
   readonly reorderBytes?: number | undefined;
   /** How long a missing message may take before it is asked for; 0: at once. @default 250 */
   readonly reorderWaitMs?: number | undefined;
-  /** Most topics that all patterns together stand for; not below the server's limit. @default 1000 */
+  /** Most topics that all patterns together stand for; further ones are left out, which `resync` tells. @default 1000 */
   readonly patternTopics?: number | undefined;
   /** Every error that no caller receives. @default none; the console shows faults of listeners */
   readonly onError?: ((error: WSEError) => void) | undefined;

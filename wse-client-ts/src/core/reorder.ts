@@ -10,6 +10,9 @@ export interface ReorderLimits {
   readonly waitMs: number;
 }
 
+/** So many times what is missing after one position is asked for; then it cannot be read, and is passed over. */
+const RECOVERIES = 3;
+
 /** What all buffers of a client have seen so far. */
 export interface ReorderCounts {
   /** Entries that had to wait. */
@@ -61,6 +64,11 @@ export class ReorderBuffer<T> {
   #top = 0;
   #missingSince: number | null = null;
   #asked = false;
+  /** How often recovery was asked for from `#triedAt` on. */
+  #tries = 0;
+  #triedAt: number | null = null;
+  /** What was missing has been passed over, and nobody has been told. */
+  hasPassed = false;
 
   constructor(pool: ReorderPool) {
     this.#pool = pool;
@@ -173,7 +181,16 @@ export class ReorderBuffer<T> {
   #ask(): boolean {
     if (this.#asked) return false;
     this.#asked = true;
+    this.#tries = this.#triedAt === this.#position ? this.#tries + 1 : 1;
+    this.#triedAt = this.#position;
     this.#pool.counts.recoveries += 1;
+    if (this.#tries > RECOVERIES) this.#passOver();
     return true;
+  }
+
+  /** The next recovery begins after what is missing; what waited for it comes with it. */
+  #passOver(): void {
+    this.#position = this.#held[0]?.previous ?? this.#top;
+    this.hasPassed = true;
   }
 }

@@ -184,7 +184,10 @@ export class Subscriptions {
     if (carrier === undefined) return this.#isLeaving(topic) ? [] : handOn(message);
     if (carrier.due !== null && carrier.replacing) return [];
     const ready: StreamItem[] = [];
-    const isLost = this.#book.streams.find(topic)?.handle(now, message, (item) => ready.push(item)) ?? true;
+    const stream = this.#book.streams.find(topic);
+    // Of more topics than the limit some are left out, which was told; asking again would bring no others.
+    if (stream === undefined && carrier.state.reason === 'births') return [];
+    const isLost = stream?.handle(now, message, (item) => ready.push(item)) ?? true;
     this.#book.streams.noteChange(topic);
     if (isLost) this.#recover(topic);
     return ready;

@@ -13,6 +13,7 @@ export type Outcome =
 
 const LIVE: Outcome = { status: 'live', reason: null };
 const RECOVERED: Outcome = { status: 'recovered', reason: null };
+const UNREADABLE: Outcome = { status: 'resync', reason: 'unreadable' };
 
 /** Follows one topic. */
 export class TopicStream {
@@ -42,6 +43,7 @@ export class TopicStream {
   /** Forgets the place: the next subscription starts from the top. */
   reset(): void {
     this.#epoch = null;
+    this.#buffer.hasPassed = false;
     this.#buffer.clear();
   }
 
@@ -64,6 +66,13 @@ export class TopicStream {
 
   /** The server answered a subscription: everything after the position that it names follows anew. */
   handleUpdate(now: number, update: Subscribed): Outcome {
+    const { hasPassed } = this.#buffer;
+    this.#buffer.hasPassed = false;
+    const outcome = this.#follow(now, update);
+    return hasPassed && outcome.status !== 'resync' ? UNREADABLE : outcome;
+  }
+
+  #follow(now: number, update: Subscribed): Outcome {
     const own = this.position;
     if (update.status === 'resync') {
       this.#restart(now, update.position);

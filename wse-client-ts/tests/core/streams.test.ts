@@ -1,6 +1,9 @@
 // Positions under filters and on quiet topics: beacons, skips, and messages that name the one before them ([P-34], [P-38], [P-43]).
 import { describe, expect, it } from 'vitest';
 import type { Envelope, SkipNotice } from '../../src/core';
+import type { EventMessage } from '../../src/core/messages';
+import { ReorderPool } from '../../src/core/reorder';
+import { TopicStream } from '../../src/core/topic-stream';
 import { createTestClient } from '../../src/testing';
 
 async function connected() {
@@ -166,4 +169,19 @@ describe('a skip', () => {
     expect(seen).toEqual(['one', 'four']);
     expect(skips).toEqual([{ topic: 'a', from: 2, to: 3, reason: 'latest' }]);
   });
+});
+
+it('passes over what is missing however often it is asked for, and tells it once', () => {
+  const stream = new TopicStream(new ReorderPool({ items: 64, bytes: 1_000, waitMs: 0 }));
+  const at = (seq: number) => ({ epoch: 'e1', seq });
+  const seen: (number | undefined)[] = [];
+  const come = (seq: number): boolean =>
+    stream.handle(0, { kind: 'event', position: at(seq), previous: undefined, size: 1 } as EventMessage, ({ position }) => seen.push(position?.seq));
+  const answer = () => stream.handleUpdate(0, { topic: 'a', topics: [], status: 'recovered', position: stream.position ?? at(0), recovered: 1 });
+  stream.handleUpdate(0, { topic: 'a', topics: [], status: 'live', position: at(2) });
+  for (let tries = 1; tries <= 3; tries += 1) expect([come(4), stream.position?.seq, answer().status]).toEqual([true, 2, 'recovered']);
+  expect([come(4), stream.position?.seq]).toEqual([true, 3]);
+  expect(answer()).toEqual({ status: 'resync', reason: 'unreadable' });
+  expect([come(4), come(5), answer().status]).toEqual([false, false, 'recovered']);
+  expect(seen).toEqual([4, 5]);
 });
