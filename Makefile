@@ -5,7 +5,7 @@ VENV := .venv/bin
 export RUSTFLAGS ?=
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: ## build everything and serve the dashboard at http://localhost:8000 (PORT= changes it)
 	@tools/demo.sh

@@ -46,9 +46,9 @@ class Documents(unittest.TestCase):
             self.assertEqual(listed, {name: defaults[name] for name in listed})
 
     def test_every_make_command_in_them_is_a_target(self) -> None:
-        targets = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.M))
+        targets = set(re.findall(r"^([a-z0-9-]+):", text("Makefile"), re.M))
         for name in DOCUMENTS:
-            named = set(re.findall(r"`make ([a-z-]+)", text(name))) | set(re.findall(r"^\$ make ([a-z-]+)", text(name), re.M))
+            named = set(re.findall(r"`make ([a-z0-9-]+)", text(name))) | set(re.findall(r"^\$ make ([a-z0-9-]+)", text(name), re.M))
             self.assertLessEqual(named, targets, name)
 
     def test_the_readme_warns_of_the_name_and_installs_what_make_dist_writes(self) -> None:
