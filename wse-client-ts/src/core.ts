@@ -16,7 +16,7 @@ export { decodeEnvelope, encodeEnvelope, type Category, type Envelope, type Prio
 export type { TopicState, TopicStatus } from './core/entry';
 export type { Environment, EnvironmentEvent } from './core/environment';
 export { CLIENT_CODES, WSEError, type ClientCode, type ErrorCode, type Fault } from './core/errors';
-export { INITIAL_STATE, type ClientState, type EventHandler, type EventMeta, type Notices, type ResyncNotice, type SkipNotice } from './core/events';
+export { INITIAL_STATE, type ClientState, type EventHandler, type EventMeta, type Notices, type ResyncNotice, type SkipNotice, type SnapshotNotice } from './core/events';
 export { filterKey, viewKey, type Filter } from './core/filter-key';
 export { HEALTH_THRESHOLDS, HEALTH_WINDOW, type ConnectionHealth } from './core/health';
 export type { HoldOptions, TopicHold } from './core/hold';
@@ -28,4 +28,5 @@ export type { Storage } from './core/storage';
 export type { Position } from './core/topic-update';
 export type { Socket, SocketEvents, Transport } from './core/transport';
 export { VERSION } from './core/version';
+export { Reduction, type Reduce, type Reduced, type TopicMessage } from './store/reduction';
 export { storeOf, type TopicSnapshot, type WSESnapshot, type WSEStore } from './store/store';

@@ -2,5 +2,5 @@
 export * from './core';
 export { useWSEClient, WSEProvider } from './react/context';
 export { useWSEEvent, type ClientChoice } from './react/use-event';
-export { useTopic, type UseTopicOptions, type UseTopicResult } from './react/use-topic';
+export { useTopic, type UseReducedTopicOptions, type UseTopicOptions, type UseTopicResult } from './react/use-topic';
 export { useWSE, type UseWSEOptions, type UseWSEResult } from './react/use-wse';

@@ -14,19 +14,21 @@ export function windowEventName(name: string, target: object): string {
 
 /**
  * Dispatches each event once per distinct name of {type, topic}, `detail` being the payload, and the client's own
- * notices as `wse:status`, `wse:error`, `wse:resync`, `wse:skip`. Returns what ends it.
+ * notices as `wse:status`, `wse:error`, `wse:resync`, `wse:skip`, `wse:snapshot`. Returns what ends it.
  */
 export function bridgeToWindow(client: WSEClient, target: EventTarget): () => void {
   const dispatch = (name: string, detail: unknown): void => {
     target.dispatchEvent(new CustomEvent(name, { detail }));
   };
   const stops = [
-    client.on('*', (payload, { type, topic }) => {
+    client.on('*', (payload, { type, topic, category }) => {
+      if (category === 'S') return;
       for (const name of new Set([type, topic ?? type])) dispatch(safeName(name, target), payload);
     }),
     client.onNotice('status', (state) => dispatch('wse:status', state)),
     client.onNotice('error', (error) => dispatch('wse:error', error)),
     client.onNotice('resync', (resync) => dispatch('wse:resync', resync)),
+    client.onNotice('snapshot', (snapshot) => dispatch('wse:snapshot', snapshot)),
     client.onNotice('skip', (skip) => dispatch('wse:skip', skip)),
   ];
   return () => {

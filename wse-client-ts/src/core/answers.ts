@@ -1,6 +1,7 @@
 // What the server's word on a topic or pattern does to the book, and what the application must hear of it ([P-24], [P-39]).
 import type { Entry } from './entry';
 import { WSEError } from './errors';
+import type { ResyncNotice } from './events';
 import { patternOf, type PatternTopics } from './pattern';
 import type { TopicBook } from './topic-book';
 import type { Subscribed, TopicUpdate } from './topic-update';
@@ -8,7 +9,7 @@ import type { Subscribed, TopicUpdate } from './topic-update';
 /** What the application must hear. */
 export interface News {
   /** Topics and patterns whose state must be loaded anew. */
-  readonly resyncs: { readonly topic: string; readonly reason: string }[];
+  readonly resyncs: ResyncNotice[];
   readonly refusals: WSEError[];
 }
 
@@ -39,14 +40,16 @@ export class Answers {
 
   #handleTopic(entry: Entry, update: Subscribed): void {
     const { status, reason } = this.#handleStream(update);
-    entry.settle({ status, error: null, reason });
+    entry.settle({ status, error: null, reason }, update.snapshot);
   }
 
   #handleStream(update: Subscribed): { readonly status: Subscribed['status']; readonly reason: string | null } {
     const stream = this.#book.streams.follow(update.topic);
     const outcome = stream.handleUpdate(this.#now, update);
     this.#book.streams.noteChange(update.topic);
-    if (outcome.status === 'resync') this.news.resyncs.push({ topic: update.topic, reason: outcome.reason });
+    if (outcome.status === 'resync') {
+      this.news.resyncs.push({ topic: update.topic, reason: outcome.reason, ...(update.snapshot ? { snapshot: true } : {}) });
+    }
     return outcome;
   }
 
@@ -54,7 +57,7 @@ export class Answers {
     pattern.births = update.position ?? pattern.births;
     const reason = update.status === 'resync' ? update.reason : null;
     if (reason !== null) this.news.resyncs.push({ topic: update.topic, reason });
-    if (isAnswer) entry.settle({ status: update.status, error: null, reason });
+    if (isAnswer) entry.settle({ status: update.status, error: null, reason }, false);
     else if (reason !== null) entry.state = { status: 'resync', error: null, reason };
     if (isAnswer) this.#forgetOthers(entry, pattern, update.topics);
     for (const member of update.topics) if (patternOf(member.topic) === update.topic) this.#handleMember(entry, update.topic, member);
@@ -76,6 +79,7 @@ export class Answers {
       this.#overflow(entry, pattern);
       return;
     }
+    if (update.snapshot) entry.hasSnapshot = true;
     // Where the topic is subscribed by itself too, its own answer counts.
     if (this.#book.carrier(update.topic) === entry) this.#handleStream(update);
   }

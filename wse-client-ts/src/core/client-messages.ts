@@ -41,6 +41,11 @@ export function encodeSubscription(action: 'subscribe' | 'unsubscribe', asked: A
   return encodeEnvelope({ t: 'subscription', c: 'WSE', cid, p: { action, ...wireOf(asked) } });
 }
 
+/** Asks for the state of topics ([P-59]); each is answered by itself, so nothing correlates them. */
+export function encodeSnapshotRequest(topics: readonly string[]): string {
+  return encodeEnvelope({ t: 'snapshot_request', c: 'WSE', p: { topics } });
+}
+
 /** Ping or pong ([P-26]). */
 export function encodeBeat(kind: 'ping' | 'pong', payload: unknown): string {
   return encodeEnvelope({ t: kind, c: 'WSE', p: payload });

@@ -16,6 +16,7 @@ import { resolveOptions, type ClientOptions, type ResolvedOptions, type Token } 
 import type { ReorderCounts } from './reorder';
 import { Requests } from './requests';
 import type { Roles } from './roles';
+import { isSnapshotFailure } from './snapshots';
 import type { StreamItem } from './topic-stream';
 import { Topics } from './topics';
 import { VERSION } from './version';
@@ -100,6 +101,21 @@ export class WSEClient {
   /** The views that a message belongs to: its topic's and its pattern's, and of their filters those that it passes. */
   viewsOf(topic: string, payload: unknown): readonly string[] {
     return this.#topics.viewsOf(topic, payload);
+  }
+
+  /** What each of these views shows of a topic's snapshot: of a list of rows those that pass its filter. */
+  statesOf(topic: string, state: unknown): ReadonlyMap<string, unknown> {
+    return this.#topics.statesOf(topic, state);
+  }
+
+  /** Whether the server is known to have a snapshot of the topic, or of what the pattern stands for. */
+  hasSnapshot(topic: string): boolean {
+    return this.#topics.hasSnapshot(topic);
+  }
+
+  /** Asks for the snapshot of subscribed topics, or of all that a pattern stands for, again; it comes as every snapshot does, or as an error. */
+  resnapshot(topics: string | readonly string[]): void {
+    this.#topics.requestSnapshots(typeof topics === 'string' ? [topics] : topics);
   }
 
   /** Messages that wait for a reply or for the connection. */
@@ -229,8 +245,13 @@ export class WSEClient {
       this.#notify('skip', { topic: item.topic, from: item.from, to: item.position.seq, reason: item.reason });
       return;
     }
-    const { type, payload } = item;
+    const { type, payload, topic, position } = item;
     const meta = metaOf(item);
+    if (item.category === 'S') {
+      if (topic !== undefined && position !== undefined) this.#notify('snapshot', { topic, state: payload, ...position });
+      this.#events.emit('*', payload, meta);
+      return;
+    }
     // '*' is no event type: a message of that name must not reach the listeners of everything twice.
     if (type !== '*') this.#events.emit(type, payload, meta);
     this.#events.emit('*', payload, meta);
@@ -239,6 +260,7 @@ export class WSEClient {
   #handleError(cid: string | undefined, error: WSEError): void {
     if (cid !== undefined && this.#requests.handleError(cid, error)) return;
     if (cid !== undefined) this.#topics.handleError(cid, error);
+    if (error.topic !== undefined && isSnapshotFailure(error.code)) this.#topics.handleSnapshotFailure(error.topic, error);
     this.#fault(error);
   }
 

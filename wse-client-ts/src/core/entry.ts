@@ -13,11 +13,14 @@ export type TopicStatus = 'pending' | 'live' | 'recovered' | 'resync' | 'refused
 /** What is known of one subscription. */
 export interface TopicState {
   readonly status: TopicStatus;
-  /** Why it was refused; null otherwise. */
+  /** Why it was refused, or why its snapshot did not come; null otherwise. */
   readonly error: WSEError | null;
   /** Why it is `resync`: `epoch`, `history`, `fork`, `unreadable`, of a pattern also `births`; null otherwise. */
   readonly reason: string | null;
 }
+
+/** Nothing is missing. */
+const LIVE: TopicState = { status: 'live', error: null, reason: null };
 
 /** Not answered yet. */
 export const PENDING: TopicState = { status: 'pending', error: null, reason: null };
@@ -40,6 +43,10 @@ export class Entry {
   asked = false;
   /** Filter that was asked for last. */
   filter: Filter | undefined;
+  /** What the answer was, while the topic's state that it promised has not come; null otherwise. */
+  promised: TopicState | null = null;
+  /** The server has the topic's state. */
+  hasSnapshot = false;
   /** The server has, or had, it on this connection: it must be told when nobody wants it. */
   had = false;
   /** Being asked for again because of a gap: the next request lets it go first. */
@@ -77,10 +84,27 @@ export class Entry {
     if (this.state.status === 'refused') this.state = PENDING;
   }
 
-  /** The server has it. */
-  settle(state: TopicState): void {
-    this.#answered(state);
+  /** The server has it; `promises` the topic's state, without which the application has nothing yet. */
+  settle(state: TopicState, promises: boolean): void {
+    this.#answered(promises ? PENDING : state);
+    this.promised = promises ? state : null;
+    this.hasSnapshot ||= promises;
     this.had = true;
+  }
+
+  /** The topic's state came: whatever was lost before does not matter any more. */
+  handleSnapshot(): void {
+    this.hasSnapshot = true;
+    if (this.due !== null) return;
+    this.promised = null;
+    this.state = LIVE;
+  }
+
+  /** The topic's state will not come; its messages do. */
+  handleSnapshotFailure(error: WSEError): void {
+    if (this.due !== null || !this.had) return;
+    this.state = { ...(this.promised ?? this.state), error };
+    this.promised = null;
   }
 
   /** The server does not give it. */
@@ -119,6 +143,7 @@ export class Entry {
 
   #answered(state: TopicState): void {
     this.state = state;
+    this.promised = null;
     this.due = null;
     this.recovering = false;
     this.resuming = false;

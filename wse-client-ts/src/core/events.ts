@@ -63,6 +63,16 @@ export interface ResyncNotice {
   readonly topic: string;
   /** `epoch`, `history`, `fork`; `unreadable`: a message could not be read however often it came; of a pattern also `births`. */
   readonly reason: string;
+  /** The server sends the state by itself: a `snapshot` follows. Absent where it has none. */
+  readonly snapshot?: true;
+}
+
+/** The state of a topic came, at least as new as its position; it replaces what was known of the topic. */
+export interface SnapshotNotice {
+  readonly topic: string;
+  readonly state: unknown;
+  readonly seq: number;
+  readonly epoch: string;
 }
 
 /** Messages of a topic will not come, on purpose. */
@@ -83,6 +93,7 @@ export interface Notices {
   error: WSEError;
   resync: ResyncNotice;
   skip: SkipNotice;
+  snapshot: SnapshotNotice;
   /** The state of some subscription changed. */
   topics: null;
   /** Another user is connected than before. */

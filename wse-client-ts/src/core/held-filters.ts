@@ -51,6 +51,11 @@ export class HeldFilters {
     return [...this.#held].filter(([, { matches }]) => matches(payload)).map(([key]) => key);
   }
 
+  /** What of a topic's state passes each filter, by key: of an array its elements; anything else is one thing ([P-57]). */
+  statesOf(state: unknown): readonly (readonly [string, unknown])[] {
+    return [...this.#held].map(([key, { matches }]) => [key, Array.isArray(state) ? state.filter((row: unknown) => matches(row)) : state]);
+  }
+
   /** Whether somebody wants everything. */
   get wantsAll(): boolean {
     return this.#unfiltered > 0;

@@ -9,6 +9,7 @@ import { patternOf } from './pattern';
 import type { ReorderPool } from './reorder';
 import { TopicBook } from './topic-book';
 import type { StreamItem } from './topic-stream';
+import { SnapshotRequests } from './snapshots';
 import type { Position, TopicUpdate } from './topic-update';
 
 /** One message to send. */
@@ -36,6 +37,7 @@ export class Subscriptions {
   readonly #dropped = new Set<string>();
   /** What is being let go, with the request that says so: what still comes of it is nobody's. */
   readonly #leaving = new Map<string, string>();
+  readonly #snapshots = new SnapshotRequests();
   #connected = false;
   #hasGap = false;
 
@@ -126,6 +128,22 @@ export class Subscriptions {
     return [...requests, { ...asked, cid, action: 'subscribe' }];
   }
 
+  /** The state of these is wanted anew; `pollSnapshots` has what to ask for. */
+  requestSnapshots(names: readonly string[]): void {
+    this.#snapshots.add(names);
+  }
+
+  /** Topics whose state is to be asked for now. */
+  pollSnapshots(): readonly string[] {
+    return this.#connected ? this.#snapshots.poll(this.#book.entries) : [];
+  }
+
+  /** The state of a topic will not come. */
+  handleSnapshotFailure(topic: string, error: WSEError): void {
+    this.#book.streams.find(topic)?.handleSnapshotFailure();
+    this.#book.entries.get(topic)?.handleSnapshotFailure(error);
+  }
+
   /** When `handleTimeout` is due; null: never. */
   pollTimeout(): number | null {
     let due: number | null = null;
@@ -183,6 +201,7 @@ export class Subscriptions {
     const carrier = this.#book.carrier(topic);
     if (carrier === undefined) return this.#isLeaving(topic) ? [] : handOn(message);
     if (carrier.due !== null && carrier.replacing) return [];
+    if (message.kind === 'event' && message.category === 'S') return this.#handleSnapshot(message, topic, position, now);
     const ready: StreamItem[] = [];
     const stream = this.#book.streams.find(topic);
     // Of more topics than the limit some are left out, which was told; asking again would bring no others.
@@ -191,6 +210,13 @@ export class Subscriptions {
     this.#book.streams.noteChange(topic);
     if (isLost) this.#recover(topic);
     return ready;
+  }
+
+  #handleSnapshot(message: EventMessage, topic: string, position: Position, now: number): readonly StreamItem[] {
+    if (this.#book.streams.find(topic)?.handleSnapshot(now, position) !== true) return [];
+    this.#book.streams.noteChange(topic);
+    this.#book.entries.get(topic)?.handleSnapshot();
+    return [message];
   }
 
   #leave(cid: string, recovering: readonly string[]): SubscriptionRequest {

@@ -44,10 +44,10 @@ export class TopicBook {
 
   /** The positions to resume from: the topic's, or those of the pattern and of every topic known under it. */
   *positions(topic: string, { pattern }: Entry): Iterable<readonly [string, Position]> {
-    const own = pattern === null ? this.streams.find(topic)?.position : pattern.births;
+    const own = pattern === null ? this.streams.find(topic)?.resumePosition : pattern.births;
     if (own) yield [topic, own];
     for (const member of pattern?.topics ?? []) {
-      const position = this.streams.find(member)?.position;
+      const position = this.streams.find(member)?.resumePosition;
       if (position) yield [member, position];
     }
   }

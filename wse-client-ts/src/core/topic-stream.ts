@@ -19,6 +19,8 @@ const UNREADABLE: Outcome = { status: 'resync', reason: 'unreadable' };
 export class TopicStream {
   readonly #buffer: ReorderBuffer<StreamItem>;
   #epoch: string | null = null;
+  /** The topic's state was promised and has not come: without it the place means nothing. */
+  #awaitsSnapshot = false;
 
   constructor(pool: ReorderPool) {
     this.#buffer = new ReorderBuffer(pool);
@@ -28,6 +30,11 @@ export class TopicStream {
   get position(): Position | null {
     const seq = this.#buffer.position;
     return this.#epoch === null || seq === null ? null : { epoch: this.#epoch, seq };
+  }
+
+  /** The position to resume from; null: ask from the top. */
+  get resumePosition(): Position | null {
+    return this.#awaitsSnapshot ? null : this.position;
   }
 
   /** When `handleTimeout` is due; null: nothing is missing, or it was asked for. */
@@ -40,8 +47,22 @@ export class TopicStream {
     return this.#buffer.handleTimeout(now);
   }
 
+  /** The topic's state came ([P-57]); false where it is of a place that is past, and to be ignored. */
+  handleSnapshot(now: number, position: Position): boolean {
+    const own = this.position;
+    if (own === null || own.epoch !== position.epoch || position.seq < own.seq) return false;
+    this.#restart(now, position);
+    return true;
+  }
+
+  /** The topic's state will not come; what follows the place does. */
+  handleSnapshotFailure(): void {
+    this.#awaitsSnapshot = false;
+  }
+
   /** Forgets the place: the next subscription starts from the top. */
   reset(): void {
+    this.#awaitsSnapshot = false;
     this.#epoch = null;
     this.#buffer.hasPassed = false;
     this.#buffer.clear();
@@ -76,9 +97,15 @@ export class TopicStream {
     const own = this.position;
     if (update.status === 'resync') {
       this.#restart(now, update.position);
+      this.#awaitsSnapshot = update.snapshot;
       return { status: 'resync', reason: update.reason };
     }
     const { position } = update;
+    if (update.snapshot) {
+      this.#restart(now, position);
+      this.#awaitsSnapshot = true;
+      return update.status === 'live' ? LIVE : RECOVERED;
+    }
     if (own?.epoch === position.epoch && own.seq >= position.seq) {
       // What was examined meanwhile stays examined; what is missing, and what waited for it, follows or never passes.
       this.drop(now);

@@ -9,9 +9,9 @@ export interface Position {
 
 /** What became of one topic; an unknown status reads as `resync` ([P-50]). */
 export type TopicUpdate = { readonly topic: string; /** Of a pattern: the topics that it stands for, or that were born. */ readonly topics: readonly TopicUpdate[] } & (
-  | { readonly status: 'live'; readonly position: Position }
-  | { readonly status: 'recovered'; readonly position: Position; readonly recovered: number }
-  | { readonly status: 'resync'; readonly position: Position | null; readonly reason: string }
+  | { readonly status: 'live'; readonly position: Position; /** The state of the topic follows ([P-56]). */ readonly snapshot: boolean }
+  | { readonly status: 'recovered'; readonly position: Position; readonly recovered: number; readonly snapshot: boolean }
+  | { readonly status: 'resync'; readonly position: Position | null; readonly reason: string; readonly snapshot: boolean }
   | { readonly status: 'unsubscribed' }
   | { readonly status: 'refused'; readonly code: string; readonly message: string }
 );
@@ -41,9 +41,10 @@ function parseUpdate(entry: Readonly<Record<string, unknown>>, topics: readonly 
   if (status === 'refused') {
     return { topic, topics, status, code: readText(entry['code']) ?? 'UNKNOWN', message: readText(entry['message']) ?? '' };
   }
-  if (status === 'live' && position !== null) return { topic, topics, status, position };
-  if (status === 'recovered' && position !== null) return { topic, topics, status, position, recovered: count(entry['recovered'], 0) };
-  return { topic, topics, status: 'resync', position, reason: readText(entry['reason']) ?? status ?? 'unknown' };
+  const snapshot = entry['snapshot'] === true;
+  if (status === 'live' && position !== null) return { topic, topics, status, position, snapshot };
+  if (status === 'recovered' && position !== null) return { topic, topics, status, position, recovered: count(entry['recovered'], 0), snapshot };
+  return { topic, topics, status: 'resync', position, reason: readText(entry['reason']) ?? status ?? 'unknown', snapshot };
 }
 
 function parsePosition(entry: Readonly<Record<string, unknown>>): Position | null {

@@ -1,5 +1,5 @@
 // Drives the subscriptions: sends what they ask for, keeps their timer, and tells what they say.
-import { encodeSubscription, type Asked } from './client-messages';
+import { encodeSnapshotRequest, encodeSubscription, type Asked } from './client-messages';
 import { Deadline } from './deadline';
 import type { TopicState } from './entry';
 import type { WSEError } from './errors';
@@ -73,6 +73,34 @@ export class Topics {
     });
   }
 
+  /** What each view of a topic and its pattern shows of the topic's state. */
+  statesOf(topic: string, state: unknown): ReadonlyMap<string, unknown> {
+    const names = [topic, patternOf(topic)].filter((name) => name !== undefined && this.has(name)) as string[];
+    return new Map(
+      names.flatMap((name) => {
+        const held = this.#subscriptions.entries.get(name)?.filters.statesOf(state) ?? [];
+        return [[name, state], ...held.map(([key, rows]) => [viewOf(name, key), rows])] as [string, unknown][];
+      }),
+    );
+  }
+
+  /** Whether the server is known to have the topic's state. */
+  hasSnapshot(topic: string): boolean {
+    return this.#subscriptions.entries.get(topic)?.hasSnapshot === true;
+  }
+
+  /** Asks for the state of topics, or of what patterns stand for, once they are subscribed. */
+  requestSnapshots(names: readonly string[]): void {
+    this.#subscriptions.requestSnapshots(names);
+    this.#planFlush();
+  }
+
+  /** The state of a topic will not come. */
+  handleSnapshotFailure(topic: string, error: WSEError): void {
+    this.#subscriptions.handleSnapshotFailure(topic, error);
+    this.#handleChange();
+  }
+
   /** Whether somebody holds the topic, or did a moment ago. */
   has(topic: string): boolean {
     return this.#subscriptions.state(topic) !== undefined;
@@ -120,6 +148,7 @@ export class Topics {
     for (const item of this.#subscriptions.handleMessage(message, this.#now())) this.#events.onItem(item);
     this.#gapTimer.arm(this.#subscriptions.pollGapTimeout());
     if (this.#subscriptions.hasGap) this.#planFlush();
+    if (message.kind === 'event' && message.category === 'S') this.#events.onChange();
   }
 
   /** The server spoke of topics. */
@@ -127,6 +156,7 @@ export class Topics {
     const { resyncs, refusals } = this.#subscriptions.handleUpdates(cid, updates, this.#now());
     for (const notice of resyncs) this.#events.onResync(notice);
     for (const error of refusals) this.#events.onRefusal(error);
+    this.#sendSnapshotRequest();
     this.#handleChange();
   }
 
@@ -165,7 +195,13 @@ export class Topics {
     for (const { cid, action, ...asked } of this.#subscriptions.poll(() => this.#roles.environment.uuid())) {
       this.#events.onSend(encodeSubscription(action, asked, cid));
     }
+    this.#sendSnapshotRequest();
     this.#handleChange();
+  }
+
+  #sendSnapshotRequest(): void {
+    const topics = this.#subscriptions.pollSnapshots();
+    if (topics.length > 0) this.#events.onSend(encodeSnapshotRequest(topics));
   }
 
   #handleChange(): void {

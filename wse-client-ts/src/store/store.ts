@@ -56,10 +56,11 @@ function createWSEStore(client: WSEClient): WSEStore {
     latest.clear();
     plan();
   });
-  client.on('*', (payload, { topic }) => {
-    const views = topic === undefined ? [] : client.viewsOf(topic, payload);
-    for (const view of views) latest.set(view, { data: payload, topic });
-    if (views.length > 0) plan();
+  client.on('*', (payload, { topic, category }) => {
+    if (topic === undefined) return;
+    const shown = category === 'S' ? client.statesOf(topic, payload) : new Map(client.viewsOf(topic, payload).map((view) => [view, payload]));
+    for (const [view, data] of shown) latest.set(view, { data, topic });
+    if (shown.size > 0) plan();
   });
   return store;
 }

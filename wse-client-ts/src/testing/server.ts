@@ -171,6 +171,7 @@ export class FakeServer {
     if (c !== 'WSE') this.#handleRequest(connection, envelope);
     else if (t === 'client_hello') this.#handleHello(connection, p as Hello);
     else if (t === 'subscription') this.#handleSubscription(connection, p as Subscription, cid);
+    else if (t === 'snapshot_request') for (const topic of (p as Subscription).topics) this.#subscriber(connection).snapshot(this.log(topic));
     else if (t === 'ping' && this.answersPings) connection.send({ t: 'pong', c: 'WSE', p });
   }
 

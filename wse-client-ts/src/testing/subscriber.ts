@@ -68,8 +68,9 @@ export class Subscriber {
       return;
     }
     subscription.members.add(log.topic);
-    const { answer } = this.#resume(log, subscription, undefined);
+    const { answer, replay } = this.#resume(log, subscription, undefined);
     this.#update([{ ...at, status: 'live', topics: [answer] }]);
+    for (const envelope of replay) this.connection.send(envelope);
   }
 
   /** Sends what passes of a topic's messages, in one frame where that was negotiated ([P-37]). */
@@ -79,6 +80,12 @@ export class Subscriber {
     const passing = messages.filter(({ p }) => carrier.passes(p)).map((message) => this.#mark(topic, carrier, message));
     if (passing.length > 1 && this.connection.agreed.batch) this.connection.send({ t: 'batch', c: 'WSE', p: passing });
     else for (const message of passing) this.connection.send(message);
+  }
+
+  /** Sends a topic's state, or why there is none ([P-59]). */
+  snapshot(log: TopicLog): void {
+    const carrier = this.#carrier(log.topic);
+    if (carrier !== undefined) this.connection.send(log.snapshot(log.top, carrier.filter === undefined ? null : carrier.passes));
   }
 
   /** Says where a topic's log stands ([P-38]). */
@@ -109,8 +116,12 @@ export class Subscriber {
 
   #resume(log: TopicLog, { passes, filter }: Subscription, position: WirePosition | undefined): Resumed {
     const { answer, replay } = log.resume(position, passes);
-    this.#passed.set(log.topic, answer['seq'] as number);
-    return { answer, replay: replay.map((message) => this.#mark(log.topic, { filter }, message)) };
+    const seq = answer['seq'] as number;
+    this.#passed.set(log.topic, seq);
+    const marked = replay.map((message) => this.#mark(log.topic, { filter }, message));
+    const needsState = log.state !== null && (position === undefined || answer['status'] === 'resync');
+    if (!needsState) return { answer, replay: marked };
+    return { answer: { ...answer, snapshot: true }, replay: [log.snapshot(seq, filter === undefined ? null : passes), ...marked] };
   }
 
   /** Under a filter a message names the one before it that passed. */

@@ -18,6 +18,8 @@ export class TopicLog {
   readonly topic: string;
   /** Change it to let the log begin anew. */
   epoch = 'e1';
+  /** What gives the topic's state, for snapshots; throws where it fails. Null: there is none. */
+  state: (() => unknown) | null = null;
   #messages: Envelope[] = [];
   #top = 0;
   /** Everything up to it is out of the history. */
@@ -58,6 +60,19 @@ export class TopicLog {
     this.#messages = [];
     this.#top = 0;
     this.#trimmed = 0;
+  }
+
+  /** The topic's snapshot at a position, or the error that it fails with ([P-57], [P-58]). */
+  snapshot(seq: number, passes: ((payload: unknown) => boolean) | null): Envelope {
+    const failure = (code: string, message: string): Envelope => ({ v: 2, t: 'error', c: 'WSE', p: { code, message, topic: this.topic } });
+    if (this.state === null) return failure('NO_SNAPSHOT', 'The topic has no snapshot.');
+    try {
+      const state = this.state();
+      const p = Array.isArray(state) && passes !== null ? state.filter((row: unknown) => passes(row)) : state;
+      return { v: 2, t: 'snapshot', c: 'S', tp: this.topic, e: this.epoch, seq, p };
+    } catch (error) {
+      return failure('SNAPSHOT_FAILED', String(error));
+    }
   }
 
   /** The answer to a subscribe from `position`, and the messages to replay after it: those that pass. */

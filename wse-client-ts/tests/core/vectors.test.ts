@@ -175,9 +175,9 @@ describe('messages.json', () => {
       kind: 'subscriptions',
       cid: 's1',
       topics: [
-        { topic: 'a', topics: [], status: 'live', position: at7 },
-        { topic: 'b', topics: [], status: 'recovered', position: at7, recovered: 3 },
-        { topic: 'c', topics: [], status: 'resync', position: at7, reason: 'epoch' },
+        { topic: 'a', topics: [], status: 'live', snapshot: false, position: at7 },
+        { topic: 'b', topics: [], status: 'recovered', snapshot: false, position: at7, recovered: 3 },
+        { topic: 'c', topics: [], status: 'resync', snapshot: false, position: at7, reason: 'epoch' },
         { topic: 'd', topics: [], status: 'unsubscribed' },
         { topic: '@e', topics: [], status: 'refused', code: 'RESERVED_TOPIC', message: 'no' },
       ],
