@@ -177,8 +177,8 @@ it('passes over what is missing however often it is asked for, and tells it once
   const seen: (number | undefined)[] = [];
   const come = (seq: number): boolean =>
     stream.handle(0, { kind: 'event', position: at(seq), previous: undefined, size: 1 } as EventMessage, ({ position }) => seen.push(position?.seq));
-  const answer = () => stream.handleUpdate(0, { topic: 'a', topics: [], status: 'recovered', position: stream.position ?? at(0), recovered: 1 });
-  stream.handleUpdate(0, { topic: 'a', topics: [], status: 'live', position: at(2) });
+  const answer = () => stream.handleUpdate(0, { topic: 'a', topics: [], snapshot: false, status: 'recovered', position: stream.position ?? at(0), recovered: 1 });
+  stream.handleUpdate(0, { topic: 'a', topics: [], snapshot: false, status: 'live', position: at(2) });
   for (let tries = 1; tries <= 3; tries += 1) expect([come(4), stream.position?.seq, answer().status]).toEqual([true, 2, 'recovered']);
   expect([come(4), stream.position?.seq]).toEqual([true, 3]);
   expect(answer()).toEqual({ status: 'resync', reason: 'unreadable' });
