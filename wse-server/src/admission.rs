@@ -1,6 +1,9 @@
 //! Whether an HTTP request may become a connection, and with what: origin, subprotocol, credential, topics. Pure.
-use crate::{EngineConfig, origin, ws::handshake};
-use http::{HeaderMap, StatusCode, header};
+use crate::{
+    EngineConfig, origin,
+    ws::{Fields, handshake, visible},
+};
+use http::{StatusCode, header};
 use wse_core::session::Offer;
 use wse_protocol::{ErrorCode, WireError};
 
@@ -11,7 +14,7 @@ pub const SUBPROTOCOL: &str = "wse.v2";
 #[derive(Debug, Clone, Copy)]
 pub struct RequestHead<'a> {
     /// All headers.
-    pub headers: &'a HeaderMap,
+    pub headers: Fields<'a>,
     /// The query without `?`, percent-encoded; may be empty.
     pub query: &'a str,
 }
@@ -32,7 +35,7 @@ pub struct Admission {
 pub(crate) fn admit(config: &EngineConfig, head: RequestHead<'_>, connections: usize) -> Admission {
     let promised = handshake::subprotocols(head.headers).any(|name| name == SUBPROTOCOL);
     let refusal = refusal(config, &head, connections);
-    let from_browser = head.headers.contains_key(header::ORIGIN);
+    let from_browser = head.headers.has(header::ORIGIN);
     let (inside, outside) = if from_browser { (refusal, None) } else { (None, refusal) };
     Admission {
         refusal: outside.map(|error| (status(error.code), error)),
@@ -69,13 +72,13 @@ fn token(config: &EngineConfig, head: &RequestHead<'_>) -> Option<String> {
         .or_else(|| parameter(head.query, config.token_query_parameter.as_deref()?).next())
 }
 
-fn bearer(headers: &HeaderMap) -> Option<String> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+fn bearer(headers: Fields<'_>) -> Option<String> {
+    let (scheme, token) = headers.text(header::AUTHORIZATION)?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
-fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
-    let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+fn cookie(headers: Fields<'_>, name: &str) -> Option<String> {
+    let values = headers.all(header::COOKIE).filter_map(visible);
     let mut pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(key, _)| *key == name).map(|(_, value)| value.trim_matches('"').to_owned())
 }
@@ -97,13 +100,13 @@ fn parameter<'a>(query: &'a str, name: &'a str) -> impl Iterator<Item = String> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
+    use http::{HeaderMap, HeaderValue};
 
     fn judged(config: &EngineConfig, query: &str, pairs: &[(&'static str, &str)]) -> Admission {
         let pair =
             |(name, value): &(&'static str, &str)| (header::HeaderName::from_static(name), HeaderValue::from_str(value).expect("ASCII"));
         let headers: HeaderMap = pairs.iter().map(pair).collect();
-        admit(config, RequestHead { headers: &headers, query }, 1)
+        admit(config, RequestHead { headers: (&headers).into(), query }, 1)
     }
 
     #[test]

@@ -9,12 +9,13 @@ use std::{
     collections::HashSet,
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
+    task::Context,
     time::{Instant, SystemTime},
 };
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 use wse_core::{
     Variant,
-    session::{Event, Session},
+    session::{Event, Session, Wanted},
 };
 use wse_crypto::token::Identity;
 use wse_protocol::{CloseCode, Pattern, Topic};
@@ -169,10 +170,7 @@ pub(crate) fn dispatch(shard: &Rc<Shard>, connection: &Rc<Connection>) -> Option
         match next? {
             Event::Authenticate { token } => identity = authenticate(shard, connection, token),
             Event::Opened => host.opened(id, identity.take()),
-            Event::Subscribe(wanted) => {
-                let (shard, connection) = (shard.clone(), connection.clone());
-                tokio::task::spawn_local(async move { shard.hub.subscribe(&shard, connection, wanted).await });
-            }
+            Event::Subscribe(wanted) => subscribe(shard, connection, wanted),
             Event::Unsubscribe(names) => shard.hub.unsubscribe(connection, &names),
             Event::Snapshot { topics, cid } => shard.hub.snapshot(shard, connection, &topics, cid.as_deref()),
             Event::Heartbeat => shard.hub.tell_positions(connection),
@@ -187,6 +185,20 @@ pub(crate) fn dispatch(shard: &Rc<Shard>, connection: &Rc<Connection>) -> Option
             }
             _ => {}
         }
+    }
+}
+
+/// Subscribes at once where the bus need not be waited for, so that the answer goes out with what is written now; otherwise in a task
+/// of its own.
+fn subscribe(shard: &Rc<Shard>, connection: &Rc<Connection>, wanted: Vec<Wanted>) {
+    let (shard, connection) = (shard.clone(), connection.clone());
+    let mut subscribing = Box::pin(async move {
+        shard.hub.subscribe(&shard, &connection, wanted).await;
+        connection
+    });
+    let mut context = Context::from_waker(std::task::Waker::noop());
+    if subscribing.as_mut().poll(&mut context).is_pending() {
+        tokio::task::spawn_local(async move { subscribing.await.wake() });
     }
 }
 

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 pub(crate) struct Counters {
     /// Gauge: connections now.
     pub(crate) connections: AtomicUsize,
+    /// Gauge: sockets of the engine's own listeners whose requests are not whole yet.
+    pub(crate) handshakes: AtomicUsize,
     /// Gauge: subscriptions now.
     pub(crate) subscriptions: AtomicUsize,
     /// Gauge: topics that somebody follows now.

@@ -19,6 +19,8 @@ pub struct Health {
     pub bus_proved_ms: u64,
     /// Connections now.
     pub connections: usize,
+    /// Sockets of the engine's own listeners whose requests are not whole yet.
+    pub handshakes: usize,
     /// Subscriptions now.
     pub subscriptions: usize,
     /// Topics that somebody follows now.
@@ -64,6 +66,7 @@ impl Health {
             bus_fault: bus.fault,
             bus_proved_ms: bus.proved.as_millis() as u64,
             connections: counters.connections.load(Relaxed),
+            handshakes: counters.handshakes.load(Relaxed),
             subscriptions: counters.subscriptions.load(Relaxed),
             topics: counters.topics.load(Relaxed),
             accepted: counters.accepted.load(Relaxed),

@@ -1,5 +1,6 @@
 //! Which web pages may open a connection: the `Origin` header against the configuration. Pure.
-use http::{HeaderMap, header};
+use crate::ws::{Fields, visible};
+use http::{HeaderName, header};
 use std::net::IpAddr;
 use wse_protocol::{ErrorCode, WireError};
 
@@ -8,9 +9,9 @@ use wse_protocol::{ErrorCode, WireError};
 ///
 /// # Errors
 /// `ORIGIN_NOT_ALLOWED`, with the line that would allow it.
-pub(crate) fn check(allowed: &[String], headers: &HeaderMap) -> Result<(), WireError> {
-    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
-    let origin = origin.to_str().unwrap_or("");
+pub(crate) fn check(allowed: &[String], headers: Fields<'_>) -> Result<(), WireError> {
+    let Some(origin) = headers.all(header::ORIGIN).next() else { return Ok(()) };
+    let origin = visible(origin).unwrap_or("");
     let listed = allowed.iter().any(|entry| entry == "*" || entry.trim_end_matches('/').eq_ignore_ascii_case(origin));
     if listed || (allowed.is_empty() && is_own(origin, headers)) {
         return Ok(());
@@ -20,9 +21,9 @@ pub(crate) fn check(allowed: &[String], headers: &HeaderMap) -> Result<(), WireE
 }
 
 /// A page cannot set the headers of a WebSocket request, so a proxy's `X-Forwarded-Host` is as good as `Host`.
-fn is_own(origin: &str, headers: &HeaderMap) -> bool {
+fn is_own(origin: &str, headers: Fields<'_>) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
-    let hosts = [header::HOST.as_str(), "x-forwarded-host"].into_iter().filter_map(|name| headers.get(name)?.to_str().ok());
+    let hosts = [header::HOST, HeaderName::from_static("x-forwarded-host")].into_iter().filter_map(|name| headers.text(name));
     let standard = if scheme == "https" { "443" } else { "80" };
     let own = split(authority, standard);
     hosts.map(|host| split(host, standard)).any(|host| (is_loopback(own.0) && is_loopback(host.0)) || same(own, host))
@@ -48,19 +49,19 @@ fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
+    use http::{HeaderMap, HeaderValue};
 
     fn allowed(list: &[&str], origin: &str, host: &str) -> bool {
         let mut headers = HeaderMap::new();
         headers.insert(header::ORIGIN, HeaderValue::from_str(origin).expect("ASCII"));
         headers.insert(header::HOST, HeaderValue::from_str(host).expect("ASCII"));
         let list: Vec<String> = list.iter().map(|s| (*s).to_owned()).collect();
-        check(&list, &headers).is_ok()
+        check(&list, (&headers).into()).is_ok()
     }
 
     #[test]
     fn by_default_the_own_origin_and_pages_of_this_machine_may_connect() {
-        assert!(check(&[], &HeaderMap::new()).is_ok(), "not a browser");
+        assert!(check(&[], (&HeaderMap::new()).into()).is_ok(), "not a browser");
         assert!(allowed(&[], "http://localhost:5173", "127.0.0.1:8000"));
         assert!(allowed(&[], "http://[::1]:5173", "localhost:8000"));
         assert!(allowed(&[], "https://app.example", "app.example"));

@@ -256,7 +256,7 @@ async fn a_stream_that_is_no_tcp_socket_is_served_too() {
     let host = App::new(engine.clone()).on("echo", |message| async move { Ok(message.payload) }).host();
     let (ours, theirs) = tokio::io::duplex(4096);
     let headers = http::HeaderMap::new();
-    let admission = engine.admit(wse_server::RequestHead { headers: &headers, query: "" });
+    let admission = engine.admit(wse_server::RequestHead { headers: (&headers).into(), query: "" });
     engine.adopt_any(host, admission, theirs, bytes::Bytes::new());
     let mut client = Client::upgraded(ours);
     client.until("server_ready").await;

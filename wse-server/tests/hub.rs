@@ -32,7 +32,7 @@ async fn ends() -> (TcpStream, std::net::TcpStream) {
 
 fn adopt(engine: &Engine, socket: std::net::TcpStream) {
     let headers = http::HeaderMap::new();
-    let admission = engine.admit(RequestHead { headers: &headers, query: "" });
+    let admission = engine.admit(RequestHead { headers: (&headers).into(), query: "" });
     engine.adopt(App::new(engine.clone()).host(), admission, socket, Bytes::new(), None);
 }
 
@@ -285,7 +285,7 @@ async fn a_topic_has_its_most_filters_over_all_shards_together() {
 async fn a_socket_that_comes_after_the_drain_began_is_told_so_at_once() {
     let engine = Engine::start(EngineConfig::default()).unwrap();
     let headers = http::HeaderMap::new();
-    let admissions = [(); 2].map(|()| engine.admit(RequestHead { headers: &headers, query: "" }));
+    let admissions = [(); 2].map(|()| engine.admit(RequestHead { headers: (&headers).into(), query: "" }));
     engine.drain(PATIENCE).await;
     for (admission, plain) in admissions.into_iter().zip([true, false]) {
         let (ours, theirs) = ends().await;

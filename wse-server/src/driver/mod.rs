@@ -1,5 +1,9 @@
 //! What moves frames between sessions and peers: the shard's slab for plain sockets, a task for everything else.
 #[cfg(unix)]
+mod entrance;
+#[cfg(unix)]
+mod guest;
+#[cfg(unix)]
 mod peer;
 #[cfg(unix)]
 mod reactor;

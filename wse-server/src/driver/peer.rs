@@ -1,5 +1,4 @@
 //! One plain socket of the slab: what was read and not taken, what was taken and not written, and nothing while it is idle.
-use super::timers::Armed;
 use crate::{
     connection::{Connection, End, dispatch, fetch_if_room},
     shard::Shard,
@@ -45,7 +44,6 @@ pub(crate) struct Peer {
     writable: bool,
     /// The peer sends no more, or the socket failed: it stays readable, for its end to be read.
     hung_up: bool,
-    pub(super) armed: Armed,
     end: Option<End>,
     stage: Stage,
 }
@@ -119,14 +117,15 @@ impl Peer {
             readable: true,
             writable: true,
             hung_up: false,
-            armed: Armed::default(),
             end: None,
             stage: Stage::Open,
         }
     }
 
-    pub(super) fn socket(&mut self) -> &mut TcpStream {
-        &mut self.socket
+    /// What is known of its socket already.
+    pub(super) fn with_reading(mut self, readable: bool, hung_up: bool) -> Self {
+        (self.readable, self.hung_up) = (readable || hung_up, hung_up);
+        self
     }
 
     pub(super) fn is_ready(&mut self, readable: bool, writable: bool, hung_up: bool) {

@@ -1,21 +1,29 @@
 //! The sockets of a shard in one slab under one poller: no task, channel, timer or buffer for a connection that is idle.
 use super::{
+    entrance::Entrance,
+    guest::{Guest, Visit},
     peer::{Desk, Peer, Turn},
-    timers::Timers,
+    timers::{Armed, Timers},
 };
 use crate::{
+    ConnectionId,
     connection::{Connection, Dirty, Waker},
     host::SharedHost,
+    listener::{Door, Stray},
     shard::{NewConnection, Shard},
     transport::Prelude,
 };
-use mio::{Events, Interest, Poll, Token, net::TcpStream};
+use mio::{
+    Events, Interest, Poll, Token,
+    event::{Event, Source},
+    net::{TcpListener, TcpStream},
+};
 use std::{
     cell::Cell,
-    io,
+    io, mem,
     os::fd::{AsRawFd, RawFd},
     rc::Rc,
-    sync::atomic::Ordering::Relaxed,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 use tokio::io::unix::AsyncFd;
@@ -30,7 +38,7 @@ const EVENTS: usize = 1024;
 pub(crate) struct Reactor {
     poll: AsyncFd<Poller>,
     events: Events,
-    peers: Vec<Option<Peer>>,
+    slots: Vec<Slot>,
     free: Vec<usize>,
     dirty: Rc<Dirty>,
     /// Places that need a turn in this round.
@@ -39,6 +47,24 @@ pub(crate) struct Reactor {
     again: Vec<usize>,
     timers: Timers,
     desk: Desk,
+    /// Sockets that were just accepted.
+    arrivals: Vec<TcpStream>,
+}
+
+/// A place of the slab. Its entry among the timers stays when its occupant goes: the next one has it, and needs none of its own.
+#[derive(Default)]
+struct Slot {
+    occupant: Occupant,
+    armed: Armed,
+}
+
+#[derive(Default)]
+enum Occupant {
+    #[default]
+    Nobody,
+    Entrance(Entrance),
+    Guest(Guest),
+    Peer(Peer),
 }
 
 /// mio's poller, itself waited for by the shard's runtime.
@@ -61,40 +87,100 @@ impl Reactor {
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS),
-            peers: Vec::new(),
+            slots: Vec::new(),
             free: Vec::new(),
             dirty: Rc::default(),
             due: Vec::new(),
             again: Vec::new(),
             timers: Timers::default(),
             desk: Desk { buffer: vec![0; READ_BYTES].into(), pieces: Vec::new() },
+            arrivals: Vec::new(),
         })
     }
 
-    /// Takes a socket in.
+    /// Takes a socket in whose handshake is done.
     pub(crate) fn adopt(&mut self, shard: &Rc<Shard>, new: NewConnection, socket: std::net::TcpStream, prelude: Prelude) -> io::Result<()> {
         socket.set_nonblocking(true)?;
         socket.set_nodelay(true)?;
         let mut socket = TcpStream::from_std(socket);
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.peers.push(None);
-            self.peers.len() - 1
-        });
-        if let Err(error) = self.poll.get_ref().0.registry().register(&mut socket, Token(place), Interest::READABLE | Interest::WRITABLE) {
-            self.free.push(place);
-            return Err(error);
-        }
-        let NewConnection { id, name, host, offer } = new;
-        let message_bytes = shard.config.message_bytes;
-        let session = shard.session(name, offer);
-        let connection = self.connection(place, id, session, host);
-        shard.connections.borrow_mut().insert(id, connection.clone());
-        self.peers[place] = Some(Peer::new(socket, connection, prelude, message_bytes));
+        let place = self.place(&mut socket, Interest::READABLE | Interest::WRITABLE)?;
+        let peer = self.enter(shard, place, new, socket, prelude);
+        self.occupy(place, Occupant::Peer(peer));
         self.again.push(place);
         Ok(())
     }
 
-    fn connection(&self, place: usize, id: crate::ConnectionId, session: Session, host: SharedHost) -> Rc<Connection> {
+    /// Accepts on a socket from now on.
+    pub(crate) fn listen(&mut self, listener: std::net::TcpListener, door: Arc<Door>) {
+        let mut listener = TcpListener::from_std(listener);
+        match self.place(&mut listener, Interest::READABLE) {
+            Ok(place) => {
+                self.occupy(place, Occupant::Entrance(Entrance::new(listener, door)));
+                self.again.push(place);
+            }
+            Err(error) => tracing::error!(%error, "a listener could not be watched"),
+        }
+    }
+
+    /// Closes a door, for those too that are still in it.
+    pub(crate) fn unlisten(&mut self, door: u64) {
+        for place in 0..self.slots.len() {
+            let is_its = match &self.slots[place].occupant {
+                Occupant::Entrance(entrance) => entrance.door.number == door,
+                Occupant::Guest(guest) => guest.door().number == door,
+                Occupant::Peer(_) | Occupant::Nobody => false,
+            };
+            if is_its {
+                self.leave(place);
+            }
+        }
+    }
+
+    /// Takes a socket in whose request is still to come.
+    pub(crate) fn receive(&mut self, id: ConnectionId, mut socket: TcpStream, door: Arc<Door>, now: Instant) {
+        match self.place(&mut socket, Interest::READABLE | Interest::WRITABLE) {
+            Ok(place) => {
+                let guest = Guest::new(socket, id, door, now);
+                self.timers.arm(place, &mut self.slots[place].armed, Some(guest.poll_timeout()));
+                self.occupy(place, Occupant::Guest(guest));
+            }
+            Err(error) => tracing::warn!(%error, "a socket could not be watched"),
+        }
+    }
+
+    /// A free place, at which the poller tells of a socket.
+    fn place(&mut self, source: &mut impl Source, interest: Interest) -> io::Result<usize> {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            self.slots.len() - 1
+        });
+        let registered = self.poll.get_ref().0.registry().register(source, Token(place), interest);
+        if registered.is_err() {
+            self.free.push(place);
+        }
+        registered.map(|()| place)
+    }
+
+    fn occupy(&mut self, place: usize, occupant: Occupant) {
+        self.slots[place].occupant = occupant;
+    }
+
+    /// Frees a place. Its socket leaves the poller as it is closed.
+    fn leave(&mut self, place: usize) -> Occupant {
+        self.free.push(place);
+        mem::take(&mut self.slots[place].occupant)
+    }
+
+    /// Makes a connection of a socket.
+    fn enter(&self, shard: &Rc<Shard>, place: usize, new: NewConnection, socket: TcpStream, prelude: Prelude) -> Peer {
+        let NewConnection { id, name, host, offer } = new;
+        let session = shard.session(name, offer);
+        let connection = self.connection(place, id, session, host);
+        shard.connections.borrow_mut().insert(id, connection.clone());
+        Peer::new(socket, connection, prelude, shard.config.message_bytes)
+    }
+
+    fn connection(&self, place: usize, id: ConnectionId, session: Session, host: SharedHost) -> Rc<Connection> {
         let waker = Waker::Place { place, queued: Cell::new(false), dirty: self.dirty.clone() };
         Rc::new(Connection::new(id, session, host, waker))
     }
@@ -122,10 +208,11 @@ impl Reactor {
         self.collect();
         let now = Instant::now();
         while let Some((place, entry)) = self.timers.pop(now) {
-            if let Some(peer) = self.peers.get_mut(place).and_then(Option::as_mut)
-                && peer.armed.take(entry)
-            {
-                peer.handle_timeout(now);
+            let Some(slot) = self.slots.get_mut(place) else { continue };
+            if slot.armed.take(entry) {
+                if let Occupant::Peer(peer) = &mut slot.occupant {
+                    peer.handle_timeout(now);
+                }
                 self.due.push(place);
             }
         }
@@ -143,29 +230,87 @@ impl Reactor {
     }
 
     fn turn_of(&mut self, shard: &Rc<Shard>, place: usize, now: Instant) {
-        let Some(peer) = self.peers.get_mut(place).and_then(Option::as_mut) else { return };
-        match peer.turn(shard, &mut self.desk, now) {
-            Turn::Gone => return self.remove(shard, place),
-            Turn::Again => self.again.push(place),
-            Turn::Rests => {}
+        let Some(slot) = self.slots.get_mut(place) else { return };
+        let due = match &mut slot.occupant {
+            Occupant::Nobody => None,
+            Occupant::Peer(peer) => {
+                match peer.turn(shard, &mut self.desk, now) {
+                    Turn::Gone => return self.end(shard, place),
+                    Turn::Again => self.again.push(place),
+                    Turn::Rests => {}
+                }
+                peer.poll_timeout()
+            }
+            Occupant::Guest(guest) => {
+                match guest.turn(&mut self.desk.buffer, now) {
+                    Visit::Waits => {}
+                    Visit::Again => self.again.push(place),
+                    visit => return self.resolve(shard, place, visit, now),
+                }
+                Some(guest.poll_timeout())
+            }
+            Occupant::Entrance(entrance) => {
+                if entrance.turn(&mut self.arrivals, now) == Turn::Again {
+                    self.again.push(place);
+                }
+                let (door, due) = (entrance.door.clone(), entrance.poll_timeout());
+                self.arrive(&door, now);
+                due
+            }
+        };
+        self.timers.arm(place, &mut self.slots[place].armed, due);
+    }
+
+    /// Seats what was accepted, each at the shard of its connection to be.
+    fn arrive(&mut self, door: &Arc<Door>, now: Instant) {
+        let mut arrivals = mem::take(&mut self.arrivals);
+        for socket in arrivals.drain(..) {
+            let id = door.engine.number();
+            match door.engine.is_first_shards(id) {
+                true => self.receive(id, socket, door.clone(), now),
+                false => door.engine.pass_on(id, socket, door.clone()),
+            }
         }
-        let due = peer.poll_timeout();
-        self.timers.arm(place, &mut peer.armed, due);
+        self.arrivals = arrivals;
+    }
+
+    /// A guest's visit is over.
+    fn resolve(&mut self, shard: &Rc<Shard>, place: usize, visit: Visit, now: Instant) {
+        let Occupant::Guest(guest) = mem::take(&mut self.slots[place].occupant) else { return };
+        match visit {
+            Visit::Enters(admission, prelude) => {
+                let (id, door) = (guest.id(), guest.door());
+                let new = NewConnection { id, name: door.engine.count_in(id), host: door.host.clone(), offer: admission.offer };
+                let (socket, readable, hung_up) = guest.leave();
+                let peer = self.enter(shard, place, new, socket, prelude).with_reading(readable, hung_up);
+                self.occupy(place, Occupant::Peer(peer));
+                self.turn_of(shard, place, now);
+            }
+            Visit::Turned(read) => {
+                self.free.push(place);
+                let door = guest.door().clone();
+                let (mut socket, ..) = guest.leave();
+                match self.poll.get_ref().0.registry().deregister(&mut socket) {
+                    Ok(()) => door.turn_away(Stray { socket: socket.into(), read }),
+                    Err(error) => tracing::warn!(%error, "a socket could not leave the poller"),
+                }
+            }
+            Visit::Gone | Visit::Waits | Visit::Again => self.free.push(place),
+        }
     }
 
     fn collect(&mut self) {
         self.due.append(&mut self.again);
-        let Self { poll, events, peers, due, .. } = self;
+        let Self { poll, events, slots, due, .. } = self;
         loop {
             if poll.get_mut().0.poll(events, Some(Duration::ZERO)).is_err() {
                 return;
             }
             for event in events.iter() {
                 let place = event.token().0;
-                if let Some(peer) = peers.get_mut(place).and_then(Option::as_mut) {
-                    peer.is_ready(event.is_readable(), event.is_writable() || event.is_error(), event.is_read_closed() || event.is_error());
-                    due.push(place);
-                }
+                let Some(slot) = slots.get_mut(place) else { continue };
+                slot.is_ready(event);
+                due.push(place);
             }
             if events.iter().count() < EVENTS {
                 return;
@@ -173,13 +318,22 @@ impl Reactor {
         }
     }
 
-    fn remove(&mut self, shard: &Rc<Shard>, place: usize) {
-        let Some(mut peer) = self.peers.get_mut(place).and_then(Option::take) else { return };
-        // It is closed with the socket in any case.
-        let _ = self.poll.get_ref().0.registry().deregister(peer.socket());
-        self.free.push(place);
-        shard.connections.borrow_mut().remove(&peer.connection.id);
-        shard.counters.connections.fetch_sub(1, Relaxed);
+    fn end(&mut self, shard: &Rc<Shard>, place: usize) {
+        if let Occupant::Peer(peer) = self.leave(place) {
+            shard.connections.borrow_mut().remove(&peer.connection.id);
+            shard.counters.connections.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
+impl Slot {
+    fn is_ready(&mut self, event: &Event) {
+        let hung_up = event.is_read_closed() || event.is_error();
+        match &mut self.occupant {
+            Occupant::Peer(peer) => peer.is_ready(event.is_readable(), event.is_writable() || event.is_error(), hung_up),
+            Occupant::Guest(guest) => guest.is_ready(event.is_readable(), hung_up),
+            Occupant::Entrance(_) | Occupant::Nobody => {}
+        }
     }
 }
 

@@ -1,4 +1,6 @@
 //! The engine: one process's hub and connections behind a handle that any thread may use.
+#[cfg(unix)]
+mod doors;
 mod inspect;
 mod publish;
 mod threads;
@@ -156,7 +158,8 @@ impl Engine {
 
     /// Serves a connection whose socket another server owns and frames.
     pub fn open_channel(&self, host: SharedHost, admission: Admission) -> (ConnectionId, Channel) {
-        let (id, name) = self.number();
+        let id = self.number();
+        let name = self.count_in(id);
         let (channel, transport) = Channel::open(id, host.clone(), self.0.config.session.message_bytes);
         let new = NewConnection { id, name, host, offer: admission.offer };
         self.command(id, Command::Serve { new, transport });
@@ -274,25 +277,34 @@ impl Engine {
     }
 
     fn adopt_stream(&self, host: SharedHost, admission: Admission, stream: Stream, prelude: Prelude) -> ConnectionId {
-        let (id, name) = self.number();
+        let id = self.number();
+        let name = self.count_in(id);
         let new = NewConnection { id, name, host, offer: admission.offer };
         self.command(id, Command::Adopt { new, stream, prelude });
         id
     }
 
-    fn number(&self) -> (ConnectionId, String) {
-        let id = ConnectionId(self.0.next.fetch_add(1, Relaxed));
+    /// A number for a connection, or for whatever else needs one of its own.
+    pub(crate) fn number(&self) -> ConnectionId {
+        ConnectionId(self.0.next.fetch_add(1, Relaxed))
+    }
+
+    /// Counts a connection in; returns the id that its client is told.
+    pub(crate) fn count_in(&self, id: ConnectionId) -> String {
         self.0.counters.connections.fetch_add(1, Relaxed);
         self.0.counters.accepted.fetch_add(1, Relaxed);
-        (id, self.name_of(id))
+        self.name_of(id)
     }
 
     /// The queue of commands is bounded by what causes them: connections, and messages in their handlers.
     fn command(&self, id: ConnectionId, command: Command) {
-        let shards = &self.0.shards;
-        let shard = &shards[(id.0 % shards.len() as u64) as usize];
+        let shard = &self.0.shards[self.shard_of(id)];
         // The shard ends only with the last handle, and this is one; a panic there has been reported already.
         let _ = shard.commands.send(command);
+    }
+
+    fn shard_of(&self, id: ConnectionId) -> usize {
+        (id.0 % self.0.shards.len() as u64) as usize
     }
 
     fn publication(&self, topic: &Topic, message: NewMessage, ts: UnixMillis) -> (Publication, Option<String>) {

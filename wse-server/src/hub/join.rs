@@ -66,8 +66,8 @@ pub(super) struct Joined {
 }
 
 impl Hub {
-    /// Subscribes a connection to all of `wanted`. Not to be dropped half-way: give it a task of its own.
-    pub(crate) async fn subscribe(&self, shard: &Rc<Shard>, connection: Rc<Connection>, wanted: Vec<Wanted>) {
+    /// Subscribes a connection to all of `wanted`; what there is to send then is for the caller to have sent. Not to be dropped half-way.
+    pub(crate) async fn subscribe(&self, shard: &Rc<Shard>, connection: &Rc<Connection>, wanted: Vec<Wanted>) {
         let by_pattern = wanted.iter().any(|wanted| matches!(wanted.followed, Followed::Pattern(_)));
         // Births are joined one by one in the same turns: none is told between a request and its answer.
         let _turn = if by_pattern || !connection.patterns.borrow().is_empty() { Some(connection.turn().await) } else { None };
@@ -79,22 +79,21 @@ impl Hub {
                     Plan::Topic(Joining { topic, theirs: wanted.position, filter: wanted.filter, by_pattern: false, fresh })
                 }
                 Followed::Pattern(pattern) => {
-                    let (own, joinings) = self.follow(&connection, pattern.clone(), wanted).await;
+                    let (own, joinings) = self.follow(connection, pattern.clone(), wanted).await;
                     Plan::Pattern(pattern, own, joinings)
                 }
             });
         }
         let patterns: Vec<_> = plans.iter().filter_map(Plan::pattern).collect();
         let all: Vec<Joining> = plans.iter().flat_map(Plan::joinings).cloned().collect();
-        let mut ready = self.prepare(&connection, all).await.into_iter();
+        let mut ready = self.prepare(connection, all).await.into_iter();
         // From here to the end nothing is awaited: the answer and what follows it are one step.
         let mut answers = Answers { room: connection.session().room(), ..Answers::default() };
         let outcomes =
-            plans.into_iter().map(|plan| plan.outcome(|topic| self.next_joined(&connection, topic, &mut ready, &mut answers))).collect();
+            plans.into_iter().map(|plan| plan.outcome(|topic| self.next_joined(connection, topic, &mut ready, &mut answers))).collect();
         connection.session().subscribed(Instant::now(), outcomes);
-        answers.joined.into_iter().for_each(|(topic, joined)| self.replay(shard, &connection, &topic, joined));
-        patterns.iter().for_each(|(pattern, position)| self.followed(&connection, pattern, position));
-        connection.wake();
+        answers.joined.into_iter().for_each(|(topic, joined)| self.replay(shard, connection, &topic, joined));
+        patterns.iter().for_each(|(pattern, position)| self.followed(connection, pattern, position));
     }
 
     /// Begins to buffer each topic, and reads what the client has missed of it.

@@ -10,6 +10,8 @@ use std::{fmt, net::TcpStream, time::Duration};
 use tokio::sync::oneshot;
 use wse_core::session::Offer;
 use wse_protocol::{CloseCode, Followed, Format, WireError};
+#[cfg(unix)]
+use {crate::listener::Door, std::sync::Arc};
 
 /// A connected stream whose handshake is done, or will be by the prelude's response.
 pub(crate) enum Stream {
@@ -31,17 +33,71 @@ pub(crate) struct NewConnection {
 
 #[derive(Debug)]
 pub(crate) enum Command {
-    Adopt { new: NewConnection, stream: Stream, prelude: Prelude },
-    Serve { new: NewConnection, transport: Transport },
-    Welcome { id: ConnectionId, user: Option<String> },
-    Refuse { id: ConnectionId, error: WireError },
-    Reply { id: ConnectionId, cid: String, format: Format, payload: Bytes },
-    Fail { id: ConnectionId, error: WireError },
-    Handled { id: ConnectionId, count: usize },
-    Close { id: ConnectionId, code: CloseCode, reason: String },
-    Topics { id: ConnectionId, answer: oneshot::Sender<Vec<Followed>> },
-    Tally { answer: oneshot::Sender<Tally> },
-    Drain { limit: Duration, done: oneshot::Sender<()> },
+    Adopt {
+        new: NewConnection,
+        stream: Stream,
+        prelude: Prelude,
+    },
+    Serve {
+        new: NewConnection,
+        transport: Transport,
+    },
+    /// Accept on this socket from now on.
+    #[cfg(unix)]
+    Listen {
+        listener: std::net::TcpListener,
+        door: Arc<Door>,
+    },
+    /// No more; those whose requests are not whole yet are closed.
+    #[cfg(unix)]
+    Unlisten {
+        door: u64,
+    },
+    /// A socket that another shard has accepted.
+    #[cfg(unix)]
+    Guest {
+        id: ConnectionId,
+        socket: mio::net::TcpStream,
+        door: Arc<Door>,
+    },
+    Welcome {
+        id: ConnectionId,
+        user: Option<String>,
+    },
+    Refuse {
+        id: ConnectionId,
+        error: WireError,
+    },
+    Reply {
+        id: ConnectionId,
+        cid: String,
+        format: Format,
+        payload: Bytes,
+    },
+    Fail {
+        id: ConnectionId,
+        error: WireError,
+    },
+    Handled {
+        id: ConnectionId,
+        count: usize,
+    },
+    Close {
+        id: ConnectionId,
+        code: CloseCode,
+        reason: String,
+    },
+    Topics {
+        id: ConnectionId,
+        answer: oneshot::Sender<Vec<Followed>>,
+    },
+    Tally {
+        answer: oneshot::Sender<Tally>,
+    },
+    Drain {
+        limit: Duration,
+        done: oneshot::Sender<()>,
+    },
 }
 
 impl fmt::Debug for Stream {

@@ -49,6 +49,12 @@ impl Shard {
                 self.serve(new, over_stream(read, write, prelude, self.config.message_bytes));
             }
             Command::Serve { new, transport } => self.serve(new, transport),
+            #[cfg(unix)]
+            Command::Listen { listener, door } => reactor.listen(listener, door),
+            #[cfg(unix)]
+            Command::Unlisten { door } => reactor.unlisten(door),
+            #[cfg(unix)]
+            Command::Guest { id, socket, door } => reactor.receive(id, socket, door, now),
             Command::Welcome { id, user } => self.with(id, |session| session.welcome(user)),
             Command::Refuse { id, error } => self.with(id, |session| session.refuse(now, &error)),
             Command::Reply { id, cid, format, payload } => self.with(id, |session| session.reply(&cid, format, &payload)),

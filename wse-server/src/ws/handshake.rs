@@ -1,4 +1,5 @@
 //! The HTTP/1.1 side of a WebSocket: whether a request may become one, and the response that makes it one (RFC 6455, section 4.2).
+use super::Fields;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::header::{
     ALLOW, CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
@@ -11,8 +12,8 @@ use sha1::{Digest, Sha1};
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// A valid `Sec-WebSocket-Key`: 16 bytes in base64.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key(String);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key([u8; 24]);
 
 impl Key {
     /// Parses the header's value, without regard to blanks around it.
@@ -20,10 +21,10 @@ impl Key {
     /// # Errors
     /// [`HandshakeError::Key`].
     pub fn parse(value: impl AsRef<[u8]>) -> Result<Self, HandshakeError> {
-        let value = value.as_ref().trim_ascii();
-        let is_key = value.len() == 24 && STANDARD.decode(value).is_ok_and(|nonce| nonce.len() == 16);
-        match std::str::from_utf8(value) {
-            Ok(key) if is_key => Ok(Self(key.to_owned())),
+        let key: [u8; 24] = value.as_ref().trim_ascii().try_into().map_err(|_| HandshakeError::Key)?;
+        // One more than the nonce has, since that is what the decoder asks for.
+        match STANDARD.decode_slice(key, &mut [0; 18]) {
+            Ok(16) => Ok(Self(key)),
             _ => Err(HandshakeError::Key),
         }
     }
@@ -31,7 +32,11 @@ impl Key {
     /// The value of `Sec-WebSocket-Accept` that answers this key.
     #[must_use]
     pub fn accept(&self) -> String {
-        STANDARD.encode(Sha1::new().chain_update(&self.0).chain_update(GUID).finalize())
+        STANDARD.encode(self.digest())
+    }
+
+    fn digest(&self) -> [u8; 20] {
+        Sha1::new().chain_update(self.0).chain_update(GUID).finalize().into()
     }
 }
 
@@ -94,25 +99,32 @@ fn set(headers: &mut HeaderMap, values: &[(HeaderName, &'static str)]) {
 /// # Errors
 /// The first rule that the request breaks.
 pub fn check<T>(request: &Request<T>) -> Result<Key, HandshakeError> {
-    let headers = request.headers();
-    if request.method() != Method::GET {
+    check_head(request.method().as_str().as_bytes(), request.version() == Version::HTTP_11, request.headers().into())
+}
+
+/// [`check`] for a request that no `http::Request` was made of.
+///
+/// # Errors
+/// The first rule that the request breaks.
+pub fn check_head(method: &[u8], is_http_11: bool, fields: Fields<'_>) -> Result<Key, HandshakeError> {
+    if method != Method::GET.as_str().as_bytes() {
         return Err(HandshakeError::Method);
     }
-    if request.version() != Version::HTTP_11 {
+    if !is_http_11 {
         return Err(HandshakeError::HttpVersion);
     }
-    if !(lists(headers, CONNECTION, "upgrade") && lists(headers, UPGRADE, "websocket")) {
+    if !(fields.lists(CONNECTION, "upgrade") && fields.lists(UPGRADE, "websocket")) {
         return Err(HandshakeError::NotUpgrade);
     }
-    if only(headers, SEC_WEBSOCKET_VERSION).is_none_or(|version| version.as_bytes().trim_ascii() != b"13") {
+    if fields.only(SEC_WEBSOCKET_VERSION) != Some(b"13") {
         return Err(HandshakeError::WebSocketVersion);
     }
-    only(headers, SEC_WEBSOCKET_KEY).ok_or(HandshakeError::Key).and_then(Key::parse)
+    fields.only(SEC_WEBSOCKET_KEY).ok_or(HandshakeError::Key).and_then(Key::parse)
 }
 
 /// The subprotocols that the client offers, the one it likes best first. What is not visible ASCII is left out.
-pub fn subprotocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    elements(headers, SEC_WEBSOCKET_PROTOCOL)
+pub fn subprotocols(fields: Fields<'_>) -> impl Iterator<Item = &str> {
+    fields.elements(SEC_WEBSOCKET_PROTOCOL)
 }
 
 /// The 101 response. `subprotocol` must be one of those offered; it is `'static` so that it can only be one of ours.
@@ -133,35 +145,19 @@ pub fn switching<B: Default>(key: &Key, subprotocol: Option<&'static str>) -> Re
     response
 }
 
-/// The bytes of the same response, for a socket that was taken from another server.
+/// The bytes of the same response, for a socket that no HTTP server answers on.
 #[must_use]
 pub fn raw_switching(key: &Key, subprotocol: Option<&'static str>) -> Vec<u8> {
-    let accept = key.accept();
-    let mut response =
-        format!("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n");
+    const HEAD: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ";
+    let mut response = String::with_capacity(192);
+    response.push_str(HEAD);
+    STANDARD.encode_string(key.digest(), &mut response);
     if let Some(subprotocol) = subprotocol {
-        response.push_str("Sec-WebSocket-Protocol: ");
+        response.push_str("\r\nSec-WebSocket-Protocol: ");
         response.push_str(subprotocol);
-        response.push_str("\r\n");
     }
-    response.push_str("\r\n");
+    response.push_str("\r\n\r\n");
     response.into_bytes()
-}
-
-/// The value of a header that is there exactly once.
-fn only(headers: &HeaderMap, name: HeaderName) -> Option<&HeaderValue> {
-    let mut values = headers.get_all(name).into_iter();
-    values.next().filter(|_| values.next().is_none())
-}
-
-/// The elements of a header that is a list, over all its lines (RFC 9110, section 5.6.1).
-fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
-    let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).map(str::trim).filter(|element| !element.is_empty())
-}
-
-fn lists(headers: &HeaderMap, name: HeaderName, wanted: &str) -> bool {
-    elements(headers, name).any(|element| element.eq_ignore_ascii_case(wanted))
 }
 
 #[cfg(test)]
@@ -232,7 +228,7 @@ mod tests {
     fn subprotocols_come_in_the_order_of_the_offer() {
         let mut request = request(&[("sec-websocket-protocol", "wse.v2 ,other")]);
         request.headers_mut().append(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("third"));
-        assert!(subprotocols(request.headers()).eq(["wse.v2", "other", "third"]));
+        assert!(subprotocols(request.headers().into()).eq(["wse.v2", "other", "third"]));
     }
 
     #[test]

@@ -9,12 +9,15 @@
 //!
 //! It is not a connection: it starts no task, answers no ping and writes no frame. The rules of RFC 6455 are [`wse_protocol::ws`]'s.
 mod error;
+mod fields;
 pub mod handshake;
 mod incoming;
 mod linger;
 mod reader;
 
 pub use error::WsError;
+pub(crate) use fields::visible;
+pub use fields::{Field, Fields};
 pub use incoming::{CloseFrame, Incoming};
 pub use linger::linger;
 pub use reader::Reader;
