@@ -7,7 +7,6 @@ use crate::{
     snapshot::scope,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
 use pyo3::{
     IntoPyObjectExt,
     exceptions::{PyRuntimeError, PyValueError},
@@ -26,7 +25,8 @@ use std::{
 use wse_protocol::{CloseCode, ErrorCode, WireError};
 use wse_pubsub::BusError;
 use wse_server::{
-    Channel, ChannelFrame, ConnectionId, Engine as Native, EngineConfig, Outcomes, PeerFrame, RequestHead, Sharing, ws::handshake::Key,
+    Channel, ChannelFrame, ConnectionId, Engine as Native, EngineConfig, Outcomes, PeerFrame, RequestHead, Sharing,
+    ws::{Field, Fields, handshake::Key},
 };
 
 /// The judgement of one upgrade request.
@@ -147,10 +147,11 @@ impl Engine {
         secure: bool,
     ) -> PyResult<Admission> {
         let _ = (client, secure);
-        let headers = header_map(&headers);
+        let listed: Vec<Field<'_>> = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let headers = Fields::from(&listed[..]);
         let query = std::str::from_utf8(query).unwrap_or("");
-        let native = self.running()?.admit(RequestHead { headers: &headers, query });
-        let key = headers.get(http::header::SEC_WEBSOCKET_KEY).and_then(|key| Key::parse(key).ok());
+        let native = self.running()?.admit(RequestHead { headers, query });
+        let key = headers.only(http::header::SEC_WEBSOCKET_KEY).and_then(|key| Key::parse(key).ok());
         Ok(Admission { native, key })
     }
 
@@ -274,15 +275,4 @@ fn wire_error(code: &str, message: &str, cid: Option<&str>) -> PyResult<WireErro
     let known = ErrorCode::ALL.iter().find(|known| known.as_str() == code);
     let known = known.ok_or_else(|| PyValueError::new_err(format!("{code} is no error code of the wire")))?;
     Ok(WireError::new(*known, message).answering(cid.map(Into::into)))
-}
-
-/// Headers as an ASGI scope has them; what no header may be is left out.
-fn header_map(pairs: &[(PyBackedBytes, PyBackedBytes)]) -> HeaderMap {
-    let pair =
-        |(name, value): &(PyBackedBytes, PyBackedBytes)| Some((HeaderName::from_bytes(name).ok()?, HeaderValue::from_bytes(value).ok()?));
-    let mut map = HeaderMap::with_capacity(pairs.len());
-    for (name, value) in pairs.iter().filter_map(pair) {
-        map.append(name, value);
-    }
-    map
 }

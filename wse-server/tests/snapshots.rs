@@ -30,7 +30,7 @@ async fn connect(engine: &Engine, host: &SharedHost, user: &str) -> Client {
     let (ours, theirs) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
     let mut headers = http::HeaderMap::new();
     headers.insert("authorization", format!("Bearer {user}").parse().unwrap());
-    let admission = engine.admit(RequestHead { headers: &headers, query: "" });
+    let admission = engine.admit(RequestHead { headers: (&headers).into(), query: "" });
     engine.adopt(host.clone(), admission, theirs.unwrap().0.into_std().unwrap(), Bytes::new(), None);
     let mut socket = WebSocket::after_handshake(ours.unwrap(), Role::Client);
     socket.set_auto_close(false);

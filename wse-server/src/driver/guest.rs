@@ -1,6 +1,5 @@
 //! One socket of the slab whose request is not whole yet: it costs what it has sent of it, for no longer than a handshake may take.
 use crate::{
-    Admission,
     host::ConnectionId,
     listener::{Door, Judged},
     transport::Prelude,
@@ -12,6 +11,7 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Instant,
 };
+use wse_core::session::Offer;
 
 /// Bytes of a request that are waited for here; what is longer goes to the HTTP server, which has a limit of its own.
 const REQUEST_BYTES: usize = 16 * 1024;
@@ -35,7 +35,7 @@ pub(super) enum Visit {
     /// There may be more that nothing will tell of.
     Again,
     /// It comes in.
-    Enters(Admission, Prelude),
+    Enters(Offer, Prelude),
     /// Its request, or what there is of it, is not for the slab.
     Turned(Bytes),
     Gone,
@@ -115,9 +115,9 @@ impl Guest {
                 }
             }
             Judged::Partial | Judged::Other => Visit::Turned(Bytes::copy_from_slice(bytes)),
-            Judged::Welcome { admission, response, used } => {
+            Judged::Welcome { offer, response, used } => {
                 let leftover = bytes.get(used..).map(Bytes::copy_from_slice).unwrap_or_default();
-                Visit::Enters(admission, Prelude { response, leftover })
+                Visit::Enters(offer, Prelude { response, leftover })
             }
         }
     }

@@ -203,7 +203,7 @@ impl Peer {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => self.lost(now, &error.to_string()),
+                Err(error) => self.lost(now, &error.kind().to_string()),
             }
             self.end_if_any(shard);
         }
@@ -248,7 +248,7 @@ impl Peer {
                 break;
             }
             if let Err(error) = self.write_some(pieces) {
-                self.lost(now, &error.to_string());
+                self.lost(now, &error.kind().to_string());
                 self.end_if_any(shard);
                 break;
             }

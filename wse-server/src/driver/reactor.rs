@@ -278,9 +278,9 @@ impl Reactor {
     fn resolve(&mut self, shard: &Rc<Shard>, place: usize, visit: Visit, now: Instant) {
         let Occupant::Guest(guest) = mem::take(&mut self.slots[place].occupant) else { return };
         match visit {
-            Visit::Enters(admission, prelude) => {
+            Visit::Enters(offer, prelude) => {
                 let (id, door) = (guest.id(), guest.door());
-                let new = NewConnection { id, name: door.engine.count_in(id), host: door.host.clone(), offer: admission.offer };
+                let new = NewConnection { id, name: door.engine.count_in(id), host: door.host.clone(), offer };
                 let (socket, readable, hung_up) = guest.leave();
                 let peer = self.enter(shard, place, new, socket, prelude).with_reading(readable, hung_up);
                 self.occupy(place, Occupant::Peer(peer));

@@ -1,7 +1,7 @@
 //! A path that connections come in by: what a request's bytes are, and what of it the engine answers by itself.
 use super::Stray;
 use crate::{
-    Admission, Engine, RequestHead, SharedHost,
+    Engine, RequestHead, SharedHost,
     ws::{
         Field, Fields,
         handshake::{self, raw_switching},
@@ -12,6 +12,7 @@ use http::header;
 use httparse::{Request, Status};
 use std::mem::MaybeUninit;
 use tokio::sync::mpsc;
+use wse_core::session::Offer;
 
 /// Header fields of a request that is answered here; one with more goes to the HTTP server.
 const FIELDS: usize = 64;
@@ -36,7 +37,7 @@ pub(crate) enum Judged {
     Partial,
     /// A WebSocket that may come in.
     Welcome {
-        admission: Admission,
+        offer: Offer,
         /// The 101.
         response: Bytes,
         /// The request's own bytes.
@@ -80,7 +81,7 @@ impl Door {
             return None;
         }
         let response = raw_switching(&key, admission.subprotocol).into();
-        Some(Judged::Welcome { admission, response, used })
+        Some(Judged::Welcome { offer: admission.offer, response, used })
     }
 
     pub(super) fn leads_here(&self, path: &str) -> bool {
