@@ -9,6 +9,7 @@ import { gaps } from './client/gaps.mjs';
 import { patterns } from './client/patterns.mjs';
 import { requests } from './client/requests.mjs';
 import { slow } from './client/slow.mjs';
+import { snapshots } from './client/snapshots.mjs';
 import { temporaryFolder } from './lib/fresh.mjs';
 import { FIXTURES } from './lib/paths.mjs';
 import { NodePeer, PagePeer } from './lib/peers.mjs';
@@ -17,7 +18,7 @@ import { uvicorn } from './lib/server.mjs';
 import { Stage } from './lib/stage.mjs';
 
 const FOLDER = join(FIXTURES, 'client');
-const SCENARIOS = { ...formats, ...filters, ...patterns, ...requests, ...slow };
+const SCENARIOS = { ...formats, ...filters, ...patterns, ...requests, ...slow, ...snapshots };
 const WAYS = [
   { name: 'in Node on taken sockets', transport: 'native', takeover: 'always', Peer: NodePeer, scenarios: { ...SCENARIOS, ...gaps } },
   { name: 'in Node by ASGI', transport: 'asgi', takeover: 'never', Peer: NodePeer, scenarios: { ...SCENARIOS, ...gaps } },

@@ -53,6 +53,11 @@ export class Stage {
     return this.#post('/fill', order);
   }
 
+  /** Has the server give the states of a topic `held:...` from now on. */
+  letStatesGo(topic) {
+    return this.#post('/open', topic);
+  }
+
   /** What the server says of itself. */
   async health() {
     return (await fetch(`http://127.0.0.1:${this.#port}/wse/health`)).json();
