@@ -1,4 +1,4 @@
-"""WSE through its Python package, under uvicorn with native transport; publishes JSON as bytes, or dicts with PAYLOADS=dicts."""
+"""WSE through its Python package, under uvicorn with native transport; publishes JSON as bytes, or PAYLOADS=dicts or msgpack."""
 
 import asyncio
 import dataclasses
@@ -10,18 +10,22 @@ from typing import Any
 import uvicorn
 from control import Control, port, record
 from fastapi import FastAPI
-from wse_server import WSEConfig, create_wse_router
+from wse_server import Msgpack, WSEConfig, create_wse_router
 
 TOPIC = "bench"
 # A flood is what ingest and echo are: the only settings of the session that differ from the defaults.
 unlimited = {field.name: None for field in dataclasses.fields(WSEConfig) if field.name in ("messages_per_second", "bytes_per_second")}
 wse = create_wse_router(WSEConfig(takeover="always", **unlimited))
 publish_many = getattr(wse, "publish_many", None)
-DICTS = os.environ.get("PAYLOADS") == "dicts"
+PAYLOADS = os.environ.get("PAYLOADS", "json")
 
 
 def payload(text: str) -> bytes | dict[str, object]:
-    return record(text) if DICTS else text.encode()
+    if PAYLOADS == "dicts":
+        return record(text)
+    if PAYLOADS == "msgpack":  # a str of up to 65,535 bytes; the JSON string has quotes around it
+        return Msgpack(b"\xda" + (len(text) - 2).to_bytes(2, "big") + text[1:-1].encode())
+    return text.encode()
 
 
 async def publish(messages: list[str]) -> None:

@@ -28,6 +28,12 @@ impl Topic {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name, shared with the topic.
+    #[must_use]
+    pub fn shared(&self) -> Arc<str> {
+        self.0.clone()
+    }
 }
 
 /// A pattern `<namespace>:*` ([P-39]): every topic of a namespace; cheap to clone.

@@ -3,7 +3,7 @@ use crate::{
     convert::{bus_error, start_error},
     events::{Event, EventQueue},
     options::engine_config,
-    publish::{Outgoing, Receipt, outcomes_to_python, read_payload},
+    publish::{Outgoing, Receipt, outcomes_to_python, read_many, read_payload},
     snapshot::scope,
 };
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use pyo3::{
     exceptions::{PyRuntimeError, PyValueError},
     prelude::*,
     pybacked::PyBackedBytes,
-    types::{PyBytes, PyDict, PyString},
+    types::{PyBytes, PyDict, PyList, PyString},
 };
 use std::{
     collections::HashMap,
@@ -102,21 +102,19 @@ impl Engine {
         let (native, (topic, message)) = (self.running()?, message.read(py, "payload")?);
         let ticket = self.tickets.fetch_add(1, Relaxed);
         let (queue, named) = (queue.0.clone(), topic.clone());
-        let done = move |outcome: Result<_, BusError>| queue.push(Event::Published(ticket, outcome.map(|r| Receipt::new(&named, &r))));
+        let done = move |outcome: Result<_, BusError>| queue.push(Event::Published(ticket, outcome.map(|r| Receipt::new(named, r))));
         match native.publish_or_spawn(&topic, message, done) {
-            Some(Ok(receipt)) => Receipt::new(&topic, &receipt).into_bound_py_any(py),
+            Some(Ok(receipt)) => Receipt::new(topic, receipt).into_bound_py_any(py),
             Some(Err(error)) => Err(bus_error(py, &error)),
             None => ticket.into_bound_py_any(py),
         }
     }
 
-    fn publish_many<'py>(&self, py: Python<'py>, queue: &EventQueue, messages: Vec<Outgoing>) -> PyResult<Bound<'py, PyAny>> {
-        let native = self.running()?;
-        let read = |(index, message): (usize, Outgoing)| message.read(py, &format!("messages[{index}].payload"));
-        let messages = messages.into_iter().enumerate().map(read).collect::<PyResult<Vec<_>>>()?;
+    fn publish_many<'py>(&self, py: Python<'py>, queue: &EventQueue, messages: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyAny>> {
+        let (native, messages) = (self.running()?, read_many(messages)?);
         let topics: Vec<_> = messages.iter().map(|(topic, _)| topic.clone()).collect();
         let named =
-            move |outcomes: Outcomes| topics.iter().zip(outcomes).map(|(t, outcome)| outcome.map(|r| Receipt::new(t, &r))).collect();
+            move |outcomes: Outcomes| topics.into_iter().zip(outcomes).map(|(t, outcome)| outcome.map(|r| Receipt::new(t, r))).collect();
         let ticket = self.tickets.fetch_add(1, Relaxed);
         let (queue, later) = (queue.0.clone(), named.clone());
         match native.publish_many_or_spawn(messages, move |outcomes| queue.push(Event::PublishedMany(ticket, later(outcomes)))) {
@@ -133,7 +131,7 @@ impl Engine {
             at_once.or_else(|| outcome.recv().ok())
         });
         match outcome {
-            Some(Ok(receipt)) => Ok(Receipt::new(&topic, &receipt)),
+            Some(Ok(receipt)) => Ok(Receipt::new(topic, receipt)),
             Some(Err(error)) => Err(bus_error(py, &error)),
             None => Err(PyRuntimeError::new_err("the engine was stopped while it published")),
         }
@@ -211,7 +209,7 @@ impl Engine {
     }
 
     fn reply(&self, py: Python<'_>, connection: u64, cid: &str, payload: PyBackedBytes, format: Option<&str>) -> PyResult<()> {
-        let (format, payload) = read_payload(py, "payload", &payload, format)?;
+        let (format, payload) = read_payload(py, "payload", payload, format)?;
         self.running()?.reply(ConnectionId(connection), cid, format, payload);
         Ok(())
     }

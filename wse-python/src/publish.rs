@@ -1,34 +1,61 @@
 //! What is published: a message as Python gives it, and `Receipt` of `_native.pyi`.
 use crate::convert::{bus_error, payload_error, topic_error, usage_error};
 use bytes::Bytes;
-use pyo3::{IntoPyObjectExt, exceptions::PyValueError, prelude::*, pybacked::PyBackedBytes};
+use pyo3::{
+    IntoPyObjectExt,
+    exceptions::PyValueError,
+    prelude::*,
+    pybacked::PyBackedBytes,
+    types::{PyList, PyString, PyTuple},
+};
+use std::fmt::Display;
 use wse_protocol::{Format, Priority, Topic, WireError, check_depth, check_payload};
 use wse_pubsub::BusError;
 use wse_server::NewMessage;
 
 /// A stored publish.
-#[pyclass(frozen, get_all, eq)]
+#[pyclass(frozen, eq)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Receipt {
-    id: String,
-    topic: String,
-    epoch: String,
-    seq: u64,
+    topic: Topic,
+    stored: wse_pubsub::Receipt,
 }
 
 #[pymethods]
 impl Receipt {
+    #[getter]
+    fn id(&self) -> &str {
+        &self.stored.id
+    }
+
+    #[getter]
+    fn topic(&self) -> &str {
+        self.topic.as_str()
+    }
+
+    #[getter]
+    fn epoch(&self) -> &str {
+        self.stored.position.epoch.as_str()
+    }
+
+    #[getter]
+    fn seq(&self) -> u64 {
+        self.stored.position.seq.number()
+    }
+
     fn __repr__(&self) -> String {
-        format!("Receipt(id={:?}, topic={:?}, epoch={:?}, seq={})", self.id, self.topic, self.epoch, self.seq)
+        format!("Receipt(id={:?}, topic={:?}, epoch={:?}, seq={})", self.id(), self.topic(), self.epoch(), self.seq())
     }
 }
 
 impl Receipt {
-    pub(crate) fn new(topic: &Topic, receipt: &wse_pubsub::Receipt) -> Self {
-        let position = &receipt.position;
-        Self { id: receipt.id.to_string(), topic: topic.as_str().into(), epoch: position.epoch.as_str().into(), seq: position.seq.number() }
+    pub(crate) fn new(topic: Topic, stored: wse_pubsub::Receipt) -> Self {
+        Self { topic, stored }
     }
 }
+
+/// From here on a copy, and giving it back, costs more than sharing does.
+const SHARED_BYTES: usize = 512;
 
 /// `Outgoing` of `_native.pyi`.
 #[derive(FromPyObject)]
@@ -45,13 +72,13 @@ pub(crate) struct Outgoing(
 
 impl Outgoing {
     /// As the engine takes it; `path` is what errors call the payload.
-    pub(crate) fn read(self, py: Python<'_>, path: &str) -> PyResult<(Topic, NewMessage)> {
+    pub(crate) fn read(self, py: Python<'_>, path: impl Display) -> PyResult<(Topic, NewMessage)> {
         let Self(topic, payload, format, event_type, priority, key, ttl_ms, idempotency_key) = self;
         if ttl_ms.is_some() {
             return Err(usage_error(py, "ttl is not available yet: messages are kept for history_age; leave it out"));
         }
         let topic = Topic::parse(&topic).map_err(|error| topic_error(py, &topic, &error))?;
-        let (format, payload) = read_payload(py, path, &payload, format.as_deref())?;
+        let (format, payload) = read_payload(py, path, payload, format.as_deref())?;
         let message = NewMessage {
             format,
             event_type: bounded(py, "type", event_type)?,
@@ -64,6 +91,39 @@ impl Outgoing {
     }
 }
 
+/// `list[Pair | Outgoing]` of `_native.pyi`, as the engine takes it.
+pub(crate) fn read_many(messages: &Bound<'_, PyList>) -> PyResult<Vec<(Topic, NewMessage)>> {
+    let mut read: Vec<(Topic, NewMessage)> = Vec::with_capacity(messages.len());
+    for (index, message) in messages.iter().enumerate() {
+        let path = format_args!("messages[{index}].payload");
+        let next = match message.cast::<PyTuple>()?.len() {
+            3 => message.extract::<Pair<'_>>()?.read(messages.py(), read.last().map(|(topic, _)| topic), path)?,
+            _ => message.extract::<Outgoing>()?.read(messages.py(), path)?,
+        };
+        read.push(next);
+    }
+    Ok(read)
+}
+
+/// `Pair` of `_native.pyi`: topic, payload, format.
+#[derive(FromPyObject)]
+struct Pair<'py>(Bound<'py, PyString>, PyBackedBytes, Option<Bound<'py, PyString>>);
+
+impl Pair<'_> {
+    /// As the engine takes it. `last` is the topic of the message before it: most often the same.
+    fn read(self, py: Python<'_>, last: Option<&Topic>, path: impl Display) -> PyResult<(Topic, NewMessage)> {
+        let Self(name, payload, format) = self;
+        let name = name.to_str()?;
+        let topic = match last.filter(|last| last.as_str() == name) {
+            Some(last) => last.clone(),
+            None => Topic::parse(name).map_err(|error| topic_error(py, name, &error))?,
+        };
+        let format = format.as_ref().map(|format| format.to_str()).transpose()?;
+        let (format, payload) = read_payload(py, path, payload, format)?;
+        Ok((topic, NewMessage { format, ..NewMessage::new(payload) }))
+    }
+}
+
 fn bounded(py: Python<'_>, name: &str, text: Option<String>) -> PyResult<Option<std::sync::Arc<str>>> {
     match text {
         Some(text) if text.is_empty() || text.len() > 256 => Err(usage_error(py, &format!("{name} has 1 to 256 bytes"))),
@@ -72,28 +132,35 @@ fn bounded(py: Python<'_>, name: &str, text: Option<String>) -> PyResult<Option<
 }
 
 /// The format and the bytes. What the application wrote itself is read to its end; of what our encoder made only the depth is in doubt.
-pub(crate) fn read_payload(py: Python<'_>, path: &str, payload: &[u8], format: Option<&str>) -> PyResult<(Format, Bytes)> {
-    let wrong = |what: &str, error: WireError| payload_error(py, path, &format!("{what}{}", error.message));
+pub(crate) fn read_payload(py: Python<'_>, path: impl Display, payload: PyBackedBytes, format: Option<&str>) -> PyResult<(Format, Bytes)> {
+    let wrong = |what: &str, error: WireError| payload_error(py, &path.to_string(), &format!("{what}{}", error.message));
     let format = match format {
-        None => check_depth(payload).map(|()| Format::Json).map_err(|error| wrong("is ", error))?,
+        None => check_depth(&payload).map(|()| Format::Json).map_err(|error| wrong("is ", error))?,
         Some(name) => {
             let format = Format::parse(name).ok_or_else(|| PyValueError::new_err(format!("{name} is no format")))?;
             let what = match format {
                 Format::Json => "bytes must be JSON already, for text pass a str: ",
                 Format::Msgpack => "must be one MessagePack value of JSON's types: ",
             };
-            check_payload(format, payload).map_err(|error| wrong(what, error))?;
+            check_payload(format, &payload).map_err(|error| wrong(what, error))?;
             format
         }
     };
-    Ok((format, Bytes::copy_from_slice(payload)))
+    // A large one stays where it is: the history holds the object that the application made. It needs no GIL to be read or let go of.
+    let shared = payload.len() >= SHARED_BYTES;
+    Ok((format, if shared { Bytes::from_owner(payload) } else { Bytes::copy_from_slice(&payload) }))
 }
 
-/// A receipt or an exception for each message.
+/// `Outcomes` of `_native.pyi`.
 pub(crate) fn outcomes_to_python(py: Python<'_>, outcomes: Vec<Result<Receipt, BusError>>) -> PyResult<Bound<'_, PyAny>> {
+    let failure = outcomes.iter().find_map(|outcome| outcome.as_ref().err()).cloned();
     let outcome = |outcome| match outcome {
         Ok(receipt) => Receipt::into_bound_py_any(receipt, py),
         Err(error) => bus_error(py, &error).into_bound_py_any(py),
     };
-    outcomes.into_iter().map(outcome).collect::<PyResult<Vec<_>>>()?.into_bound_py_any(py)
+    let outcomes = outcomes.into_iter().map(outcome).collect::<PyResult<Vec<_>>>()?;
+    match failure {
+        None => (outcomes, py.None()).into_bound_py_any(py),
+        Some(error) => (PyList::empty(py), (bus_error(py, &error), PyTuple::new(py, outcomes)?)).into_bound_py_any(py),
+    }
 }

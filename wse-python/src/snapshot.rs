@@ -38,7 +38,7 @@ impl SnapshotCall {
     }
 
     fn answer(&self, py: Python<'_>, payload: PyBackedBytes, format: Option<&str>) -> PyResult<()> {
-        let (format, payload) = read_payload(py, "snapshot", &payload, format)?;
+        let (format, payload) = read_payload(py, "snapshot", payload, format)?;
         self.take()?.answer(format, payload);
         Ok(())
     }

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from wse_server import Priority, WSEPayloadError, WSETopicError, WSEUsageError, create_wse_router
+from wse_server import Message, Priority, WSEPayloadError, WSETopicError, WSEUsageError, create_wse_router
 from wse_server._handlers import Handler, InvalidPayload
+
+CONNECTION: Any = object()
+MESSAGE = Message("t", "m1", CONNECTION)
 
 
 class Item(BaseModel):
@@ -21,7 +24,7 @@ class Callable:
 
 async def call(function: Any, payload: Any) -> Any:
     async with asyncio.timeout(5):
-        return await Handler(function, idempotent=False)(payload, "message")  # type: ignore[arg-type]
+        return await Handler(function, idempotent=False).call(payload, "t", "m1", CONNECTION)
 
 
 async def test_one_or_two_parameters_async_or_not() -> None:
@@ -35,10 +38,10 @@ async def test_one_or_two_parameters_async_or_not() -> None:
         return payload, message
 
     assert await call(one, 1) == 1
-    assert await call(two, 1) == (1, "message")
-    assert await call(optional, 1) == (1, "message")
+    assert await call(two, 1) == (1, MESSAGE)
+    assert await call(optional, 1) == (1, MESSAGE)
     assert await call(lambda payload: payload + 1, 1) == 2
-    assert await call(lambda *all: all, 1) == (1, "message")
+    assert await call(lambda *all: all, 1) == (1, MESSAGE)
     assert await call(partial(lambda a, payload: (a, payload), "a"), 1) == ("a", 1)
     assert await call(Callable(), {"n": 4}) == 4
 

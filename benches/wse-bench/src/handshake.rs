@@ -9,11 +9,12 @@ const KEY: &str = "d3NlLWJlbmNoIGtleSAwMQ==";
 /// The longest head that is taken.
 pub const MOST_BYTES: usize = 16 << 10;
 
-/// A client's request.
+/// A client's request; a subprotocol is offered where there is one.
 #[must_use]
-pub fn request(server: SocketAddr, path: &str) -> Vec<u8> {
+pub fn request(server: SocketAddr, path: &str, subprotocol: Option<&str>) -> Vec<u8> {
     let common = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13";
-    format!("GET {path} HTTP/1.1\r\nHost: {server}\r\n{common}\r\nSec-WebSocket-Key: {KEY}\r\n\r\n").into_bytes()
+    let offer = subprotocol.map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n")).unwrap_or_default();
+    format!("GET {path} HTTP/1.1\r\nHost: {server}\r\n{common}\r\n{offer}Sec-WebSocket-Key: {KEY}\r\n\r\n").into_bytes()
 }
 
 /// Judges a server's answer: how many bytes it takes, or none while it is not whole.
@@ -73,7 +74,7 @@ mod tests {
 
     #[test]
     fn both_sides_agree_and_only_a_whole_and_right_answer_is_taken() {
-        let request = request(([127, 0, 0, 1], 80).into(), "/a");
+        let request = request(([127, 0, 0, 1], 80).into(), "/a", Some("a.b"));
         let (text, used) = answer(&request).expect("whole");
         assert_eq!(used, request.len());
         assert_eq!(judge(text.as_bytes(), &expected_accept()), Ok(Some(text.len())));

@@ -34,6 +34,7 @@ pub const FULL: &[&str] = &[
     "fanout --subscribers 1 --size 1024 --burst 10000 --servers floor,bare,wse,wse-python",
     "fanout --subscribers 1 --size 1024 --burst 1000 --servers floor,wse-python,wse-dicts",
     "fanout --subscribers 1 --size 1024 --burst 1000 --seconds 60 --rounds 1 --servers wse-dicts",
+    "fanout --subscribers 1 --size 1024 --burst 10000 --servers floor,wse-packed,wse-python-packed",
     "ingest",
     "connects --seconds 0.6 --servers floor,bare,wse,wse-python,uvicorn,websockets,fastapi,picows,socketify,ws,socket.io",
     "idle",

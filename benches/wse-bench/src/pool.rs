@@ -31,6 +31,13 @@ pub struct Opening {
     pub ready: Option<String>,
 }
 
+impl Opening {
+    /// What its request offers: a WSE server waits for a hello that was promised by its subprotocol.
+    fn subprotocol(&self) -> Option<&'static str> {
+        self.hello.as_ref().is_some_and(|hello| hello.contains("client_hello")).then_some("wse.v2")
+    }
+}
+
 /// What is told of arriving messages.
 pub trait Sink {
     /// Bytes are about to be parsed that were read from a socket at once.
@@ -94,7 +101,7 @@ impl Pool {
     /// # Errors
     /// No epoll to be had.
     pub fn new(server: SocketAddr, opening: Opening) -> Result<Self> {
-        let request = handshake::request(server, &opening.path);
+        let request = handshake::request(server, &opening.path, opening.subprotocol());
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).doing("epoll")?;
         let blank = epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) };
         let (events, buffer) = (vec![blank; EVENTS], vec![0; READ_BYTES]);
@@ -138,7 +145,7 @@ impl Pool {
     /// Another opening, for the connections that are opened from now on.
     pub fn set_path(&mut self, path: &str) {
         self.opening.path = path.into();
-        self.request = handshake::request(self.server, path);
+        self.request = handshake::request(self.server, path, self.opening.subprotocol());
     }
 
     /// Opens connections until there are `total`, at most `most` of them under way at a time.

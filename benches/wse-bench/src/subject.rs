@@ -15,10 +15,12 @@ pub const TOPIC: &str = "bench";
 const WRITE: [&str; 5] = ["floor", "bare", "fastapi", "ws", "socket.io"];
 
 /// What each runs with that is not its default.
-const SETTINGS: [(&str, &str); 10] = [
+const SETTINGS: [(&str, &str); 12] = [
     ("wse", "`messages_per_second` and `bytes_per_second` none"),
     ("wse-python", "`messages_per_second` and `bytes_per_second` none, `takeover=\"always\"`; uvicorn without access log, backlog 4,096"),
     ("wse-dicts", "as wse-python"),
+    ("wse-packed", "as wse; `formats` msgpack in the client's hello"),
+    ("wse-python-packed", "as wse-python; `formats` msgpack in the client's hello"),
     ("websockets", "`compression=None`, backlog 4,096"),
     ("fastapi", "`ws_per_message_deflate=False`, no access log, backlog 4,096"),
     ("uvicorn", "`ws_per_message_deflate=False`, no access log, backlog 4,096"),
@@ -81,6 +83,11 @@ pub fn all() -> Vec<Subject> {
         let opening = opening(&topics, None, Some("subscription_update"));
         Subject { name, is, kind, opening, speech: Speech::Wse, environment: &[] }
     };
+    let hello = format!(r#"{{"v":2,"c":"WSE","t":"client_hello","p":{{"formats":["msgpack"],"topics":["{TOPIC}"]}}}}"#);
+    let packed = |name, is, kind| {
+        let opening = opening("/wse", Some(&hello), Some("subscription_update"));
+        Subject { name, is, kind, opening, speech: Speech::Wse, environment: &[("PAYLOADS", "msgpack")] }
+    };
     let socket_io = opening("/socket.io/?EIO=4&transport=websocket", Some("40"), Some(READY));
     vec![
         plain("floor", "epoll and write of pre-framed messages, in Rust", Kind::Beside("bench-floor")),
@@ -91,6 +98,8 @@ pub fn all() -> Vec<Subject> {
             environment: &[("PAYLOADS", "dicts")],
             ..wse("wse-dicts", "the same, publishing dicts instead of payloads that are JSON already", Kind::Python("wse_app.py"))
         },
+        packed("wse-packed", "the wse-server crate, publishing MessagePack to clients that chose it", Kind::Beside("bench-wse")),
+        packed("wse-python-packed", "the same through the Python package", Kind::Python("wse_app.py")),
         plain("websockets", "Python websockets, broadcast()", Kind::Python("websockets_server.py")),
         plain("fastapi", "FastAPI under uvicorn, a loop of send_text()", Kind::Python("fastapi_server.py")),
         plain("uvicorn", "a bare ASGI application under uvicorn", Kind::Python("uvicorn_server.py")),
@@ -130,7 +139,7 @@ impl Subject {
             Kind::Beside(_) => launch.program.exists(),
             Kind::Python(_) => {
                 let module = match self.name {
-                    "wse-python" | "wse-dicts" => "wse_server",
+                    "wse-python" | "wse-dicts" | "wse-python-packed" => "wse_server",
                     other => other,
                 };
                 std::process::Command::new(&launch.program)

@@ -24,14 +24,14 @@ class Handler:
     def __init__(self, function: Callable[..., Any], idempotent: bool) -> None:
         self.idempotent = idempotent
         self._call = asynchronous(function)
-        self._arity = arity(function, 2, "payload and message")
+        self._takes_message = arity(function, 2, "payload and message") == 2
         self._adapter = _payload_type(function)
 
-    async def __call__(self, payload: object, message: Message) -> Any:
-        """Validates and calls; `InvalidPayload` where the payload does not fit."""
+    def call(self, payload: object, type: str, id: str | None, connection: Connection) -> Awaitable[Any]:
+        """Validates and calls; `InvalidPayload` where the payload does not fit. A `Message` is made for those who take one."""
         if self._adapter is not None:
             payload = _validated(self._adapter, payload)
-        return await self._call(*(payload, message)[: self._arity])
+        return self._call(payload, Message(type, id, connection)) if self._takes_message else self._call(payload)
 
 
 class Handlers:

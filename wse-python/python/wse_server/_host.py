@@ -5,7 +5,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -16,12 +16,13 @@ from ._peer import Peer
 from ._pump import Event, Pumps
 from .config import WSEConfig
 from .connection import Connection, Headers
-from .errors import WSEError, WSEForkError, WSEPayloadError, WSEStartupError, WSEUnavailable, WSEUsageError
+from .errors import WSEForkError, WSEPayloadError, WSEStartupError, WSEUnavailable, WSEUsageError
 from .priority import Priority
 from .snapshots import Snapshots
 
 _RETRY_SECONDS: Final = 1.0  # a start that failed is not tried again sooner: every try waits for the bus
 _PRIORITIES: Final = frozenset(Priority)
+_NORMAL: Final = Priority.NORMAL  # an enum is slow to hash
 _HOOK_SECONDS: Final = 5.0  # how long shutdown waits for on_disconnect hooks
 
 
@@ -109,7 +110,7 @@ class Host:
     async def publish(self, topic: str, payload: object, *options: Any) -> _native.Receipt:
         """See `Publishing.publish`. Suspends only where the engine has to start, or the bus to be waited for."""
         message = _outgoing(topic, payload, *options)
-        engine = await self.ready()
+        engine = self.running or await self.ready()
         pump = self.pumps.current()
         result = engine.publish(pump.queue, message)
         if isinstance(result, int):
@@ -117,14 +118,14 @@ class Host:
             return await ticket
         return result
 
-    async def publish_many(self, messages: Iterable[tuple[Any, ...]]) -> list[_native.Receipt | WSEError]:
-        """Each as the arguments of `publish`; the outcomes in their order."""
-        batch = [_numbered(index, message) for index, message in enumerate(messages)]
-        engine = await self.ready()
+    async def publish_many(self, messages: Iterable[Any], arguments: Callable[[Any], tuple[Any, ...]]) -> _payload.Outcomes:
+        """Each a pair of topic and payload, or what `arguments` makes those of `publish` of."""
+        batch = _batch(messages, arguments)
+        engine = self.running or await self.ready()
         pump = self.pumps.current()
         result = engine.publish_many(pump.queue, batch)
         if isinstance(result, int):
-            ticket: asyncio.Future[list[_native.Receipt | WSEError]] = pump.answer(result)
+            ticket: asyncio.Future[_payload.Outcomes] = pump.answer(result)
             return await ticket
         return result
 
@@ -155,7 +156,9 @@ class Host:
         peer = self._peers.get(number)
         if peer is None:
             return
-        if kind == _native.OUTBOUND:
+        if kind == _native.MESSAGE:
+            peer.feed(event)
+        elif kind == _native.OUTBOUND:
             peer.outbound.set()
         elif kind == _native.WRITABLE:
             peer.writable.set()
@@ -172,19 +175,26 @@ def _outgoing(
     topic: str, payload: object, type: str | None, priority: int, key: str | None, ttl: float | None, idempotency_key: str | None
 ) -> _payload.Outgoing:
     """A publish's arguments as the engine takes them."""
-    if priority not in _PRIORITIES:
+    if priority is not _NORMAL and priority not in _PRIORITIES:
         raise WSEUsageError(f"priority must be one of {', '.join(f'{p.name} ({p})' for p in Priority)}, not {priority!r}")
     if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, int | float) or not ttl > 0):
         raise WSEUsageError(f"ttl must be a number of seconds above 0, not {ttl!r}")
     return topic, *_payload.encode(payload), type, int(priority), key, None if ttl is None else round(ttl * 1000), idempotency_key
 
 
-def _numbered(index: int, message: tuple[Any, ...]) -> _payload.Outgoing:
-    """One message of several, whose number errors tell."""
+def _batch(messages: Iterable[Any], arguments: Callable[[Any], tuple[Any, ...]]) -> list[_payload.Pair | _payload.Outgoing]:
+    """Several messages, whose numbers errors tell. Pairs pass by what only the others need."""
+    batch: list[_payload.Pair | _payload.Outgoing] = []
     try:
-        return _outgoing(*message)
+        for message in messages:
+            if type(message) is tuple and len(message) == 2:
+                payload, form = _payload.encode(message[1])
+                batch.append((message[0], payload, form))
+            else:
+                batch.append(_outgoing(*arguments(message)))
     except WSEPayloadError as error:
-        raise WSEPayloadError(f"messages[{index}].{error.path}", str(error).removeprefix(f"{error.path}: ")) from None
+        raise WSEPayloadError(f"messages[{len(batch)}].{error.path}", str(error).removeprefix(f"{error.path}: ")) from None
+    return batch
 
 
 def _on_loop() -> bool:

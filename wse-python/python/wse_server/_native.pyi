@@ -2,15 +2,14 @@
 
 from typing import Any, Final, Self, final
 
-from ._payload import Outgoing
-from .errors import WSEError
+from ._payload import Outcomes, Outgoing, Pair
 
 # Kinds of events: the first item of every tuple that `EventQueue.drain` returns.
 AUTHENTICATE: Final[int]  # (kind, connection, token: str | None, identity: tuple[str, dict] | None): the user's id and claims of a checked token
 OPENED: Final[int]  # (kind, connection, identity: tuple[str, dict] | None): None where AUTHENTICATE had it, or nobody asks
 MESSAGE: Final[int]  # (kind, connection, type: str, payload, id: str | None, cid: str | None)
 CLOSED: Final[int]  # (kind, connection, code: int, reason: str)
-PUBLISHED: Final[int]  # (kind, ticket: int, result: Receipt | WSEError, of publish_many a list of these)
+PUBLISHED: Final[int]  # (kind, ticket: int, result: Receipt | WSEError, of publish_many Outcomes)
 OUTBOUND: Final[int]  # (kind, connection): `Engine.take` has frames for a channel
 WRITABLE: Final[int]  # (kind, connection): `Engine.push` has room again
 SNAPSHOT: Final[int]  # (kind, connection, call: SnapshotCall): a topic's state is wanted
@@ -88,7 +87,7 @@ class Engine:
         """Ends the thread; closes the bus."""
     def publish(self, queue: EventQueue, message: Outgoing) -> Receipt | int:
         """A receipt when done at once; otherwise a ticket that one PUBLISHED event answers."""
-    def publish_many(self, queue: EventQueue, messages: list[Outgoing]) -> list[Receipt | WSEError] | int:
+    def publish_many(self, queue: EventQueue, messages: list[Pair | Outgoing]) -> Outcomes | int:
         """The same for several; a bad one raises before any is published."""
     def publish_blocking(self, message: Outgoing) -> Receipt:
         """`publish` for threads; waits without the GIL."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Awaitable
 from typing import Any, Final
@@ -11,9 +12,9 @@ from ._auth import Authenticator
 from ._handlers import Handlers, InvalidPayload
 from ._pump import Event
 from .codes import ErrorCode
-from .connection import Connection, Message
+from .connection import Connection
 
-_ACKNOWLEDGE: Final = 32  # messages per `handled`: few crossings, and room again long before the queue is full
+_ACKNOWLEDGE: Final = 128  # messages per `handled`: few crossings, and room again long before the queue is full
 _ACKNOWLEDGE_SECONDS: Final = 0.1  # but slow handlers report at once, or the engine takes them for stuck
 
 log = logging.getLogger("wse_server")
@@ -49,17 +50,19 @@ class Peer:
     async def _drain(self) -> None:
         try:
             while self._inbox:
-                await self._handle(self._inbox.popleft())
+                event = self._inbox.popleft()
+                if event[0] == _native.MESSAGE:
+                    await self._message(*event[2:])
+                    self._unacknowledged += 1
+                else:
+                    await self._handle(event)
                 self._acknowledge()
         finally:
             self._task = None
 
     async def _handle(self, event: Event) -> None:
         kind = event[0]
-        if kind == _native.MESSAGE:
-            await self._message(*event[2:])
-            self._unacknowledged += 1
-        elif kind == _native.AUTHENTICATE:
+        if kind == _native.AUTHENTICATE:
             self._identify(event[3])
             await self._authenticator.authenticate(self._engine, self._number, self.connection, event[2])
         elif kind == _native.OPENED:
@@ -80,7 +83,7 @@ class Peer:
         if handler is None:
             return self._fail(cid or id, ErrorCode.NO_HANDLER, f"the server has no handler for {type!r}")
         try:
-            reply = await handler(payload, Message(type, id, self.connection))
+            reply = await handler.call(payload, type, id, self.connection)
             if cid is not None:
                 self._engine.reply(self._number, cid, *_payload.encode(reply))
         except InvalidPayload as error:
@@ -114,7 +117,7 @@ class Peer:
         self._engine.fail(self._number, cid, code, message)
 
     def _acknowledge(self) -> None:
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         due = not self._inbox or self._unacknowledged >= _ACKNOWLEDGE or now - self._acknowledged_at > _ACKNOWLEDGE_SECONDS
         if self._unacknowledged and due:
             self._engine.handled(self._number, self._unacknowledged)

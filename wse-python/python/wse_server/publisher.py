@@ -57,13 +57,12 @@ class Publishing:
         raised before any is published. Where the bus could not store all, raises `WSEUnavailable`, whose `outcomes` has a receipt or an
         error for each: one that failed fails those of its topic behind it, and none of other topics.
         """
-        outcomes = await self._host.publish_many(map(_arguments, messages))
-        failure = next((outcome for outcome in outcomes if isinstance(outcome, BaseException)), None)
-        if isinstance(failure, WSEUnavailable):
-            failure.outcomes = tuple(outcomes)
-        if failure is not None:
-            raise failure
-        return [outcome for outcome in outcomes if isinstance(outcome, Receipt)]
+        receipts, failed = await self._host.publish_many(messages, _arguments)
+        if failed is not None:
+            if isinstance(failed[0], WSEUnavailable):
+                failed[0].outcomes = failed[1]
+            raise failed[0]
+        return receipts
 
     def publish_sync(
         self,
@@ -82,7 +81,7 @@ class Publishing:
 
 def _arguments(message: object) -> tuple[Any, ...]:
     """What `Host.publish` takes of a message."""
-    if isinstance(message, tuple) and len(message) == 2:
+    if isinstance(message, tuple) and len(message) == 2:  # a named one
         message = Publication(*message)
     if not isinstance(message, Publication):
         raise WSEUsageError(f"publish_many takes (topic, payload) and Publication(...), not {message!r}")

@@ -310,7 +310,7 @@ impl Engine {
     fn publication(&self, topic: &Topic, message: NewMessage, ts: UnixMillis) -> (Publication, Option<String>) {
         let publication = Publication {
             id: (&*uuid::Uuid::now_v7().hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer())).into(),
-            event_type: message.event_type.unwrap_or_else(|| topic.as_str().into()),
+            event_type: message.event_type.unwrap_or_else(|| topic.shared()),
             ts,
             key: message.key,
             priority: message.priority,

@@ -10,17 +10,32 @@ use wse_bench::{
     control::{Publish, drive},
     subject::TOPIC,
 };
-use wse_protocol::{Topic, Value};
+use wse_protocol::{Format, Topic, Value};
 use wse_server::{App, Engine, EngineConfig, NewMessage, listener};
 
 struct Publisher {
     engine: Engine,
     topic: Topic,
+    /// Whether payloads are MessagePack.
+    packed: bool,
+}
+
+/// A JSON string without escapes as MessagePack.
+fn packed(text: &[u8]) -> Bytes {
+    let text = &text[1..text.len() - 1];
+    let len = u16::try_from(text.len()).expect("messages of this tool are short");
+    [&[0xda], &len.to_be_bytes()[..], text].concat().into()
 }
 
 impl Publish for Publisher {
     async fn publish(&mut self, messages: Vec<Bytes>) {
-        let batch = messages.into_iter().map(|message| (self.topic.clone(), NewMessage::new(message)));
+        let batch = messages.into_iter().map(|message| {
+            let message = match self.packed {
+                true => NewMessage { format: Format::Msgpack, ..NewMessage::new(packed(&message)) },
+                false => NewMessage::new(message),
+            };
+            (self.topic.clone(), message)
+        });
         for outcome in self.engine.publish_many(batch).await {
             if let Err(error) = outcome {
                 // The load sees the hole; the log says why.
@@ -47,5 +62,6 @@ async fn main() -> Result<()> {
     });
     tokio::spawn(async move { listener::serve(listener, "/wse", &app).await });
     let topic = Topic::parse(TOPIC).map_err(|error| BenchError::Usage(error.to_string()))?;
-    drive(&mut Publisher { engine, topic }, handled).await
+    let packed = std::env::var("PAYLOADS").is_ok_and(|payloads| payloads == "msgpack");
+    drive(&mut Publisher { engine, topic, packed }, handled).await
 }
