@@ -1,8 +1,9 @@
 """What publishing dicts costs beside making JSON of them: `publish_many` over the rate of `orjson.dumps` alone.
 
 `publish_rate.py --port N --seconds S` serves WSE under uvicorn, waits for a subscriber of the topic `bench`, publishes dicts for S seconds in
-calls of 100, and prints what the publishing thread's CPU gave. The subscriber counts what came: `wse-bench load fanout --subscribers 1
---url "ws://127.0.0.1:N/wse?topics=bench" --ready subscription_update --seconds S`.
+calls of 100, and prints what the publishing thread's CPU gave. The subscriber counts what came: `wse-bench load fanout --connections 1
+--url "ws://127.0.0.1:N/wse?topics=bench" --ready subscription_update --seconds S`; the payloads repeat,
+so it counts all but the first hundred as doubled.
 """
 
 import argparse
