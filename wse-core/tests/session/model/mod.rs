@@ -1,0 +1,414 @@
+//! A session under a driver that does any permitted thing in any order, with a peer that checks all it gets.
+//!
+//! Held to: no panic; what waits is bounded; a topic's messages come ascending, each once, without a gap that was not told of ([P-33],
+//! [P-34], [P-43]); requests are answered in order ([P-23]), pings at once ([P-26]), faults by their code ([P-27]); after the end
+//! nothing comes; and the deadlines that a session gives are met by handling them.
+mod client;
+mod hub;
+mod ops;
+
+use arbitrary::{Arbitrary, Unstructured};
+use client::{Client, Owed};
+use hub::{Hub, State};
+use ops::{Fault, FilterName, Formats, Handled, Mutation, Name, Op, Packing, Scenario, Sent, Setup, Subscribe, TopicName};
+use std::{
+    collections::VecDeque,
+    fmt::Write,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use wse_core::{
+    Compressor, CompressorConfig, InflateLimits, Inflater, Variant,
+    session::{Event, Offer, Session, Transmit},
+};
+use wse_protocol::{CloseCode, ErrorCode, Format, Tagged, Value, WireError, envelope, frame_body, messages::ClientMessage, transcode};
+
+/// Frames of the peer that its socket holds while it is not read.
+const SOCKET: usize = 32;
+/// The largest of what one message, one answer or one turn of handlers can add where there was room: a chunk, a page's least, and replies.
+const ONE_MORE: usize = 40_000;
+/// Deadlines that may be due at one instant, one after the other.
+const DUE_AT_ONCE: usize = 8;
+
+/// Runs what these bytes stand for; `now` is where the model's clock begins.
+pub(crate) fn run(bytes: &[u8], now: Instant) {
+    let Ok(scenario) = Scenario::arbitrary_take_rest(Unstructured::new(bytes)) else { return };
+    let mut world = World::new(&scenario.setup, now);
+    world.after_op();
+    for op in &scenario.ops {
+        world.apply(op);
+        world.after_op();
+    }
+    world.settle();
+}
+
+struct World {
+    session: Session,
+    hub: Hub,
+    client: Client,
+    now: Instant,
+    /// Sent by the peer and not read by the session.
+    socket: VecDeque<(bool, Vec<u8>)>,
+    /// The peer reads whatever comes.
+    reads: bool,
+    /// Messages with handlers, by what their answers refer to.
+    handlers: VecDeque<Option<Box<str>>>,
+    limit: usize,
+    sent: u32,
+    hello_handled: bool,
+    is_open: bool,
+    told_closed: bool,
+    close_sent: bool,
+    inflater: Inflater,
+    predictor: Inflater,
+}
+
+impl World {
+    fn new(setup: &Setup, now: Instant) -> Self {
+        let config = Arc::new(setup.config());
+        let offer = Offer {
+            hello_promised: setup.hello_promised,
+            auth_required: setup.auth_required,
+            token: setup.token.then(|| "token".into()),
+            topics: setup.topics.iter().take(8).map(|name| name.as_str().into()).collect(),
+            refusal: setup.refused.then(|| WireError::new(ErrorCode::OriginNotAllowed, "not from there")),
+        };
+        let waits = offer.hello_promised || (offer.auth_required && offer.token.is_none());
+        let limits = InflateLimits { bytes: config.message_bytes, ..InflateLimits::default() };
+        let client = Client::new(offer.topics.clone());
+        Self {
+            limit: config.outbound_bytes,
+            session: Session::new(config, "c1".into(), offer, now),
+            hub: Hub::new(),
+            client,
+            now,
+            socket: VecDeque::new(),
+            reads: true,
+            handlers: VecDeque::new(),
+            sent: 0,
+            hello_handled: !waits || setup.refused,
+            is_open: false,
+            told_closed: false,
+            close_sent: false,
+            inflater: Inflater::new(limits),
+            predictor: Inflater::new(limits),
+        }
+    }
+
+    fn apply(&mut self, op: &Op) {
+        let (session, hub, now) = (&mut self.session, &mut self.hub, self.now);
+        match op {
+            Op::Send(sent, packing, mutation) => self.send(sent, *packing, mutation),
+            Op::SendBytes { text, bytes } => self.put(*text, bytes.clone()),
+            Op::Control => session.handle_control(now),
+            Op::PeerClose(code) => session.handle_close(now, code.map(CloseCode::new), "bye"),
+            Op::Lost(fault) => session.handle_lost(now, fault.map(close_code), "lost"),
+            Op::Publish(name, messages) => hub.publish(session, now, *name, &messages[..messages.len().min(8)]),
+            Op::Restart(name) => hub.restart(session, *name),
+            Op::Trim(name, share) => hub.trim(*name, *share),
+            Op::Beacon(name) => hub.beacon(session, *name),
+            Op::BirthsLost => hub.births_lost(session),
+            Op::Reads(reads) => self.reads = *reads,
+            Op::Takes(count) => self.take(usize::from(*count)),
+            Op::Advance(time) => self.advance(Duration::from_millis(u64::from(*time) * 4)),
+            Op::Answer => hub.answer(session, now),
+            Op::Refuse => hub.refuse(session, now),
+            Op::Judge(true) => session.welcome(Some("ada".into())),
+            Op::Judge(false) => session.refuse(now, &WireError::new(ErrorCode::AuthFailed, "no")),
+            Op::Handle(count, how) => self.handle(usize::from(*count), *how),
+            Op::Fetch => drop(hub.fetch(session)),
+            Op::Close => session.close(now, CloseCode::RESTART, "restart"),
+        }
+    }
+
+    /// What a driver does after anything: carry out, read, write, for as long as one makes room for the other.
+    fn after_op(&mut self) {
+        loop {
+            self.dispatch();
+            let handled = self.read_socket();
+            if self.reads {
+                self.take(usize::MAX);
+            }
+            if !handled {
+                break;
+            }
+        }
+        self.check();
+    }
+
+    fn check(&self) {
+        let waiting = self.session.waiting_bytes();
+        assert!(waiting <= 2 * self.limit + ONE_MORE, "{waiting} bytes wait under a limit of {}", self.limit);
+        assert_eq!(self.session.poll_timeout().is_none(), self.session.is_closed());
+        assert!(!self.session.is_closing() || self.told_closed, "the end is told");
+    }
+
+    fn dispatch(&mut self) {
+        while let Some(event) = self.session.poll_event() {
+            assert!(!self.told_closed, "{event:?} after the end");
+            match event {
+                Event::Opened => {
+                    assert!(!self.is_open);
+                    self.is_open = true;
+                }
+                Event::Heartbeat => self.hub.tell_positions(&mut self.session),
+                Event::Subscribe(wanted) => self.hub.waiting.push_back(wanted),
+                Event::Unsubscribe(names) => self.hub.unsubscribe(&mut self.session, &names),
+                Event::Message(envelope) => self.handlers.push_back(envelope.cid),
+                Event::Closed { opened, .. } => {
+                    assert_eq!(opened, self.is_open);
+                    (self.told_closed, self.client.ending) = (true, true);
+                }
+                _ => {}
+            }
+        }
+        assert!(self.hub.waiting.len() <= 1, "the hub is asked one thing at a time");
+    }
+
+    /// Hands over what the peer sent, as far as the session reads; true if there was any.
+    fn read_socket(&mut self) -> bool {
+        let before = self.socket.len();
+        while self.session.reads() {
+            let Some((is_text, mut bytes)) = self.socket.pop_front() else { break };
+            let was_closing = self.session.is_closing();
+            let decoded = self.predict(is_text, &bytes);
+            if let Ok((ClientMessage::Subscription(request), _)) = &decoded
+                && request.cid.is_none()
+            {
+                // Its answer could not be told from word that was not asked for.
+                continue;
+            }
+            if is_text {
+                self.session.handle_text(self.now, &mut bytes);
+            } else {
+                self.session.handle_binary(self.now, &bytes, &mut self.inflater);
+            }
+            self.client.ending |= self.session.is_closing();
+            if !was_closing && !self.client.ending {
+                self.expect(decoded);
+            }
+            self.dispatch();
+        }
+        self.socket.len() < before
+    }
+
+    /// What the session is to make of a frame, and of a ping the payload.
+    fn predict(&mut self, is_text: bool, bytes: &[u8]) -> Result<(ClientMessage, Value), WireError> {
+        let agreed = self.session.variant();
+        let unsupported = || WireError::new(ErrorCode::UnsupportedFormat, "");
+        let envelope = match frame_body(bytes) {
+            _ if is_text => envelope::decode(&mut bytes.to_vec(), 64),
+            Tagged::Msgpack(map) if agreed.format == Format::Msgpack => envelope::decode_msgpack(map, 64),
+            Tagged::Compressed(stream) if agreed.compressed => {
+                let mut inner = self.predictor.inflate(stream).map_err(|error| WireError::new(error.code(), ""))?;
+                match frame_body(&inner) {
+                    Tagged::Msgpack(map) if agreed.format == Format::Msgpack => envelope::decode_msgpack(map, 64),
+                    Tagged::Msgpack(_) => Err(unsupported()),
+                    Tagged::Compressed(_) => Err(WireError::new(ErrorCode::InvalidCompression, "")),
+                    _ => envelope::decode(&mut inner, 64),
+                }
+            }
+            _ => Err(unsupported()),
+        }?;
+        let payload = envelope.payload.clone();
+        Ok((ClientMessage::decode(envelope)?, payload))
+    }
+
+    /// What the peer is owed for a frame that the session took.
+    fn expect(&mut self, decoded: Result<(ClientMessage, Value), WireError>) {
+        let error = |code: ErrorCode, cid| Owed::Error(code.as_str().into(), cid);
+        let owed = match decoded {
+            Err(fault) => error(fault.code, fault.cid),
+            Ok((ClientMessage::Hello(hello), _)) if !self.hello_handled => {
+                self.hello_handled = true;
+                return self.client.expect_hello(hello);
+            }
+            Ok((ClientMessage::Hello(_), _)) => error(ErrorCode::UnexpectedMessage, None),
+            Ok((ClientMessage::Ping(_), payload)) => Owed::Pong(payload),
+            Ok((ClientMessage::Subscription(request), _)) if self.is_open => return self.client.asked.push_back(request),
+            Ok((ClientMessage::Event(_), _)) if self.is_open => return,
+            Ok((ClientMessage::Subscription(request), _)) => error(ErrorCode::NotReady, request.cid),
+            Ok((ClientMessage::Event(envelope), _)) => error(ErrorCode::NotReady, envelope.reference()),
+            Ok(_) => return,
+        };
+        self.client.owed.push_back(owed);
+    }
+
+    /// The peer takes so many pieces.
+    fn take(&mut self, count: usize) {
+        for _ in 0..count {
+            let next = self.session.poll_transmit(self.now);
+            assert!(next.is_none() || !self.close_sent, "{next:?} after the close");
+            match next {
+                None => return,
+                Some(Transmit::Own(frame)) => {
+                    let frame = self.hub.pack(self.session.variant(), frame);
+                    self.client.receive(&self.hub, frame.is_text(), &frame.payload());
+                }
+                Some(Transmit::Topic(chunk)) => {
+                    chunk.payloads().for_each(|(is_text, payload)| self.client.receive(&self.hub, is_text, &payload));
+                }
+                Some(Transmit::Close { .. }) => self.close_sent = true,
+            }
+        }
+    }
+
+    /// Time passes; the session is asked at each of its deadlines, which move on by that.
+    fn advance(&mut self, time: Duration) {
+        let (end, mut at_once) = (self.now + time, 0);
+        while let Some(due) = self.session.poll_timeout().filter(|due| *due <= end) {
+            at_once = if due > self.now { 0 } else { at_once + 1 };
+            assert!(at_once <= DUE_AT_ONCE, "a deadline that handling does not meet");
+            self.now = due.max(self.now);
+            self.session.handle_timeout(self.now);
+            self.client.ending |= self.session.is_closing();
+            self.after_op();
+        }
+        self.now = end;
+    }
+
+    fn handle(&mut self, count: usize, how: Handled) {
+        let done: Vec<_> = self.handlers.drain(..count.min(self.handlers.len())).collect();
+        for cid in done.iter().flatten() {
+            let owed = match how {
+                Handled::Reply => {
+                    self.session.reply(cid, Format::Json, br#"{"ok":true}"#);
+                    Owed::Reply(Some(cid.clone()))
+                }
+                Handled::Fail => {
+                    let error = WireError::new(ErrorCode::NoHandler, "nobody").answering(Some(cid.clone()));
+                    self.session.fail(&error);
+                    Owed::Error(error.code.as_str().into(), error.cid)
+                }
+                Handled::Nothing => continue,
+            };
+            self.client.owed.push_back(owed);
+        }
+        self.session.handled(self.now, done.len());
+    }
+
+    fn send(&mut self, sent: &Sent, packing: Packing, mutation: &Mutation) {
+        self.sent += 1;
+        let agreed = self.client.agreed();
+        let as_agreed = Variant { compressed: agreed.compressed && self.sent % 2 == 0, ..agreed };
+        let variant = match packing {
+            Packing::AsAgreed => as_agreed,
+            Packing::Text => Variant::default(),
+            Packing::Msgpack => Variant { format: Format::Msgpack, ..Variant::default() },
+            Packing::Compressed => Variant { compressed: true, ..agreed },
+        };
+        let (is_text, mut bytes) = framed(self.text(sent), variant);
+        mutation.apply(&mut bytes);
+        self.put(is_text, bytes);
+    }
+
+    fn put(&mut self, is_text: bool, bytes: Vec<u8>) {
+        if self.socket.len() < SOCKET {
+            self.socket.push_back((is_text, bytes));
+        }
+    }
+
+    fn text(&self, sent: &Sent) -> String {
+        let cid = format!("q{}", self.sent);
+        match sent {
+            Sent::Hello { formats, compression, batch, token, subscribe } => {
+                let zlib = if *compression { r#"["zlib"]"# } else { r#"["lz9"]"# };
+                let token = if *token { r#","token":"token""# } else { "" };
+                let rest = self.subscribe(subscribe);
+                let p = format!(r#"{{{}"compression":{zlib},"batch":{batch}{token},{rest}}}"#, hello(*formats));
+                format!(r#"{{"v":2,"c":"WSE","t":"client_hello","p":{p}}}"#)
+            }
+            Sent::Subscribe(subscribe) => request(&cid, "subscribe", &self.subscribe(subscribe)),
+            Sent::Unsubscribe(topics) => request(&cid, "unsubscribe", &format!(r#""topics":[{}]"#, names(topics))),
+            Sent::Ping(number) => format!(r#"{{"v":2,"c":"WSE","t":"ping","p":{{"at":{number}}}}}"#),
+            Sent::Pong => r#"{"v":2,"c":"WSE","t":"pong","p":null}"#.into(),
+            Sent::Event { cid: true } => format!(r#"{{"v":2,"t":"order","id":"m1","cid":"{cid}","p":{{"size":10}}}}"#),
+            Sent::Event { cid: false } => r#"{"v":2,"t":"order","id":"m1","p":[1,2,3]}"#.into(),
+            Sent::Reserved => r#"{"v":2,"c":"WSE","t":"presence","id":"m2"}"#.into(),
+        }
+    }
+
+    fn subscribe(&self, subscribe: &Subscribe) -> String {
+        let (mut positions, mut filters) = (String::new(), String::new());
+        if subscribe.positions {
+            let known = self.client.streams.iter().map(|(name, stream)| (name.as_str(), &stream.position));
+            for (name, position) in known.chain(self.client.pattern.iter().map(|position| ("n:*", position))) {
+                let comma = if positions.is_empty() { "" } else { "," };
+                let (epoch, seq) = (position.epoch.as_str(), position.seq.number());
+                write!(positions, r#"{comma}"{name}":{{"e":"{epoch}","seq":{seq}}}"#).expect("a String takes it");
+            }
+        }
+        for (name, filter) in subscribe.filters.iter().take(4) {
+            let comma = if filters.is_empty() { "" } else { "," };
+            if !filters.contains(&format!("\"{}\":", name.as_str())) {
+                write!(filters, r#"{comma}"{}":{}"#, name.as_str(), filter.as_json()).expect("a String takes it");
+            }
+        }
+        format!(r#""topics":[{}],"positions":{{{positions}}},"filters":{{{filters}}}"#, names(&subscribe.names))
+    }
+
+    /// Everything that waits is answered, read and fetched; then nothing may be missing.
+    fn settle(&mut self) {
+        self.reads = true;
+        self.socket.clear();
+        self.session.welcome(None);
+        for _ in 0..64 {
+            self.after_op();
+            self.handle(usize::MAX, Handled::Reply);
+            self.hub.answer(&mut self.session, self.now);
+            while self.hub.fetch(&mut self.session) {
+                self.after_op();
+            }
+        }
+        self.after_op();
+        if !self.session.is_closing() {
+            let behind = self.hub.members.values().filter(|member| member.state != State::Live).count();
+            assert_eq!((behind, self.session.waiting_bytes()), (0, 0));
+            self.client.is_whole(&self.hub);
+        }
+    }
+}
+
+fn hello(formats: Formats) -> &'static str {
+    match formats {
+        Formats::Absent => "",
+        Formats::Json => r#""formats":["json"],"#,
+        Formats::Msgpack => r#""formats":["msgpack"],"#,
+        Formats::Both => r#""versions":[1,2],"formats":["cbor","msgpack","json"],"#,
+        Formats::Unknown => r#""formats":["cbor"],"#,
+        Formats::OtherVersion => r#""versions":[3],"#,
+    }
+}
+
+fn request(cid: &str, action: &str, rest: &str) -> String {
+    format!(r#"{{"v":2,"c":"WSE","t":"subscription","cid":"{cid}","p":{{"action":"{action}",{rest}}}}}"#)
+}
+
+fn names(names: &[Name]) -> String {
+    names.iter().take(6).map(|name| format!("\"{}\"", name.as_str())).collect::<Vec<_>>().join(",")
+}
+
+/// A frame of the peer: whether it is text, and its bytes.
+fn framed(text: String, variant: Variant) -> (bool, Vec<u8>) {
+    let mut body = text.into_bytes();
+    if variant.format == Format::Msgpack {
+        let mut packed = Tagged::MSGPACK.to_vec();
+        transcode(Format::Json, Format::Msgpack, &body, &mut packed).expect("our own JSON");
+        body = packed;
+    }
+    if variant.compressed {
+        let mut compressed = Tagged::COMPRESSED.to_vec();
+        if Compressor::new(CompressorConfig { from_bytes: 0, ..CompressorConfig::default() }).compress(&body, &mut compressed) {
+            return (false, compressed);
+        }
+    }
+    (variant.format == Format::Json, body)
+}
+
+fn close_code(fault: Fault) -> CloseCode {
+    match fault {
+        Fault::Protocol => CloseCode::PROTOCOL,
+        Fault::Utf8 => CloseCode::INVALID_UTF8,
+        Fault::TooLarge => CloseCode::TOO_LARGE,
+    }
+}
