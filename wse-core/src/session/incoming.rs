@@ -58,6 +58,7 @@ impl Session {
             self.end(now, code, reason);
         } else {
             self.end(now, CloseCode::ABNORMAL, reason);
+            self.outbound.end();
             self.handshake.stage = Stage::Closed;
         }
     }
@@ -190,7 +191,10 @@ impl Session {
                 let error = WireError::new(ErrorCode::AuthUnavailable, "authentication did not answer in time; try again");
                 self.fatal(now, &error, CloseCode::TRY_LATER);
             }
-            Stage::Closing(_) => self.handshake.stage = Stage::Closed,
+            Stage::Closing(_) => {
+                self.outbound.end();
+                self.handshake.stage = Stage::Closed;
+            }
             Stage::Ready | Stage::Closed => {}
         }
     }

@@ -70,6 +70,12 @@ impl Outbound {
         self.lanes.clear();
     }
 
+    /// Nobody is there any more: what waits is forgotten, and nothing is taken in.
+    pub(super) fn end(&mut self) {
+        self.clear();
+        (self.close, self.closed) = (None, true);
+    }
+
     /// Whether something of a topic waits.
     pub(super) fn waits(&self, topic: &Topic) -> bool {
         self.lanes.waits(topic)

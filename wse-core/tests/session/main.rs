@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use std::time::Instant;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "an arbitrary origin for the model's clock")]

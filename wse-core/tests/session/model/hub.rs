@@ -119,7 +119,7 @@ impl Log {
 
     fn append(&mut self, name: TopicName, message: &Message) {
         let (number, odd) = (self.top() + 1, message.value % 2 == 1);
-        let filler = "x".repeat(usize::from(message.size % 1_500));
+        let filler = "x".repeat(usize::from(message.size));
         self.entries.push(Publication {
             id: format!("{}-{}-{number}", name.as_str(), self.epoch).into(),
             event_type: "t".into(),

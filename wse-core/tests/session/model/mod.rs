@@ -7,10 +7,9 @@ mod client;
 mod hub;
 mod ops;
 
-use arbitrary::{Arbitrary, Unstructured};
 use client::{Client, Owed};
 use hub::{Hub, State};
-use ops::{Fault, FilterName, Formats, Handled, Mutation, Name, Op, Packing, Scenario, Sent, Setup, Subscribe, TopicName};
+use ops::{Fault, Formats, Handled, Mutation, Name, Op, Packing, Sent, Setup, Source, Subscribe};
 use std::{
     collections::VecDeque,
     fmt::Write,
@@ -30,13 +29,17 @@ const ONE_MORE: usize = 40_000;
 /// Deadlines that may be due at one instant, one after the other.
 const DUE_AT_ONCE: usize = 8;
 
-/// Runs what these bytes stand for; `now` is where the model's clock begins.
+/// Runs what these bytes stand for; `now` is where the model's clock begins. With `MODEL_TRACE` set, each operation is printed.
 pub(crate) fn run(bytes: &[u8], now: Instant) {
-    let Ok(scenario) = Scenario::arbitrary_take_rest(Unstructured::new(bytes)) else { return };
-    let mut world = World::new(&scenario.setup, now);
+    let mut source = Source::new(bytes);
+    let mut world = World::new(&Setup::read(&mut source), now);
+    let traced = std::env::var_os("MODEL_TRACE").is_some();
     world.after_op();
-    for op in &scenario.ops {
-        world.apply(op);
+    while let Some(op) = source.op() {
+        if traced {
+            eprintln!("{op:?}");
+        }
+        world.apply(&op);
         world.after_op();
     }
     world.settle();
@@ -237,8 +240,9 @@ impl World {
     /// The peer takes so many pieces.
     fn take(&mut self, count: usize) {
         for _ in 0..count {
+            let closed = self.session.is_closed();
             let next = self.session.poll_transmit(self.now);
-            assert!(next.is_none() || !self.close_sent, "{next:?} after the close");
+            assert!(next.is_none() || !(self.close_sent || closed), "{next:?} after the end");
             match next {
                 None => return,
                 Some(Transmit::Own(frame)) => {

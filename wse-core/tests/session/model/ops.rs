@@ -1,18 +1,61 @@
-//! What may happen to a session: the choices of a run, made of any bytes by `arbitrary`.
-use arbitrary::Arbitrary;
+//! What may happen to a session, read from any bytes: one for each choice, so that a fuzzer's change of one is a change of one thing.
 use std::{num::NonZeroU32, time::Duration};
 use wse_core::session::SessionConfig;
 use wse_protocol::messages::Capabilities;
 
-/// A run: how the connection is set, and what happens on it.
-#[derive(Debug, Arbitrary)]
-pub(super) struct Scenario {
-    pub(super) setup: Setup,
-    pub(super) ops: Vec<Op>,
+/// The bytes that are left; zeros after the last.
+pub(super) struct Source<'a>(&'a [u8]);
+
+impl<'a> Source<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The next operation; none after the last byte.
+    pub(super) fn op(&mut self) -> Option<Op> {
+        (!self.0.is_empty()).then(|| Op::read(self))
+    }
+
+    fn byte(&mut self) -> u8 {
+        let Some((first, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        *first
+    }
+
+    fn wide(&mut self) -> u16 {
+        u16::from_le_bytes([self.byte(), self.byte()])
+    }
+
+    fn flag(&mut self) -> bool {
+        self.byte() % 2 == 1
+    }
+
+    /// True once in so many.
+    fn rarely(&mut self, of: u8) -> bool {
+        self.byte() % of == of - 1
+    }
+
+    fn below(&mut self, count: usize) -> usize {
+        usize::from(self.byte()) % count
+    }
+
+    fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len())]
+    }
+
+    fn list<T>(&mut self, most: usize, read: impl Fn(&mut Self) -> T) -> Vec<T> {
+        (0..self.below(most + 1)).map(|_| read(self)).collect()
+    }
+
+    fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let (taken, rest) = self.0.split_at(count.min(self.0.len()));
+        self.0 = rest;
+        taken.to_vec()
+    }
 }
 
 /// Limits small enough to be met, and what the HTTP request said.
-#[derive(Debug, Arbitrary)]
+#[derive(Debug)]
 pub(super) struct Setup {
     pub(super) hello_promised: bool,
     pub(super) auth_required: bool,
@@ -30,7 +73,7 @@ pub(super) struct Setup {
 }
 
 /// One thing that happens.
-#[derive(Debug, Arbitrary)]
+#[derive(Debug)]
 pub(super) enum Op {
     /// The peer sends a message.
     Send(Sent, Packing, Mutation),
@@ -73,7 +116,7 @@ pub(super) enum Op {
 }
 
 /// A message of the peer.
-#[derive(Debug, Arbitrary)]
+#[derive(Debug)]
 pub(super) enum Sent {
     Hello { formats: Formats, compression: bool, batch: bool, token: bool, subscribe: Subscribe },
     Subscribe(Subscribe),
@@ -84,7 +127,7 @@ pub(super) enum Sent {
     Reserved,
 }
 
-#[derive(Debug, Arbitrary)]
+#[derive(Debug)]
 pub(super) struct Subscribe {
     pub(super) names: Vec<Name>,
     /// Whether the positions that the peer has come with it.
@@ -92,7 +135,7 @@ pub(super) struct Subscribe {
     pub(super) filters: Vec<(Name, FilterName)>,
 }
 
-#[derive(Debug, Clone, Copy, Arbitrary)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Formats {
     Absent,
     Json,
@@ -103,7 +146,7 @@ pub(super) enum Formats {
 }
 
 /// How a message is framed; what was not negotiated included.
-#[derive(Debug, Clone, Copy, PartialEq, Arbitrary)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Packing {
     AsAgreed,
     Text,
@@ -112,24 +155,22 @@ pub(super) enum Packing {
 }
 
 /// What befalls the bytes of a frame on their way.
-#[derive(Debug, Arbitrary)]
+#[derive(Debug)]
 pub(super) enum Mutation {
     None,
-    None2,
-    None3,
     Cut(u8),
     Flip(u8, u8),
     Insert(u8, u8),
 }
 
-#[derive(Debug, Clone, Copy, Arbitrary)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Fault {
     Protocol,
     Utf8,
     TooLarge,
 }
 
-#[derive(Debug, Clone, Copy, Arbitrary)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Handled {
     Reply,
     Fail,
@@ -137,7 +178,7 @@ pub(super) enum Handled {
 }
 
 /// What is published.
-#[derive(Debug, Clone, Arbitrary)]
+#[derive(Debug, Clone)]
 pub(super) struct Message {
     /// What filters look at.
     pub(super) value: u8,
@@ -147,7 +188,7 @@ pub(super) struct Message {
 }
 
 /// A topic that there is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Arbitrary)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum TopicName {
     Recover,
     Latest,
@@ -158,7 +199,7 @@ pub(super) enum TopicName {
 }
 
 /// What a peer may name.
-#[derive(Debug, Clone, Copy, Arbitrary)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Name {
     Topic(TopicName),
     Pattern,
@@ -166,7 +207,7 @@ pub(super) enum Name {
     Invalid,
 }
 
-#[derive(Debug, Clone, Copy, Arbitrary)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum FilterName {
     Empty,
     Odd,
@@ -176,24 +217,144 @@ pub(super) enum FilterName {
 }
 
 impl Setup {
+    pub(super) fn read(source: &mut Source<'_>) -> Self {
+        Self {
+            hello_promised: source.flag(),
+            auth_required: source.rarely(4),
+            refused: source.rarely(32),
+            token: source.flag(),
+            topics: source.list(3, Name::read),
+            msgpack: !source.rarely(4),
+            compression: !source.rarely(4),
+            batch: !source.rarely(4),
+            outbound: source.byte(),
+            handler_queue: source.byte(),
+            rate: source.byte(),
+            subscriptions: source.byte(),
+            patterns: source.byte(),
+        }
+    }
+
     pub(super) fn config(&self) -> SessionConfig {
         SessionConfig {
             capabilities: Capabilities { msgpack: self.msgpack, compression: self.compression, batch: self.batch },
             outbound_bytes: [600, 2_000, 10_000, 100_000][usize::from(self.outbound % 4)],
             handler_queue: usize::from(self.handler_queue % 4) + 1,
-            messages_per_second: [None, NonZeroU32::new(2), NonZeroU32::new(100)][usize::from(self.rate % 3)],
+            messages_per_second: [None, NonZeroU32::new(100), NonZeroU32::new(2)][usize::from(self.rate % 3)],
             message_burst: 4,
             bytes_per_second: [None, NonZeroU32::new(1_000)][usize::from(self.rate / 3 % 2)],
             rate_patience: Duration::from_secs(5),
             message_bytes: 4_096,
-            subscriptions: usize::from(self.subscriptions % 8) + 1,
-            patterns: usize::from(self.patterns % 3),
+            subscriptions: 8 - usize::from(self.subscriptions % 8),
+            patterns: 2 - usize::from(self.patterns % 3),
             ..SessionConfig::default()
         }
     }
 }
 
+impl Op {
+    fn read(source: &mut Source<'_>) -> Self {
+        let topic = TopicName::read;
+        match source.byte() % 64 {
+            0..16 => Self::Publish(topic(source), source.list(4, Message::read)),
+            16..28 => Self::Send(Sent::read(source), Packing::read(source), Mutation::read(source)),
+            28..36 => Self::Answer,
+            36..40 => Self::Fetch,
+            40..44 => Self::Takes(source.byte()),
+            44..48 => Self::Reads(source.flag()),
+            48..51 => Self::Advance(source.wide()),
+            51..53 => Self::Beacon(topic(source)),
+            53 => Self::Restart(topic(source)),
+            54 => Self::Trim(topic(source), source.byte()),
+            55 => Self::Judge(!source.rarely(16)),
+            56..58 => Self::Handle(source.byte(), source.pick(&[Handled::Reply, Handled::Fail, Handled::Nothing])),
+            58 => Self::BirthsLost,
+            59 => Self::Refuse,
+            60 => Self::Control,
+            61 => {
+                let (text, count) = (source.flag(), usize::from(source.byte()));
+                Self::SendBytes { text, bytes: source.bytes(count) }
+            }
+            62 if source.rarely(4) => Self::end(source),
+            _ => Self::Takes(1),
+        }
+    }
+
+    fn end(source: &mut Source<'_>) -> Self {
+        match source.byte() % 4 {
+            0 => Self::Close,
+            1 => Self::PeerClose(source.flag().then(|| source.wide())),
+            2 => Self::Lost(None),
+            _ => Self::Lost(Some(source.pick(&[Fault::Protocol, Fault::Utf8, Fault::TooLarge]))),
+        }
+    }
+}
+
+impl Sent {
+    fn read(source: &mut Source<'_>) -> Self {
+        match source.byte() % 16 {
+            0..3 => Self::Hello {
+                formats: source.pick(&[
+                    Formats::Absent,
+                    Formats::Both,
+                    Formats::Msgpack,
+                    Formats::Json,
+                    Formats::Unknown,
+                    Formats::OtherVersion,
+                ]),
+                compression: source.flag(),
+                batch: source.flag(),
+                token: source.flag(),
+                subscribe: Subscribe::read(source),
+            },
+            3..9 => Self::Subscribe(Subscribe::read(source)),
+            9..11 => Self::Unsubscribe(source.list(3, Name::read)),
+            11 => Self::Ping(u32::from(source.byte())),
+            12 => Self::Pong,
+            13..15 => Self::Event { cid: source.flag() },
+            _ => Self::Reserved,
+        }
+    }
+}
+
+impl Subscribe {
+    fn read(source: &mut Source<'_>) -> Self {
+        let filter = |source: &mut Source<'_>| {
+            let filters = [FilterName::Odd, FilterName::Large, FilterName::Nothing, FilterName::Empty, FilterName::Invalid];
+            (Name::read(source), source.pick(&filters))
+        };
+        Self { names: source.list(6, Name::read), positions: source.flag(), filters: source.list(3, filter) }
+    }
+}
+
+impl Packing {
+    fn read(source: &mut Source<'_>) -> Self {
+        match source.byte() % 16 {
+            0..12 => Self::AsAgreed,
+            12 => Self::Msgpack,
+            13 => Self::Compressed,
+            _ => Self::Text,
+        }
+    }
+}
+
+impl Message {
+    fn read(source: &mut Source<'_>) -> Self {
+        let (value, size) = (source.byte(), source.byte());
+        Self { value, size: u16::from(size) * 5, key: Some(size % 5).filter(|key| *key > 0), priority: source.byte() }
+    }
+}
+
 impl Mutation {
+    fn read(source: &mut Source<'_>) -> Self {
+        match source.byte() % 64 {
+            61 => Self::Cut(source.byte()),
+            62 => Self::Flip(source.byte(), source.byte()),
+            63 => Self::Insert(source.byte(), source.byte()),
+            _ => Self::None,
+        }
+    }
+
     pub(super) fn apply(&self, bytes: &mut Vec<u8>) {
         let place = |at: u8| usize::from(at) * bytes.len() / 256;
         match *self {
@@ -203,12 +364,16 @@ impl Mutation {
                 bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= mask);
             }
             Self::Insert(at, byte) => bytes.insert(place(at), byte),
-            Self::None | Self::None2 | Self::None3 => {}
+            Self::None => {}
         }
     }
 }
 
 impl TopicName {
+    fn read(source: &mut Source<'_>) -> Self {
+        source.pick(&Self::ALL)
+    }
+
     pub(super) const ALL: [Self; 6] = [Self::Recover, Self::Latest, Self::DropLow, Self::Disconnect, Self::BornRecover, Self::BornLatest];
 
     pub(super) const fn as_str(self) -> &'static str {
@@ -233,6 +398,15 @@ impl TopicName {
 }
 
 impl Name {
+    fn read(source: &mut Source<'_>) -> Self {
+        match source.byte() % 32 {
+            29 => Self::Reserved,
+            30 => Self::Invalid,
+            24..29 => Self::Pattern,
+            byte => Self::Topic(TopicName::ALL[usize::from(byte) % TopicName::ALL.len()]),
+        }
+    }
+
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Topic(topic) => topic.as_str(),
