@@ -10,7 +10,7 @@ help: ## this list
 demo: ## build everything and serve the dashboard at http://localhost:8000 (PORT= changes it)
 	@tools/demo.sh
 
-test: test-tools test-rust test-ts test-python test-cross test-wire test-e2e test-chaos ## every test; installs what it needs
+test: test-tools test-rust test-fuzz test-ts test-python test-cross test-wire test-e2e test-chaos ## every test; installs what it needs
 
 dist: ## dist/*.whl and dist/wse-client-*.tgz
 	@tools/dist.sh
@@ -38,6 +38,7 @@ chaos: dist ## networks that fail and workers that are killed, by seeds (SEEDS= 
 MINUTES ?= 1
 fuzz: ## each fuzz target for a minute (MINUTES= changes it; needs nightly Rust and `cargo install cargo-fuzz`)
 	@python3 fuzz/seeds.py
+	@for target in fuzz/kept/*; do mkdir -p fuzz/corpus/$${target##*/} && cp $$target/* fuzz/corpus/$${target##*/}; done
 	@for target in $$(cargo +nightly fuzz list); do cargo +nightly fuzz run $$target -- -max_total_time=$$((60 * $(MINUTES))) || exit 1; done
 
 bench: dist ## measure: the short form, under five minutes; the machine should do nothing else
@@ -60,6 +61,10 @@ test-rust: test-tools ## lints, unit, property, conformance-of-buses and documen
 	cargo test --workspace --locked
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 
+SECONDS_EACH ?= 12
+test-fuzz: test-tools ## each fuzz target for a moment from its kept corpus, by stable Rust (SECONDS_EACH= changes it)
+	@fuzz/run.sh $(SECONDS_EACH)
+
 test-ts: test-tools ## lint, types, unit tests under React 18 and 19, the package
 	cd wse-client-ts && npm ci --no-progress && npm run check
 
@@ -79,4 +84,4 @@ test-e2e: dist ## the built client in Node and in headless Chromium, the dashboa
 test-chaos: dist ## 50 seeds of what `make chaos` runs more of
 	@tests/chaos/run.sh 50 1
 
-.PHONY: help demo test dist shape vectors gen conformance fuzz chaos bench bench-full test-tools test-rust test-ts test-python test-cross test-wire test-e2e test-chaos
+.PHONY: help demo test dist shape vectors gen conformance fuzz chaos bench bench-full test-tools test-rust test-fuzz test-ts test-python test-cross test-wire test-e2e test-chaos

@@ -116,6 +116,10 @@ fuzz_target!(|data: &[u8]| {
     let cut = ours(stream, limit, sizes);
     assert_eq!(cut, ours(stream, limit, &[]));
     let (all, error) = cut;
+    // Registered with IANA, and unknown to tungstenite.
+    if all.iter().any(|received| matches!(received, Received::Close(Some(1014), _))) {
+        return;
+    }
     let (theirs, failed) = theirs(stream, limit);
     assert!(theirs.starts_with(&all), "{all:?} {error:?} {theirs:?}");
     assert!(error.is_some() || (theirs.len() == all.len() && !failed), "{all:?} {theirs:?} {failed}");

@@ -29,6 +29,8 @@ pub(super) enum Waiting {
 pub(super) struct Outbound {
     own: VecDeque<Prepared>,
     own_bytes: usize,
+    /// The first of `own`, up to the hello: what follows cannot be read without it.
+    kept: usize,
     lanes: Lanes,
     limit: usize,
     close: Option<Box<(Option<CloseCode>, String)>>,
@@ -37,7 +39,7 @@ pub(super) struct Outbound {
 
 impl Outbound {
     pub(super) fn new(limit: usize) -> Self {
-        Self { own: VecDeque::new(), own_bytes: 0, lanes: Lanes::default(), limit, close: None, closed: false }
+        Self { own: VecDeque::new(), own_bytes: 0, kept: 0, lanes: Lanes::default(), limit, close: None, closed: false }
     }
 
     /// Queues frames of a topic; returns what gave way to stay within the limit.
@@ -63,15 +65,23 @@ impl Outbound {
         }
     }
 
-    /// Forgets what waits; frames already taken are not affected.
+    /// Queues the hello, after which frames are in the format that it names.
+    pub(super) fn push_hello(&mut self, frame: Prepared) {
+        self.push_own(frame);
+        self.kept = self.own.len();
+    }
+
+    /// Forgets what waits, but not the hello; frames already taken are not affected.
     pub(super) fn clear(&mut self) {
-        self.own = VecDeque::new();
-        self.own_bytes = 0;
+        self.own.truncate(self.kept);
+        self.own.shrink_to_fit();
+        self.own_bytes = self.own.iter().map(|frame| frame.framed().len()).sum();
         self.lanes.clear();
     }
 
     /// Nobody is there any more: what waits is forgotten, and nothing is taken in.
     pub(super) fn end(&mut self) {
+        self.kept = 0;
         self.clear();
         (self.close, self.closed) = (None, true);
     }
@@ -101,6 +111,7 @@ impl Outbound {
     pub(super) fn poll(&mut self) -> Option<Waiting> {
         if let Some(frame) = self.own.pop_front() {
             self.own_bytes -= frame.framed().len();
+            self.kept = self.kept.saturating_sub(1);
             if self.own.is_empty() {
                 self.own = VecDeque::new();
             }

@@ -33,7 +33,9 @@ impl Session {
         self.user = user.as_deref().map(Into::into);
         let (agreed, request) = self.handshake.finish();
         let hello = self.server_hello(agreed);
-        self.push_with(|_, out| hello.encode(out));
+        let mut body = Vec::with_capacity(256);
+        hello.encode(&mut body);
+        self.outbound.push_hello(Prepared::new(Format::Json, &body));
         self.variant = agreed.into();
         let retry_ms = self.config.restart_retry.as_millis() as u64;
         let ready = ServerReady { connection: self.id.clone().into(), user, retry_ms };

@@ -324,3 +324,37 @@ fn a_peer_that_asks_and_never_reads_is_read_no_further() {
     }
     assert!(pair.session.waiting_bytes() < 1100);
 }
+
+#[test]
+fn an_end_that_overtakes_the_hello_leaves_the_hello_before_it_and_nothing_after_the_close() {
+    // [P-9]: without the hello the client could not read the error in the format that was agreed on.
+    let mut pair = Pair::new(Offer { hello_promised: true, ..Offer::default() });
+    let hello = r#"{"v":2,"c":"WSE","t":"client_hello","p":{"formats":["msgpack"],"topics":["a"]}}"#;
+    pair.session.handle_text(pair.now, &mut hello.as_bytes().to_vec());
+    pair.session.give_up(pair.now);
+    let frames: Vec<_> = std::iter::from_fn(|| pair.session.poll_transmit(pair.now)).collect();
+    let [Transmit::Own(first), Transmit::Own(error), Transmit::Close { .. }] = &frames[..] else { panic!("{frames:?}") };
+    assert!(first.is_text() && first.payload().windows(12).any(|part| part == b"server_hello"));
+    assert!(!error.is_text() && error.payload().starts_with(b"M:"));
+}
+
+#[test]
+fn a_session_whose_peer_is_gone_holds_and_sends_nothing() {
+    let mut pair = Pair::ready();
+    let now = pair.now;
+    pair.session.deliver(now, &topic("a"), SlowPolicy::Recover, chunk("a", 1, Priority::Normal, 300));
+    pair.session.handle_lost(now, None, "gone");
+    pair.session.fail(&WireError::new(ErrorCode::NoHandler, "nobody"));
+    assert_eq!((pair.session.waiting_bytes(), pair.session.poll_transmit(now).is_none()), (0, true));
+}
+
+#[test]
+fn a_close_that_nobody_takes_is_given_up_with_all_that_waits() {
+    let mut pair = Pair::ready();
+    let now = pair.now;
+    pair.session.deliver(now, &topic("a"), SlowPolicy::Recover, chunk("a", 1, Priority::Normal, 300));
+    pair.session.close(now, CloseCode::RESTART, "restart");
+    pair.session.handle_timeout(now + CLOSE_TIMEOUT);
+    assert_eq!((pair.session.is_closed(), pair.session.waiting_bytes()), (true, 0));
+    assert!(pair.session.poll_transmit(now).is_none());
+}

@@ -217,8 +217,8 @@ impl Client {
     fn subscribed(&mut self, hub: &Hub, entry: TopicStatus) {
         let is_pattern = Pattern::parse(&entry.topic).is_some();
         match (entry.status, entry.position.clone()) {
-            (Status::Refused, _) if entry.code.as_deref() == Some("INVALID_FILTER") => {}
-            (Status::Refused, _) => self.unsubscribed(&entry),
+            // What was subscribed stays as it was.
+            (Status::Refused, _) => {}
             (_, Some(position)) if is_pattern => self.follows(hub, position, entry.topics),
             (_, Some(position)) => {
                 let name = TopicName::parse(&entry.topic).expect("a topic that there is");

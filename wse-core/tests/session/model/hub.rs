@@ -217,8 +217,9 @@ impl Hub {
         let beacon = Beacon { topic: name.as_str().into(), position: log.position(log.top()), previous: seq(previous) };
         let mut body = Vec::new();
         beacon.encode(variant.format, &mut body);
-        session.beacon(&topic(name), Prepared::new(variant.format, &body));
-        member.told = log.top();
+        if session.beacon(&topic(name), Prepared::new(variant.format, &body)) {
+            member.told = log.top();
+        }
     }
 
     pub(super) fn tell_positions(&mut self, session: &mut Session) {
@@ -253,13 +254,11 @@ impl Hub {
         answer.hand_over(session);
     }
 
-    /// The bus does not answer: nothing of what was asked first is subscribed.
+    /// The bus does not answer: what was asked first changes nothing.
     pub(super) fn refuse(&mut self, session: &mut Session, now: Instant) {
         let Some(wanted) = self.waiting.pop_front() else { return };
-        let names: Vec<_> = wanted.iter().map(|wanted| wanted.followed.clone()).collect();
-        self.unsubscribe(session, &names);
         let refused = || Outcome::Refused(WireError::new(ErrorCode::Unavailable, "the bus did not answer"));
-        session.subscribed(now, names.iter().map(|_| refused()).collect());
+        session.subscribed(now, wanted.iter().map(|_| refused()).collect());
     }
 
     fn plan(&mut self, wanted: Wanted) -> (Option<Outcome>, Vec<Joining>) {
