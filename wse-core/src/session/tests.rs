@@ -1,4 +1,6 @@
 //! Both ends of a connection in memory, with a clock that only the test moves.
+mod rules;
+
 use super::*;
 use crate::{Chunk, InflateLimits, Inflater, Numbered, Prepared, Wire, WireConfig};
 use simd_json::prelude::*;

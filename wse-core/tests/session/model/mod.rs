@@ -294,7 +294,7 @@ impl World {
     fn send(&mut self, sent: &Sent, packing: Packing, mutation: &Mutation) {
         self.sent += 1;
         let agreed = self.client.agreed();
-        let as_agreed = Variant { compressed: agreed.compressed && self.sent % 2 == 0, ..agreed };
+        let as_agreed = Variant { compressed: agreed.compressed && self.sent.is_multiple_of(2), ..agreed };
         let variant = match packing {
             Packing::AsAgreed => as_agreed,
             Packing::Text => Variant::default(),
