@@ -61,7 +61,7 @@ test-rust: test-tools ## lints, unit, property, conformance-of-buses and documen
 	cargo test --workspace --locked
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 
-SECONDS_EACH ?= 12
+SECONDS_EACH ?= 10
 test-fuzz: test-tools ## each fuzz target for a moment from its kept corpus, by stable Rust (SECONDS_EACH= changes it)
 	@fuzz/run.sh $(SECONDS_EACH)
 
