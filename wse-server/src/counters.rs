@@ -22,6 +22,8 @@ pub(crate) struct Counters {
     pub(crate) fell_behind: AtomicU64,
     /// Times that a connection was told of lost messages.
     pub(crate) resyncs: AtomicU64,
+    /// Times that a shard's queue of commands had no room: for a connection's, or for a new connection.
+    pub(crate) overloads: AtomicU64,
     /// Times that births of a pattern were lost to a connection, which was told.
     pub(crate) births_lost: AtomicU64,
     /// Times that the application was asked for a topic's state.

@@ -35,6 +35,8 @@ pub struct Health {
     pub fell_behind: u64,
     /// Times that a connection was told of lost messages.
     pub resyncs: u64,
+    /// Times that a shard was so far behind with what it is told that a connection was closed with 1013, or a new one refused.
+    pub overloads: u64,
     /// Times that births of a pattern were lost to a connection: more than `pattern_topics` waited for it, or the bus had lost them.
     pub births_lost: u64,
     /// Connections closed because they read too slowly.
@@ -74,6 +76,7 @@ impl Health {
             messages: counters.messages.load(Relaxed),
             fell_behind: counters.fell_behind.load(Relaxed),
             resyncs: counters.resyncs.load(Relaxed),
+            overloads: counters.overloads.load(Relaxed),
             births_lost: counters.births_lost.load(Relaxed),
             slow_consumers: counters.slow_consumers.load(Relaxed),
             snapshots: counters.snapshots.load(Relaxed),

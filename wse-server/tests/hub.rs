@@ -6,14 +6,15 @@ use serde_json::{Value, json};
 use std::{
     io::Write,
     net::Shutdown,
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
     time::{sleep, timeout},
 };
-use wse_protocol::Topic;
-use wse_server::{App, Engine, EngineConfig, NewMessage, RequestHead};
+use wse_protocol::{CloseCode, Format, Topic, envelope::Envelope};
+use wse_server::{App, ConnectionId, Engine, EngineConfig, Host, NewMessage, RequestHead, token};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -304,4 +305,46 @@ async fn a_socket_that_comes_after_the_drain_began_is_told_so_at_once() {
         assert_eq!((end.opcode, &end.payload[..2]), (OpCode::Close, &1012_u16.to_be_bytes()[..]));
     }
     settled(&engine, 0, PATIENCE).await;
+}
+
+/// A host that answers one message with more than may wait, before the shard can take any of it.
+#[derive(Debug, Default)]
+struct Talker(OnceLock<Engine>);
+
+impl Host for Talker {
+    fn authenticate(&self, _: ConnectionId, _: Option<String>, _: Option<token::Identity>) {}
+    fn opened(&self, _: ConnectionId, _: Option<token::Identity>) {}
+    fn messages(&self, id: ConnectionId, _: Vec<Box<Envelope>>) {
+        let payload = Bytes::from(format!("\"{}\"", "x".repeat(1 << 20)));
+        (0..80).for_each(|_| self.0.get().unwrap().reply(id, "q", Format::Json, payload.clone()));
+    }
+    fn closed(&self, _: ConnectionId, _: CloseCode, _: String, _: bool) {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_answers_than_may_wait_for_a_shard_close_their_connection_and_no_other() {
+    let mut config = EngineConfig::default();
+    config.shards = 1;
+    let engine = Engine::start(config).unwrap();
+    let mut other = connect(&engine).await;
+    other.subscribe(json!({"topics": ["t"]})).await;
+    other.answer().await;
+    let (ours, theirs) = ends().await;
+    let headers = http::HeaderMap::new();
+    let host = std::sync::Arc::new(Talker::default());
+    host.0.set(engine.clone()).unwrap();
+    engine.adopt(host, engine.admit(RequestHead { headers: (&headers).into(), query: "" }), theirs, Bytes::new(), None);
+    let mut socket = WebSocket::after_handshake(ours, Role::Client);
+    (socket.set_auto_close(false), socket.set_max_message_size(2 << 20));
+    socket.write_frame(Frame::text(Payload::Borrowed(br#"{"v":2,"t":"talk"}"#))).await.unwrap();
+    let end = loop {
+        let frame = timeout(PATIENCE, socket.read_frame()).await.expect("an end in time").unwrap();
+        if frame.opcode == OpCode::Close {
+            break frame;
+        }
+    };
+    assert_eq!(&end.payload[..2], &1013_u16.to_be_bytes()[..]);
+    assert!(engine.health().overloads > 0);
+    publish(&engine, "t", &json!(1)).await;
+    assert_eq!(other.message().await["p"], 1);
 }

@@ -12,12 +12,12 @@ impl Engine {
     /// Accepts on a socket, which must not block, until `unlisten`.
     pub(crate) fn listen(&self, listener: TcpListener, door: Door) {
         // A shard ends only with the last handle, and this is one; so in all of these.
-        let _ = self.0.shards[0].commands.send(Command::Listen { listener, door: Arc::new(door) });
+        self.0.shards[0].commands.send(Command::Listen { listener, door: Arc::new(door) });
     }
 
     pub(crate) fn unlisten(&self, door: u64) {
         for shard in &self.0.shards {
-            let _ = shard.commands.send(Command::Unlisten { door });
+            shard.commands.send(Command::Unlisten { door });
         }
     }
 

@@ -29,8 +29,8 @@ impl Engine {
     pub async fn inspect(&self) -> Inspection {
         let asked = self.0.shards.iter().map(|shard| {
             let (answer, tally) = oneshot::channel();
-            // One that has ended does not answer.
-            let _ = shard.commands.send(Command::Tally { answer });
+            // One that has ended or is behind does not answer.
+            shard.commands.send(Command::Tally { answer });
             timeout(PATIENCE, tally)
         });
         let answers = futures_util::future::join_all(asked).await;

@@ -16,7 +16,7 @@ use crate::{
     host::{ConnectionId, SharedHost},
     hub::Filters,
     policy::TopicScope,
-    shard::{AsyncStream, Command, Common, NewConnection, Stream},
+    shard::{AsyncStream, Command, Commands, Common, NewConnection, Stream},
     snapshot::{Sharing, Snapshots},
     transport::{Channel, Prelude},
     ws::handshake::{Key, raw_switching},
@@ -30,11 +30,8 @@ use std::{
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
-use tokio::{
-    runtime,
-    sync::{mpsc, oneshot},
-};
-use wse_protocol::{CloseCode, Followed, Format, Priority, Publication, Topic, UnixMillis, WireError};
+use tokio::{runtime, sync::oneshot};
+use wse_protocol::{CloseCode, ErrorCode, Followed, Format, Priority, Publication, Topic, UnixMillis, WireError};
 use wse_pubsub::{Bus, BusError, Receipt};
 
 /// A running engine; cheap to clone. It ends when the last handle is dropped, or by `stop`.
@@ -107,7 +104,7 @@ impl NewMessage {
 #[derive(Debug, Clone)]
 struct Handle {
     runtime: runtime::Handle,
-    commands: mpsc::UnboundedSender<Command>,
+    commands: Commands,
 }
 
 impl Engine {
@@ -133,14 +130,20 @@ impl Engine {
         &self.0.config
     }
 
-    /// Judges an upgrade request. While draining every request is refused with 503.
+    /// Judges an upgrade request. While draining every request is refused with 503, and while a shard is behind: more than 64 MiB of
+    /// answers and commands wait for it.
     #[must_use]
     pub fn admit(&self, head: RequestHead<'_>) -> Admission {
         let mut admission = admission::admit(&self.0.config, head, self.0.counters.connections.load(Relaxed));
-        if self.0.draining.load(Relaxed) {
-            let error = WireError::new(wse_protocol::ErrorCode::ServerRestart, "this server is shutting down; try again");
-            admission.refusal = Some((http::StatusCode::SERVICE_UNAVAILABLE, error));
-        }
+        let refused = if self.0.draining.load(Relaxed) {
+            Some(WireError::new(ErrorCode::ServerRestart, "this server is shutting down; try again"))
+        } else if self.0.shards.iter().any(|shard| shard.commands.is_full()) {
+            self.0.counters.overloads.fetch_add(1, Relaxed);
+            Some(WireError::new(ErrorCode::Unavailable, "this server is behind with its work; try again"))
+        } else {
+            None
+        };
+        admission.refusal = refused.map(|error| (http::StatusCode::SERVICE_UNAVAILABLE, error)).or(admission.refusal);
         admission
     }
 
@@ -253,7 +256,7 @@ impl Engine {
         let drains = self.0.shards.iter().map(|shard| {
             let (done, drained) = oneshot::channel();
             // A shard that has ended has no clients left.
-            let _ = shard.commands.send(Command::Drain { limit, done });
+            shard.commands.send(Command::Drain { limit, done });
             drained
         });
         futures_util::future::join_all(drains).await;
@@ -296,11 +299,9 @@ impl Engine {
         self.name_of(id)
     }
 
-    /// The queue of commands is bounded by what causes them: connections, and messages in their handlers.
+    /// Never waits; see [`Commands::send`] for a shard that is behind.
     fn command(&self, id: ConnectionId, command: Command) {
-        let shard = &self.0.shards[self.shard_of(id)];
-        // The shard ends only with the last handle, and this is one; a panic there has been reported already.
-        let _ = shard.commands.send(command);
+        self.0.shards[self.shard_of(id)].commands.send(command);
     }
 
     fn shard_of(&self, id: ConnectionId) -> usize {

@@ -3,10 +3,10 @@ use super::{Handle, StartError};
 use crate::{
     EngineConfig,
     config::BusChoice,
-    shard::{Command, Common, Shard},
+    shard::{CommandReceiver, Commands, Common, Shard, WAITING_BYTES, commands},
 };
 use std::sync::{Arc, mpsc as blocking};
-use tokio::{runtime, sync::mpsc, task::LocalSet};
+use tokio::{runtime, task::LocalSet};
 use wse_pubsub::{Bus, BusError, Consumer, EventReceiver, MemoryBus, RedisBus};
 
 type Opened = (Arc<dyn Bus>, Vec<EventReceiver>);
@@ -16,8 +16,8 @@ struct Thread {
     config: EngineConfig,
     common: Common,
     consumer: Consumer,
-    commands: mpsc::UnboundedReceiver<Command>,
-    handle: mpsc::UnboundedSender<Command>,
+    commands: CommandReceiver,
+    handle: Commands,
 }
 
 /// Connects the bus and starts every shard.
@@ -39,7 +39,7 @@ pub(super) fn start(config: &EngineConfig, common: &Common) -> Result<(Arc<dyn B
 }
 
 fn thread(config: &EngineConfig, common: &Common, number: usize) -> Thread {
-    let (handle, commands) = mpsc::unbounded_channel();
+    let (handle, commands) = commands(WAITING_BYTES, common.counters.clone());
     Thread { config: config.clone(), common: common.clone(), consumer: Consumer(number as u16), commands, handle }
 }
 

@@ -87,6 +87,10 @@ pub(crate) enum Command {
         code: CloseCode,
         reason: String,
     },
+    /// Its other commands had no room.
+    GiveUp {
+        id: ConnectionId,
+    },
     Topics {
         id: ConnectionId,
         answer: oneshot::Sender<Vec<Followed>>,

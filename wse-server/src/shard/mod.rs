@@ -1,8 +1,10 @@
 //! A shard: one thread with a current-thread runtime that owns its connections and their hub.
 mod command;
+mod queue;
 mod turns;
 
 pub(crate) use command::{Command, NewConnection, Stream};
+pub(crate) use queue::{CommandReceiver, Commands, WAITING_BYTES, commands};
 
 use crate::{
     ConnectionId, EngineConfig, Tally,
@@ -34,6 +36,8 @@ use wse_core::{
 use wse_protocol::{CloseCode, ErrorCode, WireError};
 use wse_pubsub::{Bus, Consumer};
 
+/// What a client is told whose commands had no room.
+const BEHIND: &str = "the server is behind with its answers; try again";
 /// What clients are told while it drains.
 const RESTARTS: &str = "the server restarts";
 

@@ -1,9 +1,9 @@
 //! A shard's loop. One turn: what the other threads ask, what the bus brought, what sockets and deadlines need, and one write for
 //! each connection that has something.
-use super::{Command, Shard, Stream};
+use super::{BEHIND, Command, CommandReceiver, Shard, Stream};
 use crate::{driver::Reactor, transport::over_stream};
 use std::{io, rc::Rc, time::Instant};
-use tokio::sync::mpsc;
+use wse_protocol::CloseCode;
 use wse_pubsub::{BusEvent, EventReceiver};
 
 /// Messages of the bus taken in one turn.
@@ -15,7 +15,7 @@ const TURNS_TO_YIELD: u32 = 8;
 
 impl Shard {
     /// Serves until the engine is dropped.
-    pub(crate) async fn run(self: Rc<Self>, mut commands: mpsc::UnboundedReceiver<Command>, mut events: EventReceiver) -> io::Result<()> {
+    pub(crate) async fn run(self: Rc<Self>, mut commands: CommandReceiver, mut events: EventReceiver) -> io::Result<()> {
         let mut turns = Turns { reactor: Reactor::new()?, commands: Vec::new(), events: Vec::new() };
         let (mut bus_open, mut count) = (true, 0);
         loop {
@@ -61,6 +61,7 @@ impl Shard {
             Command::Fail { id, error } => self.with(id, |session| session.fail(&error)),
             Command::Handled { id, count } => self.with(id, |session| session.handled(now, count)),
             Command::Close { id, code, reason } => self.with(id, |session| session.close(now, code, &reason)),
+            Command::GiveUp { id } => self.with(id, |session| session.handle_lost(now, Some(CloseCode::TRY_LATER), BEHIND)),
             Command::Topics { id, answer } => {
                 let mut names = Vec::new();
                 self.with(id, |session| names.extend(session.names().cloned()));
