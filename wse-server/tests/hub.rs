@@ -335,7 +335,8 @@ async fn more_answers_than_may_wait_for_a_shard_close_their_connection_and_no_ot
     host.0.set(engine.clone()).unwrap();
     engine.adopt(host, engine.admit(RequestHead { headers: (&headers).into(), query: "" }), theirs, Bytes::new(), None);
     let mut socket = WebSocket::after_handshake(ours, Role::Client);
-    (socket.set_auto_close(false), socket.set_max_message_size(2 << 20));
+    socket.set_auto_close(false);
+    socket.set_max_message_size(2 << 20);
     socket.write_frame(Frame::text(Payload::Borrowed(br#"{"v":2,"t":"talk"}"#))).await.unwrap();
     let end = loop {
         let frame = timeout(PATIENCE, socket.read_frame()).await.expect("an end in time").unwrap();
