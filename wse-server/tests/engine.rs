@@ -16,9 +16,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::{sleep, timeout},
 };
-use wse_core::SlowPolicy;
+use wse_core::{SlowPolicy, log::LogLimits};
 use wse_protocol::Topic;
-use wse_server::{App, Engine, EngineConfig, NewMessage, Policies, TopicPolicy, TopicScope, listener};
+use wse_pubsub::MemoryConfig;
+use wse_server::{App, BusChoice, Engine, EngineConfig, NewMessage, Policies, TopicPolicy, TopicScope, listener};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const UPGRADE: &str = "GET /wse?topics=t HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -165,6 +166,49 @@ async fn a_peer_that_stalls_where_the_policy_is_disconnect_is_closed_with_4001()
         }
     };
     assert_eq!((code, &last["p"]["code"]), (4001, &json!("SLOW_CONSUMER")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_loses_messages_three_times_within_a_minute_is_told_each_time_and_closed_with_4001() {
+    let mut config = slow(SlowPolicy::Recover);
+    config.session.outbound_bytes = 64 << 10;
+    // Four messages: whoever falls behind has lost some.
+    config.bus = BusChoice::Memory(MemoryConfig::default().history(LogLimits { messages: 4, ..LogLimits::default() }));
+    let (engine, address) = service(config, |app| app).await;
+    let mut client = connect(address).await;
+    let payload = format!("\"{}\"", "x".repeat(100_000));
+    let mut told = Vec::new();
+    let code = loop {
+        let fell = engine.health().fell_behind;
+        while engine.health().fell_behind == fell {
+            publish(&engine, &payload).await;
+            sleep(Duration::from_millis(1)).await;
+        }
+        // So that the log holds nothing of what came first.
+        for _ in 0..10 {
+            publish(&engine, &payload).await;
+        }
+        let before = told.len();
+        let closed = loop {
+            match client.next().await {
+                Ok(message) if message["t"] == "subscription_update" => told.push(message["p"]["topics"][0]["status"].clone()),
+                Ok(message) if message["t"] == "error" => told.push(message["p"]["code"].clone()),
+                Ok(_) => {}
+                Err(code) => break Some(code),
+            }
+            if told.len() > before && told.len() < 3 {
+                break None;
+            }
+        };
+        if let Some(code) = closed {
+            break code;
+        }
+    };
+    assert_eq!(code, 4001);
+    assert_eq!(told, ["resync", "resync", "SLOW_CONSUMER"]);
+    let health = engine.health();
+    assert_eq!((health.resyncs, health.slow_consumers), (3, 1));
+    assert!(health.fell_behind >= 3, "{health:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
