@@ -42,10 +42,22 @@ class Peer:
         self._acknowledged_at = 0.0
 
     def feed(self, event: Event) -> None:
-        """Queues an event behind those before it."""
+        """Handles an event at once where nothing is to be awaited for it; otherwise queues it behind those before it."""
+        if self._task is None and self._handled_at_once(event):
+            return
         self._inbox.append(event)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._drain())
+
+    def _handled_at_once(self, event: Event) -> bool:
+        """Begin and end of a connection without hooks cost no task."""
+        if event[0] == _native.OPENED and not self._handlers.connect:
+            self._open(event[2])
+            return True
+        if event[0] == _native.CLOSED and not (self._opened and self._handlers.disconnect):
+            self.gone.set()
+            return True
+        return False
 
     async def _drain(self) -> None:
         try:
@@ -66,12 +78,15 @@ class Peer:
             self._identify(event[3])
             await self._authenticator.authenticate(self._engine, self._number, self.connection, event[2])
         elif kind == _native.OPENED:
-            self._opened = True
-            self._identify(event[2])
+            self._open(event[2])
             for hook in self._handlers.connect:
                 await self._hook(hook(self.connection))
         elif kind == _native.CLOSED:
             await self._closed(*event[2:])
+
+    def _open(self, identity: tuple[str, dict[str, Any]] | None) -> None:
+        self._opened = True
+        self._identify(identity)
 
     def _identify(self, identity: tuple[str, dict[str, Any]] | None) -> None:
         """What the engine's own check of the token found."""

@@ -164,7 +164,9 @@ def _behind(current: Any) -> Iterator[object]:
 
 def _same_request(protocol: Any, scope: MutableMapping[str, Any]) -> bool:
     """Guards against another connection's protocol within reach, as in a middleware that keeps them."""
-    return _key(getattr(protocol, "scope", {})) == _key(scope)
+    theirs = getattr(protocol, "scope", {})
+    # A scope that was copied on its way here still has the list itself.
+    return theirs.get("headers") is scope["headers"] or _key(theirs) == _key(scope)
 
 
 def _key(scope: MutableMapping[str, Any]) -> bytes | None:

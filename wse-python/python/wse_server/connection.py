@@ -13,12 +13,21 @@ if TYPE_CHECKING:
 class Headers(Mapping[str, str]):
     """The request's headers; names are case-insensitive, of repeated ones the first is given."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_decoded", "_raw")
 
     def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
-        self._values: dict[str, str] = {}
-        for name, value in raw:
-            self._values.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+        self._raw = tuple(raw)
+        self._decoded: dict[str, str] | None = None
+
+    @property
+    def _values(self) -> dict[str, str]:
+        """Decoded when somebody looks: most connections' headers are never read."""
+        if self._decoded is None:
+            self._decoded = {}
+            for name, value in self._raw:
+                self._decoded.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+            self._raw = ()
+        return self._decoded
 
     def __getitem__(self, name: str) -> str:
         return self._values[name.lower()]
