@@ -88,6 +88,7 @@ fn publication() -> impl Strategy<Value = Publication> {
         id: id.into(),
         event_type: event_type.into(),
         ts: UnixMillis(ts),
+        expires: None,
         key: key.map(Into::into),
         priority,
         format: Format::Json,

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from fastapi import FastAPI
-from wse_server import Connection, Publication, SlowPolicy, Takeover, TopicPolicy, WSEConfig, create_wse_router
+from wse_server import Connection, Publication, Receipt, SlowPolicy, Takeover, TopicPolicy, WSEConfig, create_wse_router
 
 app = FastAPI()
 wse = create_wse_router(
@@ -36,13 +36,17 @@ async def echo(payload: Any) -> Any:
 
 @wse.on("publish")
 async def publish(order: dict[str, Any]) -> int:
-    """`count` messages to `topic`, numbered by `n`; `bytes` of padding, `keys` and `priorities` in turn; `many`: in one call."""
+    """`count` messages to `topic`, numbered by `n`; `bytes` of padding, `keys` and `priorities` in turn; `ttl` in seconds; `many`: in one call."""
     messages = [message(order, n) for n in range(order.get("count", 1))]
     if order.get("many"):
         receipts = await wse.publish_many(messages)
     else:
-        receipts = [await wse.publish(m.topic, m.payload, priority=m.priority, key=m.key, idempotency_key=m.idempotency_key) for m in messages]
+        receipts = [await publish_one(m) for m in messages]
     return receipts[-1].seq
+
+
+async def publish_one(m: Publication) -> Receipt:
+    return await wse.publish(m.topic, m.payload, priority=m.priority, key=m.key, ttl=m.ttl, idempotency_key=m.idempotency_key)
 
 
 def message(order: dict[str, Any], n: int) -> Publication:
@@ -52,7 +56,7 @@ def message(order: dict[str, Any], n: int) -> Publication:
         payload["pad"] = "x" * order["bytes"]
     key = f"k{n % keys}" if keys else None
     priority = priorities[n % len(priorities)]
-    return Publication(order["topic"], payload, priority=priority, key=key, idempotency_key=order.get("idempotency_key"))
+    return Publication(order["topic"], payload, priority=priority, key=key, idempotency_key=order.get("idempotency_key"), ttl=order.get("ttl"))
 
 
 @wse.on("fail")

@@ -8,7 +8,7 @@ use std::ops::Range;
 use wse_protocol::{
     Epoch, Format, Position, Priority, Publication, Seq, Topic, encode,
     frame::{self, Opcode},
-    messages::Beacon,
+    messages::{Beacon, Skip, SkipReason},
 };
 
 /// The bytes of most headers.
@@ -129,6 +129,25 @@ impl Wire {
         Run::new(position.epoch.clone(), out.into(), [mark].into())
     }
 
+    /// Word that messages will not come because they have expired, each in its place among the frames of its topic, so that a reader may
+    /// begin anywhere.
+    #[must_use]
+    pub fn expired(&mut self, format: Format, topic: &Topic, epoch: &Epoch, messages: &[Numbered<'_>]) -> Run {
+        let opcode = if format == Format::Json { Opcode::Text } else { Opcode::Binary };
+        let (mut out, mut marks, mut body) = (Vec::new(), Vec::with_capacity(messages.len()), Vec::with_capacity(128));
+        for message in messages {
+            body.clear();
+            let (seq, previous) = (message.seq, message.before());
+            let topic = topic.as_str().into();
+            Skip { topic, epoch: epoch.clone(), previous: Some(previous), from: seq, to: seq, reason: SkipReason::Ttl }
+                .encode(format, &mut body);
+            let payload = put(&mut out, opcode, &body);
+            let (end, priority) = (out.len(), message.publication.priority);
+            marks.push(Mark { previous, first: seq, last: seq, messages: 0, payload, end, priority, key: None });
+        }
+        Run::new(epoch.clone(), out.into(), marks.into())
+    }
+
     /// A frame of the protocol's own around a body that `encode` made.
     #[must_use]
     pub fn own(&mut self, variant: Variant, body: &[u8]) -> Prepared {
@@ -239,7 +258,16 @@ mod tests {
     fn publication(size: usize) -> Publication {
         let payload = format!("\"{}\"", "x".repeat(size)).into_bytes().into();
         let (id, event_type) = ("m".into(), "t".into());
-        Publication { id, event_type, ts: UnixMillis(0), key: None, priority: Priority::Normal, format: Format::Json, payload }
+        Publication {
+            id,
+            event_type,
+            ts: UnixMillis(0),
+            expires: None,
+            key: None,
+            priority: Priority::Normal,
+            format: Format::Json,
+            payload,
+        }
     }
 
     fn seq(number: u64) -> Seq {

@@ -12,6 +12,8 @@ pub struct Publication {
     pub event_type: Arc<str>,
     /// When it was published.
     pub ts: UnixMillis,
+    /// From when on nobody is to get it any more; none where it does not expire. Judged by the clock of whoever delivers.
+    pub expires: Option<UnixMillis>,
     /// The key of the thing it is about: `k`, 1 to 256 bytes.
     pub key: Option<Arc<str>>,
     /// Its priority.
@@ -23,6 +25,12 @@ pub struct Publication {
 }
 
 impl Publication {
+    /// Whether nobody is to get it any more.
+    #[must_use]
+    pub fn has_expired(&self, now: UnixMillis) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+
     /// Bytes that it holds, about: what bounds of logs and queues count.
     #[must_use]
     pub fn cost(&self) -> usize {

@@ -8,7 +8,7 @@ use pyo3::{
     pybacked::PyBackedBytes,
     types::{PyList, PyString, PyTuple},
 };
-use std::fmt::Display;
+use std::{fmt::Display, time::Duration};
 use wse_protocol::{Format, Priority, Topic, WireError, check_depth, check_payload};
 use wse_pubsub::BusError;
 use wse_server::NewMessage;
@@ -74,9 +74,6 @@ impl Outgoing {
     /// As the engine takes it; `path` is what errors call the payload.
     pub(crate) fn read(self, py: Python<'_>, path: impl Display) -> PyResult<(Topic, NewMessage)> {
         let Self(topic, payload, format, event_type, priority, key, ttl_ms, idempotency_key) = self;
-        if ttl_ms.is_some() {
-            return Err(usage_error(py, "ttl is not available yet: messages are kept for history_age; leave it out"));
-        }
         let topic = Topic::parse(&topic).map_err(|error| topic_error(py, &topic, &error))?;
         let (format, payload) = read_payload(py, path, payload, format.as_deref())?;
         let message = NewMessage {
@@ -84,6 +81,7 @@ impl Outgoing {
             event_type: bounded(py, "type", event_type)?,
             priority: Priority::try_from(priority).map_err(|e| usage_error(py, &e.to_string()))?,
             key: bounded(py, "key", key)?,
+            ttl: ttl_ms.map(Duration::from_millis),
             idempotency_key,
             ..NewMessage::new(payload)
         };

@@ -91,8 +91,6 @@ def test_publish_refuses_what_cannot_be_published() -> None:
     for ttl in (0, -1, "5"):
         with pytest.raises(WSEUsageError, match="ttl must be a number of seconds above 0"):
             wse.publish_sync("t", 1, ttl=ttl)  # type: ignore[arg-type]
-    with pytest.raises(WSEUsageError, match="ttl is not available yet.*leave it out"):
-        wse.publish_sync("t", 1, ttl=5)
     with pytest.raises(WSEPayloadError, match="payload.n"):
         wse.publish_sync("t", {"n": 2**53})
     assert wse.publish_sync("t", 1, priority=Priority.HIGH, ttl=None).seq == 1

@@ -37,7 +37,7 @@ PUBLISH = "(self, topic, payload, *, type=None, priority=<Priority.NORMAL: 5>, k
         (wse_server.WSERouter.publish, PUBLISH),
         (wse_server.WSERouter.publish_sync, PUBLISH),
         (wse_server.WSERouter.publish_many, "(self, messages)"),
-        (wse_server.Publication, "(topic, payload, type=None, priority=<Priority.NORMAL: 5>, key=None, idempotency_key=None)"),
+        (wse_server.Publication, "(topic, payload, type=None, priority=<Priority.NORMAL: 5>, key=None, idempotency_key=None, ttl=None)"),
         (wse_server.TopicPolicy, "(*, slow=<SlowPolicy.RECOVER: 'recover'>, filter=None)"),
         (wse_server.Publisher.publish, PUBLISH),
         (wse_server.create_wse_router, "(config=None)"),

@@ -40,6 +40,8 @@ pub(crate) struct Counters {
     pub(crate) snapshot_pinned_bytes: AtomicUsize,
     /// Times that more would have been held than may be.
     pub(crate) snapshot_pins_broken: AtomicU64,
+    /// Messages that had expired when their turn came, and were left out.
+    pub(crate) expired: AtomicU64,
     /// Connections closed because they read too slowly.
     pub(crate) slow_consumers: AtomicU64,
 }

@@ -39,6 +39,8 @@ pub struct Health {
     pub overloads: u64,
     /// Times that births of a pattern were lost to a connection: more than `pattern_topics` waited for it, or the bus had lost them.
     pub births_lost: u64,
+    /// Messages that had expired when their turn came, and were left out; every one was told.
+    pub expired: u64,
     /// Connections closed because they read too slowly.
     pub slow_consumers: u64,
     /// Times that the application was asked for a topic's state.
@@ -78,6 +80,7 @@ impl Health {
             resyncs: counters.resyncs.load(Relaxed),
             overloads: counters.overloads.load(Relaxed),
             births_lost: counters.births_lost.load(Relaxed),
+            expired: counters.expired.load(Relaxed),
             slow_consumers: counters.slow_consumers.load(Relaxed),
             snapshots: counters.snapshots.load(Relaxed),
             snapshots_shared: counters.snapshots_shared.load(Relaxed),

@@ -22,6 +22,7 @@ fn publication() -> Publication {
         id: "0193b3a0-0000-7000-8000-000000000001".into(),
         event_type: "price_update".into(),
         ts: UnixMillis(1_768_473_000_000),
+        expires: None,
         key: None,
         priority: Priority::Normal,
         format: Format::Json,

@@ -76,6 +76,7 @@ fn packed_log(c: &mut Criterion) {
             id: "0193b3a0-0000-7000-8000-000000000001".into(),
             event_type: "book".into(),
             ts: UnixMillis(0),
+            expires: None,
             key: None,
             priority: Priority::Normal,
             format: Format::Json,

@@ -16,6 +16,7 @@ fn publication(number: usize) -> Publication {
         id: format!("0193b3a0-0000-7000-8000-{number:012x}").into(),
         event_type: "price_update".into(),
         ts: UnixMillis(1_768_473_000_000),
+        expires: None,
         key: None,
         priority: Priority::Normal,
         format: Format::Json,

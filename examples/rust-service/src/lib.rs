@@ -49,7 +49,7 @@ pub fn app(engine: Engine) -> App {
     states::with_states(app).expect("patterns")
 }
 
-/// `count` messages to `topic`, numbered by `n`; `bytes` of padding, `keys` and `priorities` in turn; `many`: in one call.
+/// `count` messages to `topic`, numbered by `n`; `bytes` of padding, `keys` and `priorities` in turn; `ttl` in seconds; `many`: in one call.
 async fn publish(engine: Engine, message: Message) -> Result<Value, WireError> {
     let order = &message.payload;
     let topic = Topic::parse(order.get_str("topic").unwrap_or_default())?;
@@ -80,6 +80,7 @@ fn numbered(order: &Value, n: u64) -> NewMessage {
     let mut message = NewMessage::new(payload.encode());
     message.priority = priority.unwrap_or_default();
     message.key = order.get_usize("keys").and_then(turn).map(|key| format!("k{key}").into());
+    message.ttl = order.get_f64("ttl").map(Duration::from_secs_f64);
     message.idempotency_key = order.get_str("idempotency_key").map(Into::into);
     message
 }

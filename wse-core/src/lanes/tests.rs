@@ -21,6 +21,7 @@ fn chunk(name: usize, after: u64, messages: &[(usize, Option<u8>, usize)]) -> Ch
         id: "m".into(),
         event_type: "t".into(),
         ts: UnixMillis(0),
+        expires: None,
         key: key.map(|key| key.to_string().into()),
         priority: Priority::ALL[priority],
         format: Format::Json,

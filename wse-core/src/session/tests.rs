@@ -95,8 +95,16 @@ fn inflater() -> Inflater {
 /// One message of so many bytes, about.
 fn chunk(name: &str, seq: u64, priority: Priority, size: usize) -> Chunk {
     let payload = format!("\"{}\"", "x".repeat(size)).into_bytes().into();
-    let publication =
-        Publication { id: "m".into(), event_type: "t".into(), ts: UnixMillis(0), key: None, priority, format: Format::Json, payload };
+    let publication = Publication {
+        id: "m".into(),
+        event_type: "t".into(),
+        ts: UnixMillis(0),
+        expires: None,
+        key: None,
+        priority,
+        format: Format::Json,
+        payload,
+    };
     let Position { epoch, seq } = position(seq);
     let message = Numbered { seq, previous: None, publication: &publication };
     Arc::new(Wire::new(WireConfig::default()).run(Variant::default(), &topic(name), &epoch, &[message])).whole()

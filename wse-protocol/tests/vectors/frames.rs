@@ -80,6 +80,7 @@ fn publication(case: &Value, format: Format) -> Publication {
         id: text(published, "id").into(),
         event_type: text(published, "type").into(),
         ts: UnixMillis(published["ts_ms"].as_u64().expect("a time")),
+        expires: None,
         key: published["key"].as_str().map(Into::into),
         priority,
         format,

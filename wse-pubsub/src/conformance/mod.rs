@@ -105,7 +105,7 @@ pub fn topic(name: &str) -> Topic {
 #[must_use]
 pub fn publication(id: &str) -> Publication {
     let (id, event_type, payload) = (id.into(), "price".into(), Bytes::from_static(br#"{"x":1}"#));
-    Publication { id, event_type, ts: UnixMillis(1), key: None, priority: Priority::Normal, format: Format::Json, payload }
+    Publication { id, event_type, ts: UnixMillis(1), expires: None, key: None, priority: Priority::Normal, format: Format::Json, payload }
 }
 
 /// The next events, which hold `count` messages; panics if they take longer than 20 s or the bus closes.
@@ -333,6 +333,7 @@ pub async fn every_field_of_a_message_arrives(factory: &dyn Factory) {
         id: "0196-x".into(),
         event_type: "Größe".into(),
         ts: UnixMillis(1_768_473_000_123),
+        expires: Some(UnixMillis(u64::MAX)),
         key: Some("k 1".into()),
         priority: Priority::Critical,
         format: Format::Json,

@@ -1,12 +1,14 @@
 //! A publication as bytes: what the stream stores and the bell carries.
 //!
-//! `1, len u16, id, len u16, type, len u16, key (len 0xffff: none), priority u8, format u8 (0 JSON, 1 msgpack), ts u64, payload`, big-endian.
+//! `1, len u16, id, len u16, type, len u16, key (len 0xffff: none), priority u8, format u8 (0 JSON, 1 msgpack; 2 more: it expires), ts u64, where it expires: when u64, payload`, big-endian.
 use bytes::{Buf, Bytes};
 use std::sync::Arc;
 use wse_protocol::{Epoch, Format, Position, Priority, Publication, Seq, Topic, UnixMillis};
 
 const VERSION: u8 = 1;
 const NO_KEY: u16 = u16::MAX;
+/// Added to the format of a publication that expires.
+const EXPIRES: u8 = 2;
 
 /// Writes a publication. The id stands first: a script compares it.
 pub(crate) fn encode(publication: &Publication) -> Vec<u8> {
@@ -19,8 +21,12 @@ pub(crate) fn encode(publication: &Publication) -> Vec<u8> {
         None => out.extend(NO_KEY.to_be_bytes()),
     }
     out.push(publication.priority.number());
-    out.push(u8::from(publication.format == Format::Msgpack));
+    let expires = if publication.expires.is_some() { EXPIRES } else { 0 };
+    out.push(u8::from(publication.format == Format::Msgpack) | expires);
     out.extend(publication.ts.0.to_be_bytes());
+    if let Some(expires) = publication.expires {
+        out.extend(expires.0.to_be_bytes());
+    }
     out.extend_from_slice(&publication.payload);
     out
 }
@@ -32,9 +38,11 @@ pub(crate) fn decode(mut record: Bytes) -> Option<Publication> {
     let event_type = read_text(&mut record)??;
     let key = read_text(&mut record)?;
     let priority = Priority::try_from(record.try_get_u8().ok()?).ok()?;
-    let format = [Format::Json, Format::Msgpack].get(usize::from(record.try_get_u8().ok()?)).copied()?;
+    let flags = record.try_get_u8().ok()?;
+    let format = [Format::Json, Format::Msgpack].get(usize::from(flags & !EXPIRES)).copied()?;
     let ts = UnixMillis(record.try_get_u64().ok()?);
-    Some(Publication { id, event_type, ts, key, priority, format, payload: record })
+    let expires = if flags & EXPIRES == 0 { None } else { Some(UnixMillis(record.try_get_u64().ok()?)) };
+    Some(Publication { id, event_type, ts, expires, key, priority, format, payload: record })
 }
 
 /// Reads what a script publishes, `<epoch> <first seq> ` and then `len u32, record` for each: the first position and the records.
@@ -100,11 +108,11 @@ mod tests {
         #[test]
         fn what_is_encoded_decodes_to_the_same(
             id in "\\PC{1,64}", event_type in "\\PC{1,64}", key in proptest::option::of("\\PC{0,64}"),
-            ts: u64, payload: Vec<u8>,
+            ts: u64, expires: Option<u64>, payload: Vec<u8>,
         ) {
             let key = key.map(Arc::from);
             let (id, event_type, payload) = (id.into(), event_type.into(), payload.into());
-            let publication = Publication { id, event_type, ts: UnixMillis(ts), key, priority: Priority::High, format: Format::Msgpack, payload };
+            let publication = Publication { id, event_type, ts: UnixMillis(ts), expires: expires.map(UnixMillis), key, priority: Priority::High, format: Format::Msgpack, payload };
             let record = encode(&publication);
             prop_assert_eq!(decode(record.clone().into()), Some(publication.clone()));
             let framed = [&(record.len() as u32).to_be_bytes(), record.as_slice()].concat();

@@ -22,6 +22,7 @@ class Publication:
     priority: int = Priority.NORMAL
     key: str | None = None
     idempotency_key: str | None = None
+    ttl: float | None = None
 
 
 class Publishing:
@@ -44,8 +45,8 @@ class Publishing:
 
         `payload` is anything a FastAPI endpoint may return, bytes that are JSON already, or `Msgpack(...)`. `type` is the event's type
         (None: the topic). Where messages of several topics wait for a client, the topic whose highest `priority` is higher goes first.
-        `key` names the thing it is about, for `SlowPolicy.LATEST`. `ttl` must be None for now: a message that expires is reserved, and
-        any other value raises `WSEUsageError`. A retry with the same `idempotency_key` is the same message. Raises `WSEPayloadError`,
+        `key` names the thing it is about, for `SlowPolicy.LATEST`. After `ttl` seconds it is not handed to any
+        client any more, new or returning; each is told of the hole. A retry with the same `idempotency_key` is the same message. Raises `WSEPayloadError`,
         `WSETopicError`, or `WSEUnavailable` when the bus does not answer within `publish_timeout`.
         """
         return await self._host.publish(topic, payload, type, priority, key, ttl, idempotency_key)
@@ -85,7 +86,7 @@ def _arguments(message: object) -> tuple[Any, ...]:
         message = Publication(*message)
     if not isinstance(message, Publication):
         raise WSEUsageError(f"publish_many takes (topic, payload) and Publication(...), not {message!r}")
-    return message.topic, message.payload, message.type, message.priority, message.key, None, message.idempotency_key
+    return message.topic, message.payload, message.type, message.priority, message.key, message.ttl, message.idempotency_key
 
 
 class Publisher(Publishing):

@@ -81,6 +81,8 @@ pub struct NewMessage {
     pub priority: Priority,
     /// The key of the thing it is about.
     pub key: Option<Arc<str>>,
+    /// How long it is worth delivering; none: as long as the log holds it. Judged when it is handed to a connection.
+    pub ttl: Option<Duration>,
     /// Makes a retry the same message.
     pub idempotency_key: Option<String>,
 }
@@ -95,6 +97,7 @@ impl NewMessage {
             event_type: None,
             priority: Priority::Normal,
             key: None,
+            ttl: None,
             idempotency_key: None,
         }
     }
@@ -313,6 +316,7 @@ impl Engine {
             id: (&*uuid::Uuid::now_v7().hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer())).into(),
             event_type: message.event_type.unwrap_or_else(|| topic.shared()),
             ts,
+            expires: message.ttl.map(|ttl| UnixMillis(ts.0.saturating_add(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)))),
             key: message.key,
             priority: message.priority,
             format: message.format,

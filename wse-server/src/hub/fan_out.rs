@@ -4,13 +4,17 @@ use super::{
     record::{Class, State, Subscriber},
 };
 use crate::{host::ConnectionId, policy::TopicPolicy};
-use std::{sync::Arc, sync::atomic::Ordering::Relaxed, time::Instant};
+use std::{
+    sync::Arc,
+    sync::atomic::Ordering::Relaxed,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
 use wse_core::{
     Numbered, Run, Variant, Wire,
     filter::{Filter, Payload, Scratch},
     session::Delivered,
 };
-use wse_protocol::{Epoch, Format, Position, Publication, Seq, Topic, transcode};
+use wse_protocol::{Epoch, Format, Position, Publication, Seq, Topic, UnixMillis, transcode};
 use wse_pubsub::Run as LogRun;
 
 /// Bytes of messages that are encoded and handed to all connections before these write.
@@ -24,6 +28,8 @@ pub(super) struct Piece<'a> {
     pub(super) topic: &'a Topic,
     pub(super) epoch: &'a Epoch,
     pub(super) messages: Vec<Numbered<'a>>,
+    /// They have expired, all of them: their places are told and not they.
+    pub(super) expired: bool,
 }
 
 /// The frames of a piece, by variant, made when the first subscriber needs them.
@@ -40,17 +46,18 @@ impl Hub {
             let passed = record.position.as_ref().filter(|position| position.epoch == run.epoch).map(|position| position.seq);
             run.iter().filter(|(seq, _)| passed.is_none_or(|passed| *seq > passed)).collect()
         };
-        let mut rest = &news[..];
+        let (mut rest, clock) = (&news[..], unix_now());
         while !rest.is_empty() {
-            let (next, after) = rest.split_at(piece(rest));
-            let fallen = self.deliver_piece(&run.topic, &run.epoch, next, now);
+            let (count, expired) = piece(rest, clock);
+            let (next, after) = rest.split_at(count);
+            let fallen = self.deliver_piece(&run.topic, &run.epoch, next, expired, now);
             fallen.into_iter().for_each(|(id, topic, seq)| self.fall_behind(id, &topic, seq));
             flush(now);
             rest = after;
         }
     }
 
-    fn deliver_piece(&self, topic: &Topic, epoch: &Epoch, messages: &[(Seq, &Publication)], now: Instant) -> Vec<Fallen> {
+    fn deliver_piece(&self, topic: &Topic, epoch: &Epoch, messages: &[(Seq, &Publication)], expired: bool, now: Instant) -> Vec<Fallen> {
         let mut records = self.topics.borrow_mut();
         let (Some(record), Some((last, _))) = (records.get_mut(topic), messages.last()) else { return Vec::new() };
         record.position = Some(Position { epoch: epoch.clone(), seq: *last });
@@ -60,7 +67,7 @@ impl Hub {
         let passes = self.judge(&record.classes, messages);
         let (mut fallen, mut wire, mut delivered, mut quiet) = (Vec::new(), self.wire.borrow_mut(), 0, false);
         for (class, passes) in record.classes.iter_mut().zip(passes) {
-            let piece = Piece { topic, epoch, messages: number(&mut class.previous, messages, passes.as_deref()) };
+            let piece = Piece { topic, epoch, messages: number(&mut class.previous, messages, passes.as_deref()), expired };
             quiet |= passes.is_some_and(|passes| class.judged(&passes, now));
             if piece.messages.is_empty() {
                 continue;
@@ -75,6 +82,7 @@ impl Hub {
             self.quiet.borrow_mut().enter(now, topic, record);
         }
         self.counters.deliveries.fetch_add(delivered, Relaxed);
+        self.counters.expired.fetch_add(if expired { messages.len() as u64 } else { 0 }, Relaxed);
         fallen
     }
 
@@ -157,7 +165,14 @@ pub(super) fn number<'a>(previous: &mut Seq, messages: &[(Seq, &'a Publication)]
 
 impl Runs {
     pub(super) fn get(&mut self, wire: &mut Wire, variant: Variant, piece: &Piece<'_>) -> &Arc<Run> {
-        self.0[variant.index()].get_or_insert_with(|| Arc::new(wire.run(variant, piece.topic, piece.epoch, &piece.messages)))
+        self.0[variant.index()].get_or_insert_with(|| {
+            let Piece { topic, epoch, messages, expired } = piece;
+            Arc::new(if *expired {
+                wire.expired(variant.format, topic, epoch, messages)
+            } else {
+                wire.run(variant, topic, epoch, messages)
+            })
+        })
     }
 }
 
@@ -180,12 +195,18 @@ pub(super) fn judge_one<'a>(
     }
 }
 
-/// How many messages make a piece; at least one.
-fn piece(messages: &[(Seq, &Publication)]) -> usize {
-    let mut bytes = 0;
+/// How many messages make a piece, at least one, and whether they have expired.
+fn piece(messages: &[(Seq, &Publication)], now: UnixMillis) -> (usize, bool) {
+    let (mut bytes, expired) = (0, messages.first().is_some_and(|(_, publication)| publication.has_expired(now)));
     let fits = |(_, publication): &&(Seq, &Publication)| {
         bytes += publication.cost();
-        bytes <= PIECE_BYTES
+        bytes <= PIECE_BYTES && publication.has_expired(now) == expired
     };
-    messages.iter().take_while(fits).count().max(1)
+    (messages.iter().take_while(fits).count().max(1), expired)
+}
+
+/// The clock that messages expire by.
+pub(super) fn unix_now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(since.as_millis() as u64)
 }

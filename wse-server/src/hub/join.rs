@@ -320,9 +320,12 @@ impl Hub {
         let messages = fan_out::number(&mut after.seq.clone(), &taken, passes.as_deref());
         let (mut frames, passed) = (Vec::new(), messages.last().map_or(after.seq, |message| message.seq));
         let (mut wire, variant) = (self.wire.borrow_mut(), subscriber.variant(&crate::TopicPolicy { slow: policy, filter: None }));
-        if !messages.is_empty() {
-            let piece = Piece { topic, epoch: &after.epoch, messages };
+        let clock = fan_out::unix_now();
+        for messages in messages.chunk_by(|one, next| one.publication.has_expired(clock) == next.publication.has_expired(clock)) {
+            let expired = messages.first().is_some_and(|first| first.publication.has_expired(clock));
+            let piece = Piece { topic, epoch: &after.epoch, messages: messages.to_vec(), expired };
             frames.push(Runs::default().get(&mut wire, variant, &piece).whole());
+            self.counters.expired.fetch_add(if expired { messages.len() as u64 } else { 0 }, Relaxed);
         }
         if filter.is_some() && passed < last {
             // What follows begins where the page ends; without a word the client would take the end that did not pass for lost.

@@ -84,6 +84,7 @@ mod tests {
             id: n.to_string().into(),
             event_type: "t".into(),
             ts: UnixMillis(0),
+            expires: None,
             key: None,
             priority: Priority::Normal,
             format: Format::Json,

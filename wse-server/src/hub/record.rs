@@ -242,6 +242,7 @@ mod tests {
             id: "m".into(),
             event_type: "t".into(),
             ts: UnixMillis(0),
+            expires: None,
             key: None,
             priority: Priority::Normal,
             format: Format::Json,

@@ -27,6 +27,7 @@ fn publication(size: usize) -> Publication {
         id: "m".into(),
         event_type: "t".into(),
         ts: UnixMillis(0),
+        expires: None,
         key: None,
         priority: Priority::Normal,
         format: Format::Json,

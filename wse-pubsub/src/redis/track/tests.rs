@@ -9,7 +9,7 @@ fn at(epoch: &str, seq: u64) -> Position {
 fn message() -> Content {
     let (id, event_type) = ("m".into(), "t".into());
     let (key, priority, payload) = (None, Priority::Normal, Bytes::from_static(b"1"));
-    Content::Message(Publication { id, event_type, ts: UnixMillis(0), key, priority, format: Format::Json, payload }.into())
+    Content::Message(Publication { id, event_type, ts: UnixMillis(0), expires: None, key, priority, format: Format::Json, payload }.into())
 }
 
 fn entry(epoch: &str, seq: u64) -> Rung {
