@@ -124,6 +124,7 @@ impl Log {
             id: format!("{}-{}-{number}", name.as_str(), self.epoch).into(),
             event_type: "t".into(),
             ts: UnixMillis(0),
+            expires: None,
             key: message.key.map(|key| (key % 4).to_string().into()),
             priority: Priority::ALL[usize::from(message.priority) % Priority::ALL.len()],
             format: Format::Json,
