@@ -1,5 +1,5 @@
 //! The `Bus` trait: what a hub and a publisher need of a message bus, and nothing of how it is done.
-use crate::{Births, Consumer, Following, History};
+use crate::{Births, Consumer, DeadLetters, Following, History, Producers};
 use std::{sync::Arc, time::Duration};
 use wse_core::log::PageLimit;
 use wse_protocol::{Pattern, Position, Publication, Topic};
@@ -19,7 +19,7 @@ use wse_protocol::{Pattern, Position, Publication, Topic};
 ///
 /// Entries of an interest that was given back and shown again may still be under way: they are at or below the new position.
 #[async_trait::async_trait]
-pub trait Bus: Send + Sync + std::fmt::Debug {
+pub trait Bus: Producers + DeadLetters + Send + Sync + std::fmt::Debug {
     /// Stores a message and gives it its position. The receipt means: stored (clause G4 of the contract).
     ///
     /// `retry_key` makes a retry the same message: a second publish with it within the bus's window returns the first receipt.
@@ -119,6 +119,8 @@ pub struct BusHealth {
     pub topics: usize,
     /// Patterns that are followed.
     pub patterns: usize,
+    /// Outcomes and producers that were forgotten before their time, because there were too many.
+    pub outcomes_forgotten: u64,
     /// What is wrong, in one sentence.
     pub fault: Option<String>,
 }

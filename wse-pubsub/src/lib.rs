@@ -8,15 +8,19 @@
 //! ```
 mod bus;
 pub mod conformance;
+mod dead_letters;
 mod event;
 mod handover;
 mod memory;
+mod producers;
 mod random;
 mod redis;
 
 pub use bus::{Bus, BusError, BusHealth, NewEntry, Receipt, Tried};
+pub use dead_letters::{Claim, DeadLetter, DeadLetterLimits, DeadLetters};
 pub use event::{Births, BusEvent, Consumer, Entry, Following, History, HistoryGap, Run};
 pub use handover::EventReceiver;
 pub use memory::{MemoryBus, MemoryConfig};
+pub use producers::{Begin, Begun, Outcome, OutcomeLimits, Producer, Producers};
 pub use redis::{RedisBus, RedisConfig};
 pub use wse_core::log::PageLimit;

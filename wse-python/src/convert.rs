@@ -71,6 +71,10 @@ pub(crate) fn payload_error(py: Python<'_>, path: &str, text: &str) -> PyErr {
     raise(py, "WSEPayloadError", (path, text))
 }
 
+pub(crate) fn dead_letter_error(py: Python<'_>, id: &str, text: &str) -> PyErr {
+    raise(py, "WSEDeadLetterError", (id, text))
+}
+
 pub(crate) fn topic_error(py: Python<'_>, name: &str, error: &WireError) -> PyErr {
     raise(py, "WSETopicError", (name, error.message.as_str(), error.code.as_str()))
 }

@@ -1,6 +1,7 @@
 //! `Engine` and `Admission` of `_native.pyi`.
 use crate::{
-    convert::{bus_error, start_error},
+    convert::{bus_error, dead_letter_error, start_error},
+    dead_letters,
     events::{Event, EventQueue},
     options::engine_config,
     publish::{Outgoing, Receipt, outcomes_to_python, read_many, read_payload},
@@ -12,7 +13,7 @@ use pyo3::{
     exceptions::{PyRuntimeError, PyValueError},
     prelude::*,
     pybacked::PyBackedBytes,
-    types::{PyBytes, PyDict, PyList, PyString},
+    types::{PyBytes, PyDict, PyList, PyString, PyTuple},
 };
 use std::{
     collections::HashMap,
@@ -23,7 +24,7 @@ use std::{
     time::Duration,
 };
 use wse_protocol::{CloseCode, ErrorCode, WireError};
-use wse_pubsub::BusError;
+use wse_pubsub::{BusError, Claim};
 use wse_server::{
     Channel, ChannelFrame, ConnectionId, Engine as Native, EngineConfig, Outcomes, PeerFrame, RequestHead, Sharing,
     ws::{Field, Fields, handshake::Key},
@@ -220,6 +221,32 @@ impl Engine {
         Ok(())
     }
 
+    fn mark_idempotent(&self, r#type: &str) {
+        self.config.idempotent.insert(r#type);
+    }
+
+    fn dead_letters<'py>(&self, py: Python<'py>, limit: usize) -> PyResult<Vec<Bound<'py, PyTuple>>> {
+        let letters = self.wait(py, |native| async move { native.dead_letters(limit).await })?;
+        letters.iter().map(|letter| dead_letters::tuple(py, letter)).collect()
+    }
+
+    fn claim_dead_letter<'py>(&self, py: Python<'py>, id: &str) -> PyResult<Bound<'py, PyTuple>> {
+        let claim = self.wait(py, |native| async move { native.claim_dead_letter(id).await })?;
+        match claim {
+            Claim::Letter(letter) => dead_letters::tuple(py, &letter),
+            Claim::Taken => Err(dead_letter_error(py, id, "somebody else replays it; it is free again in a minute at most")),
+            Claim::Gone => Err(dead_letter_error(py, id, "there is no such letter")),
+        }
+    }
+
+    fn release_dead_letter(&self, py: Python<'_>, id: &str) -> PyResult<()> {
+        self.wait(py, |native| async move { native.release_dead_letter(id).await })
+    }
+
+    fn remove_dead_letter(&self, py: Python<'_>, id: &str) -> PyResult<bool> {
+        self.wait(py, |native| async move { native.remove_dead_letter(id).await })
+    }
+
     fn handled(&self, connection: u64, count: usize) -> PyResult<()> {
         self.running()?.handled(ConnectionId(connection), count);
         Ok(())
@@ -251,6 +278,19 @@ impl Engine {
 impl Engine {
     fn running(&self) -> PyResult<Native> {
         lock(&self.native).clone().ok_or_else(|| PyRuntimeError::new_err("the engine is not running: call start()"))
+    }
+
+    /// Waits for the bus without the GIL.
+    fn wait<T: Send, F>(&self, py: Python<'_>, ask: impl FnOnce(Native) -> F + Send) -> PyResult<T>
+    where
+        F: Future<Output = Result<T, BusError>>,
+    {
+        let native = self.running()?;
+        py.detach(|| {
+            let runtime = native.runtime().clone();
+            runtime.block_on(ask(native))
+        })
+        .map_err(|error| bus_error(py, &error))
     }
 
     fn channel(&self, connection: u64) -> Option<Channel> {

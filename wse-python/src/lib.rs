@@ -1,5 +1,6 @@
 //! The Python module `wse_server._native`: thin bindings of the engine. `_native.pyi` says what each item is.
 mod convert;
+mod dead_letters;
 mod engine;
 mod events;
 mod options;

@@ -14,7 +14,7 @@ use wse_core::{
     session::SessionConfig,
 };
 use wse_protocol::defaults;
-use wse_pubsub::{MemoryConfig, RedisConfig};
+use wse_pubsub::{DeadLetterLimits, MemoryConfig, OutcomeLimits, RedisConfig};
 use wse_server::{
     BusChoice, EngineConfig, Policies, TopicPolicy, TopicScope,
     token::{Key, TokenConfig, TokenConfigError, TokenVerifier},
@@ -130,13 +130,16 @@ fn bus_choice(options: &Options<'_, '_>) -> PyResult<BusChoice> {
     options.set("handover_bytes", &mut handover)?;
     let mut meta_age = Duration::from_millis(defaults::META_AGE_MS);
     options.seconds("meta_age", &mut meta_age)?;
+    let (outcomes, dead_letters) = (outcome_limits(options)?, dead_letter_limits(options)?);
     let Some(url) = options.given::<String>("redis_url")? else {
         let config = MemoryConfig::default()
             .history(limits)
             .compress_after(compress_after)
             .budget_bytes(budget)
             .meta_age(meta_age)
-            .handover_bytes(handover);
+            .handover_bytes(handover)
+            .outcomes(outcomes)
+            .dead_letters(dead_letters);
         return Ok(BusChoice::Memory(config));
     };
     let mut timeout = Duration::from_millis(defaults::PUBLISH_TIMEOUT_MS);
@@ -145,7 +148,7 @@ fn bus_choice(options: &Options<'_, '_>) -> PyResult<BusChoice> {
     options.set("breaker_failures", &mut breaker.failures)?;
     options.seconds("breaker_cooldown", &mut breaker.cooldown)?;
     let config = RedisConfig::new(url).history(limits).meta_age(meta_age).handover_bytes(handover).publish_timeout(timeout);
-    let config = config.breaker_failures(breaker.failures).breaker_cooldown(breaker.cooldown);
+    let config = config.outcomes(outcomes).dead_letters(dead_letters).breaker_failures(breaker.failures).breaker_cooldown(breaker.cooldown);
     Ok(BusChoice::Redis(match options.given::<String>("redis_prefix")? {
         Some(prefix) => config.namespace(prefix),
         None => config,
@@ -164,6 +167,26 @@ pub(crate) fn filter_matches(filter: &[u8], payload: &[u8]) -> PyResult<bool> {
     let filter = Filter::compile_json(filter).map_err(|error| PyValueError::new_err(error.to_string()))?;
     let mut scratch = Scratch::default();
     Ok(Payload::parse(&mut scratch, payload).is_ok_and(|payload| filter.matches_parsed(&payload)))
+}
+
+fn outcome_limits(options: &Options<'_, '_>) -> PyResult<OutcomeLimits> {
+    let mut limits = OutcomeLimits::default();
+    options.seconds("outcome_age", &mut limits.age)?;
+    options.seconds("outcome_lease", &mut limits.lease)?;
+    options.set("outcome_messages", &mut limits.messages)?;
+    options.set("outcome_bytes", &mut limits.bytes)?;
+    options.set("outcome_reply_bytes", &mut limits.reply_bytes)?;
+    options.set("outcome_producers", &mut limits.producers)?;
+    options.set("outcome_budget_bytes", &mut limits.budget_bytes)?;
+    Ok(limits)
+}
+
+fn dead_letter_limits(options: &Options<'_, '_>) -> PyResult<DeadLetterLimits> {
+    let mut limits = DeadLetterLimits::default();
+    options.set("dead_letters", &mut limits.letters)?;
+    options.set("dead_letter_bytes", &mut limits.bytes)?;
+    options.seconds("dead_letter_age", &mut limits.age)?;
+    Ok(limits)
 }
 
 fn token_verifier(options: &Options<'_, '_>) -> PyResult<Option<Arc<TokenVerifier>>> {

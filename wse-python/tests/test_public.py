@@ -19,9 +19,10 @@ PROJECT = Path(__file__).parents[1]
 
 def test_the_public_names() -> None:
     assert wse_server.__all__ == [
-        "AuthResult", "CloseCode", "Connection", "ErrorCode", "Message", "Msgpack", "Priority", "Publication", "Publisher",
-        "Receipt", "SlowPolicy", "SnapshotProvider", "Takeover", "TopicPolicy", "WSEConfig",
-        "WSEConfigError", "WSEError", "WSEForkError", "WSEPayloadError", "WSERouter", "WSEStartupError", "WSETopicError", "WSEUnavailable",
+        "AuthResult", "CloseCode", "Connection", "DeadLetter", "DeadLetters", "ErrorCode", "Message", "Msgpack", "Priority", "Publication",
+        "Publisher", "Receipt", "SlowPolicy", "SnapshotProvider", "Takeover", "TopicPolicy", "WSEConfig",
+        "WSEConfigError", "WSEDeadLetterError", "WSEError", "WSEForkError", "WSEPayloadError", "WSERouter", "WSEStartupError",
+        "WSETopicError", "WSEUnavailable",
         "WSEUsageError", "__version__", "create_wse_router",
     ]  # fmt: skip
     assert all(hasattr(wse_server, name) for name in wse_server.__all__)
@@ -77,7 +78,7 @@ def test_every_exception_is_in_the_tree_and_public() -> None:
     "error",
     [
         errors.WSEConfigError("heartbeat", "no"), errors.WSEForkError(7), errors.WSEPayloadError("payload.a", "no"),
-        errors.WSETopicError("a b", "no", "INVALID_TOPIC"), errors.WSEUnavailable("no"), errors.WSEStartupError("no"), errors.WSEUsageError("no"),
+        errors.WSETopicError("a b", "no", "INVALID_TOPIC"), errors.WSEDeadLetterError("x", "no"), errors.WSEUnavailable("no"), errors.WSEStartupError("no"), errors.WSEUsageError("no"),
     ],
 )  # fmt: skip
 def test_errors_survive_pickling(error: errors.WSEError) -> None:

@@ -45,6 +45,7 @@ pub(crate) fn admit(config: &EngineConfig, head: RequestHead<'_>, connections: u
             auth_required: config.guarded(),
             token: token(config, &head),
             topics: topics(head.query),
+            outcomes: None,
             refusal: inside,
         },
     }

@@ -1,5 +1,5 @@
 //! What an engine is set to.
-use crate::policy::Policies;
+use crate::{IdempotentTypes, policy::Policies};
 use std::{sync::Arc, time::Duration};
 use wse_core::{WireConfig, session::SessionConfig};
 use wse_crypto::token::TokenVerifier;
@@ -41,6 +41,8 @@ pub struct EngineConfig {
     pub snapshots: SnapshotConfig,
     /// Threads that serve connections. Default: half of the cores, at least 1; the other half is the application's.
     pub shards: usize,
+    /// Types whose handlers may run again where it is not known whether they have; default none.
+    pub idempotent: IdempotentTypes,
     /// How long `drain` waits for clients to take their close.
     pub drain_timeout: Duration,
 }
@@ -101,6 +103,7 @@ impl Default for EngineConfig {
             pattern_topics: defaults::PATTERN_TOPICS as usize,
             snapshots: SnapshotConfig::default(),
             shards: std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2).max(1),
+            idempotent: IdempotentTypes::default(),
             drain_timeout: Duration::from_millis(defaults::PUBLISH_TIMEOUT_MS),
         }
     }

@@ -1,6 +1,7 @@
 //! One connection on its shard, whatever carries its frames: its session, who stands behind it, and what it follows.
 use crate::{
     auth::Verdict,
+    gate::{self, Gate},
     host::{ConnectionId, SharedHost},
     shard::Shard,
 };
@@ -39,6 +40,8 @@ pub(crate) struct Connection {
     pub(crate) births_wait: Cell<bool>,
     /// Held by who joins topics for it, where it follows patterns.
     turn: RefCell<Option<Arc<Mutex<()>>>>,
+    /// Messages that wait behind one whose effect the client wants to know; none mostly.
+    pub(crate) gate: RefCell<Option<Box<Gate>>>,
 }
 
 /// How the connection's driver is told to look at its session.
@@ -75,8 +78,8 @@ impl Dirty {
 impl Connection {
     pub(crate) fn new(id: ConnectionId, session: Session, host: SharedHost, waker: Waker) -> Self {
         let (topics, patterns, behind) = (RefCell::default(), RefCell::default(), RefCell::default());
-        let (fetching, births_wait, turn) = (Cell::new(false), Cell::new(false), RefCell::default());
-        Self { id, session: RefCell::new(session), waker, host, topics, patterns, behind, fetching, births_wait, turn }
+        let (fetching, births_wait, turn, gate) = (Cell::new(false), Cell::new(false), RefCell::default(), RefCell::default());
+        Self { id, session: RefCell::new(session), waker, host, topics, patterns, behind, fetching, births_wait, turn, gate }
     }
 
     /// Waits until nobody else joins topics for it: requests and births come one after the other. Cancel safe.
@@ -165,7 +168,7 @@ pub(crate) fn dispatch(shard: &Rc<Shard>, connection: &Rc<Connection>) -> Option
         }
         if !messages.is_empty() {
             shard.counters.messages.fetch_add(messages.len() as u64, Relaxed);
-            host.messages(id, std::mem::take(&mut messages));
+            gate::hand_over(shard, connection, std::mem::take(&mut messages));
         }
         match next? {
             Event::Authenticate { token } => identity = authenticate(shard, connection, token),

@@ -42,6 +42,16 @@ pub(crate) struct Counters {
     pub(crate) snapshot_pins_broken: AtomicU64,
     /// Messages that had expired when their turn came, and were left out.
     pub(crate) expired: AtomicU64,
+    /// Messages whose effect the client wants to know, handed to handlers.
+    pub(crate) begun: AtomicU64,
+    /// Repetitions of such messages that were answered with the outcome of the first.
+    pub(crate) repeats_answered: AtomicU64,
+    /// Repetitions of which it was not known what became of the first.
+    pub(crate) outcomes_unknown: AtomicU64,
+    /// Messages whose handlers failed, put among the dead letters.
+    pub(crate) dead_lettered: AtomicU64,
+    /// Dead letters that were too old or too many.
+    pub(crate) dead_letters_dropped: AtomicU64,
     /// Connections closed because they read too slowly.
     pub(crate) slow_consumers: AtomicU64,
 }

@@ -57,6 +57,18 @@ pub struct Health {
     pub snapshot_pinned_bytes: usize,
     /// Times that more would have been held than may be; then the log is all there is.
     pub snapshot_pins_broken: u64,
+    /// Messages whose effect the client wants to know, handed to handlers.
+    pub begun: u64,
+    /// Repetitions of such messages that were answered with the outcome of the first.
+    pub repeats_answered: u64,
+    /// Repetitions of which it was not known what became of the first.
+    pub outcomes_unknown: u64,
+    /// Outcomes that the bus forgot before their time, because there were too many.
+    pub outcomes_forgotten: u64,
+    /// Messages whose handlers failed, put among the dead letters.
+    pub dead_lettered: u64,
+    /// Dead letters that were too old or too many.
+    pub dead_letters_dropped: u64,
     /// Seconds since the engine started.
     pub uptime_s: u64,
 }
@@ -89,6 +101,12 @@ impl Health {
             snapshots_again: counters.snapshots_again.load(Relaxed),
             snapshot_pinned_bytes: counters.snapshot_pinned_bytes.load(Relaxed),
             snapshot_pins_broken: counters.snapshot_pins_broken.load(Relaxed),
+            begun: counters.begun.load(Relaxed),
+            repeats_answered: counters.repeats_answered.load(Relaxed),
+            outcomes_unknown: counters.outcomes_unknown.load(Relaxed),
+            outcomes_forgotten: bus.outcomes_forgotten,
+            dead_lettered: counters.dead_lettered.load(Relaxed),
+            dead_letters_dropped: counters.dead_letters_dropped.load(Relaxed),
             uptime_s: uptime.as_secs(),
         }
     }

@@ -17,7 +17,8 @@ pub trait Host: Send + Sync + Debug {
     /// The client may send. `identity` comes here where only the engine checked the token.
     fn opened(&self, connection: ConnectionId, identity: Option<Identity>);
     /// Messages for handlers, in order; answer each with `Engine::reply` or `Engine::fail` if it has a `cid`, and count it with
-    /// `Engine::handled`.
+    /// `Engine::handled`. One that has an `origin` is answered in any case, or given up by `Engine::unhandled`; so is one that was
+    /// answered after its connection's end.
     fn messages(&self, connection: ConnectionId, envelopes: Vec<Box<Envelope>>);
     /// The state of a topic is wanted, of those that `Engine::register_snapshot` named; answer the call, from any thread, within
     /// the engine's time. Dropped unanswered it has failed, which is what happens here by default.

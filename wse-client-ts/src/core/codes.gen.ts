@@ -27,6 +27,8 @@ export const ERROR_CODES = {
   HANDLER_FAILED: { close: null, fault: 'server', meaning: 'the handler raised' },
   SNAPSHOT_FAILED: { close: null, fault: 'server', meaning: 'the topic\'s snapshot failed or was too slow; ask again' },
   NO_SNAPSHOT: { close: null, fault: 'peer', meaning: 'the topic has no snapshot, or is not subscribed' },
+  OUTCOME_UNKNOWN: { close: null, fault: 'server', meaning: 'the message was sent before, and what became of it is not known; it was not handled again' },
+  REPLY_NOT_KEPT: { close: null, fault: 'server', meaning: 'the message was handled before; its reply was too large to be kept' },
   UNAVAILABLE: { close: null, fault: 'network', meaning: 'the bus did not answer; try again' },
   AUTH_FAILED: { close: 4401, fault: 'peer', meaning: 'the credential was refused' },
   AUTH_UNAVAILABLE: { close: 1013, fault: 'server', meaning: 'authentication did not answer in time or raised; try again' },

@@ -24,6 +24,10 @@ export interface Envelope {
   k?: string;
   pri?: Priority;
   cid?: string;
+  pid?: string;
+  n?: number;
+  na?: number;
+  pe?: string;
   p?: unknown;
 }
 
@@ -37,7 +41,8 @@ const PRIORITIES: readonly unknown[] = [1, 3, 5, 8, 10];
 const CATEGORIES: readonly unknown[] = ['WSE', 'S', 'U'];
 
 /** Longest UTF-8 length of the header's strings, in bytes. */
-const STRING_BYTES = { t: 256, id: 64, ts: 64, tp: DEFAULTS.topicBytes, e: 64, k: 256, cid: 64 } as const;
+const STRING_BYTES = { t: 256, id: 64, ts: 64, tp: DEFAULTS.topicBytes, e: 64, k: 256, cid: 64, pid: 64, pe: 64 } as const;
+const COUNTS = ['seq', 'ps', 'n', 'na'] as const;
 
 /** Decodes one JSON frame; throws a WSEError with the code that [P-12] names. */
 export function decodeEnvelope(text: string, limits: EnvelopeLimits = DEFAULTS): Envelope {
@@ -101,7 +106,7 @@ function parseObject(text: string): Record<string, unknown> {
 }
 
 function checkHeader(value: Readonly<Record<string, unknown>>, fractional: ReadonlySet<string>): Envelope {
-  for (const key of ['seq', 'ps', 'pri']) if (fractional.has(key)) throw invalid(key);
+  for (const key of [...COUNTS, 'pri']) if (fractional.has(key)) throw invalid(key);
   if (value['t'] === undefined) throw invalid('t');
   for (const [key, max] of Object.entries(STRING_BYTES)) {
     const field = value[key];
@@ -109,9 +114,18 @@ function checkHeader(value: Readonly<Record<string, unknown>>, fractional: Reado
   }
   const { c, pri } = value;
   if (c !== undefined && !CATEGORIES.includes(c)) throw invalid('c');
-  for (const key of ['seq', 'ps']) if (value[key] !== undefined && !isCount(value[key])) throw invalid(key);
+  for (const key of COUNTS) if (value[key] !== undefined && !isCount(value[key])) throw invalid(key);
   if (pri !== undefined && !PRIORITIES.includes(pri)) throw invalid('pri');
+  checkOrigin(value);
   return pick(value);
+}
+
+/** Who wants to know an effect says of which message, and where to answer ([P-51]). */
+function checkOrigin({ pid, n, na, pe, cid }: Readonly<Record<string, unknown>>): void {
+  if (pid === undefined && n === undefined && na === undefined && pe === undefined) return;
+  if (pid === undefined) throw invalid('pid');
+  if (n === undefined || n === 0) throw invalid('n');
+  if (cid === undefined) throw invalid('cid');
 }
 
 function isCount(value: unknown): value is number {

@@ -7,7 +7,6 @@ export type Fault = 'peer' | 'server' | 'configuration' | 'network' | 'applicati
 /** Codes that only the client makes; all others come from the server (`ERROR_CODES`). */
 export const CLIENT_CODES = {
   TIMEOUT: { fault: 'network', advice: 'No reply came in time; the server may or may not have handled the message. Raise `timeout` or send again if that is safe.' },
-  OUTCOME_UNKNOWN: { fault: 'network', advice: 'The connection dropped after the message was sent and before its reply; ask for the state, then send again if needed.' },
   QUEUE_FULL: { fault: 'application', advice: 'Too many messages wait for a reply; await earlier ones or raise `pendingRequests`.' },
   CLOSED: { fault: 'application', advice: 'The client is closed; call connect() or mount useWSE first.' },
   TOKEN_CHANGED: { fault: 'application', advice: 'The token changed before this message was sent; send it again as the new user.' },

@@ -1,7 +1,7 @@
 // What a parsed frame does not tell of its header any more: numbers with a fraction of zero, keys that stand twice, depth ([P-11], [P-12], [P-16]).
 
 /** The keys of an envelope; others are ignored ([P-10]). */
-export const HEADER_KEYS = ['v', 't', 'c', 'id', 'ts', 'tp', 'e', 'seq', 'ps', 'k', 'pri', 'cid', 'p'] as const;
+export const HEADER_KEYS = ['v', 't', 'c', 'id', 'ts', 'tp', 'e', 'seq', 'ps', 'k', 'pri', 'cid', 'pid', 'n', 'na', 'pe', 'p'] as const;
 
 const KNOWN: ReadonlySet<string> = new Set(HEADER_KEYS);
 

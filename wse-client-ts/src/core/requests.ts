@@ -2,6 +2,8 @@
 import type { Cancel, Clock } from './clock';
 import { WSEError } from './errors';
 
+const UNKNOWN = 'The connection dropped after the message was sent and before its reply; ask for the state, then send again if needed.';
+
 /** Settings of the table. */
 export interface RequestsConfig {
   /** Most messages that may wait, sent or not. */
@@ -69,7 +71,7 @@ export class Requests {
 
   /** The connection dropped: what was sent has an unknown outcome, the rest goes out on the next connection. */
   handleDrop(): void {
-    for (const [cid, { sent }] of this.#pending) if (sent) this.handleError(cid, WSEError.client('OUTCOME_UNKNOWN'));
+    for (const [cid, { sent }] of this.#pending) if (sent) this.handleError(cid, new WSEError('OUTCOME_UNKNOWN', UNKNOWN, { fault: 'network' }));
   }
 
   /** Nothing will be sent any more: all fail with `error`. */

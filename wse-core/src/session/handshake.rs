@@ -1,7 +1,7 @@
 //! From the upgrade to `server_ready`: waiting for `client_hello`, then for the authenticator.
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wse_protocol::{
-    WireError,
+    Epoch, WireError,
     messages::{Action, Agreed, ClientHello, Subscription},
 };
 
@@ -16,6 +16,8 @@ pub struct Offer {
     pub token: Option<String>,
     /// `?topics=`.
     pub topics: Vec<String>,
+    /// The producers' epoch and how long outcomes are kept, where they are ([P-52]).
+    pub outcomes: Option<(Epoch, Duration)>,
     /// Refuse the client inside the WebSocket, because a browser cannot see an HTTP refusal ([P-7]).
     pub refusal: Option<WireError>,
 }
@@ -45,6 +47,7 @@ struct Early {
     token: Option<String>,
     agreed: Agreed,
     request: Subscription,
+    outcomes: Option<(Epoch, Duration)>,
 }
 
 impl Handshake {
@@ -56,7 +59,7 @@ impl Handshake {
             filters: Default::default(),
             cid: None,
         };
-        let early = Some(Box::new(Early { token: offer.token, agreed: Agreed::default(), request }));
+        let early = Some(Box::new(Early { token: offer.token, agreed: Agreed::default(), request, outcomes: offer.outcomes }));
         Self { stage: Stage::AwaitsHello(hello_due), auth_required: offer.auth_required, early }
     }
 
@@ -74,10 +77,10 @@ impl Handshake {
         hello.token.or_else(|| early.token.take())
     }
 
-    /// What was agreed on, and what was asked for before the connection was ready.
-    pub(super) fn finish(&mut self) -> (Agreed, Option<Subscription>) {
+    /// What was agreed on, what was asked for before the connection was ready, and what to say of outcomes.
+    pub(super) fn finish(&mut self) -> (Agreed, Option<Subscription>, Option<(Epoch, Duration)>) {
         let Some(early) = self.early.take() else { return Default::default() };
-        (early.agreed, Some(early.request).filter(|request| !request.topics.is_empty()))
+        (early.agreed, Some(early.request).filter(|request| !request.topics.is_empty()), early.outcomes)
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {

@@ -31,14 +31,16 @@ impl Session {
         self.handshake.stage = Stage::Ready;
         self.opened = true;
         self.user = user.as_deref().map(Into::into);
-        let (agreed, request) = self.handshake.finish();
+        let (agreed, request, outcomes) = self.handshake.finish();
         let hello = self.server_hello(agreed);
         let mut body = Vec::with_capacity(256);
         hello.encode(&mut body);
         self.outbound.push_hello(Prepared::new(Format::Json, &body));
         self.variant = agreed.into();
         let retry_ms = self.config.restart_retry.as_millis() as u64;
-        let ready = ServerReady { connection: self.id.clone().into(), user, retry_ms };
+        self.user = user.as_deref().map(Box::from);
+        let (producers, outcomes_ms) = outcomes.map(|(epoch, age)| (epoch, age.as_millis() as u64)).unzip();
+        let ready = ServerReady { connection: self.id.clone().into(), user, retry_ms, producers, outcomes_ms };
         self.push_with(|format, out| ready.encode(format, out));
         self.events.push_back(Event::Opened);
         if let Some(request) = request {

@@ -1,6 +1,6 @@
 //! The header's rules ([P-10], [P-11]), for both formats.
 use super::{Category, Envelope};
-use crate::{Epoch, ErrorCode, Priority, Seq, Value, WireError, defaults};
+use crate::{Epoch, ErrorCode, Origin, Priority, Seq, Value, WireError, defaults};
 use simd_json::prelude::*;
 
 /// The keys of a header; the payload's is apart.
@@ -18,10 +18,14 @@ enum Key {
     K,
     Pri,
     Cid,
+    Pid,
+    N,
+    Na,
+    Pe,
 }
 
 impl Key {
-    const NAMES: [&'static str; 12] = ["v", "t", "c", "id", "ts", "tp", "e", "seq", "ps", "k", "pri", "cid"];
+    const NAMES: [&'static str; 16] = ["v", "t", "c", "id", "ts", "tp", "e", "seq", "ps", "k", "pri", "cid", "pid", "n", "na", "pe"];
 
     fn parse(name: &str) -> Option<Self> {
         Some(match name {
@@ -37,6 +41,10 @@ impl Key {
             "k" => Self::K,
             "pri" => Self::Pri,
             "cid" => Self::Cid,
+            "pid" => Self::Pid,
+            "n" => Self::N,
+            "na" => Self::Na,
+            "pe" => Self::Pe,
             _ => return None,
         })
     }
@@ -108,6 +116,7 @@ impl<'a> Header<'a> {
             key: self.text(Key::K, 256)?.map(Box::from),
             priority: self.priority()?,
             cid: self.text(Key::Cid, 64)?.map(Box::from),
+            origin: self.origin()?.map(Box::new),
             payload,
         })
     }
@@ -159,6 +168,21 @@ impl<'a> Header<'a> {
             Some(_) => None,
         };
         read.ok_or_else(|| invalid(Key::Pri, "is 1, 3, 5, 8 or 10"))
+    }
+
+    /// All of [P-51]: who wants to know an effect says of which message, and where to answer.
+    fn origin(&self) -> Result<Option<Origin>, WireError> {
+        let (producer, number, seen) = (self.text(Key::Pid, 64)?, self.integer(Key::N)?, self.integer(Key::Na)?);
+        let epoch = self.text(Key::Pe, 64)?.and_then(Epoch::parse);
+        let Some(producer) = producer else {
+            let stray = [number.map(|_| Key::N), seen.map(|_| Key::Na), epoch.map(|_| Key::Pe)].into_iter().flatten().next();
+            return stray.map_or(Ok(None), |key| Err(invalid(key, "comes with \"pid\"")));
+        };
+        let number = number.filter(|number| *number > Seq::ZERO).ok_or_else(|| invalid(Key::N, "is from 1, and comes with \"pid\""))?;
+        if self.value(Key::Cid).is_none() {
+            return Err(invalid(Key::Cid, "comes with \"pid\""));
+        }
+        Ok(Some(Origin { producer: producer.into(), number, seen: seen.unwrap_or_default(), epoch }))
     }
 
     /// `cid`, else `id`, where one is there and short enough to be sent back.

@@ -3,7 +3,7 @@ mod header;
 mod json;
 mod msgpack;
 
-use crate::{Epoch, ErrorCode, Priority, Seq, Value, WireError};
+use crate::{Epoch, ErrorCode, Origin, Priority, Seq, Value, WireError};
 use header::{Header, Scalar};
 
 /// Whose message it is ([P-10]).
@@ -59,6 +59,8 @@ pub struct Envelope {
     pub priority: Priority,
     /// `cid`.
     pub cid: Option<Box<str>>,
+    /// `pid`, `n`, `na` and `pe`: of a message whose effect the client wants to know.
+    pub origin: Option<Box<Origin>>,
     /// `p`; null when absent.
     pub payload: Value,
 }

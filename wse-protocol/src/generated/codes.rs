@@ -57,6 +57,10 @@ pub enum ErrorCode {
     SnapshotFailed,
     /// The topic has no snapshot, or is not subscribed (fault: peer).
     NoSnapshot,
+    /// The message was sent before, and what became of it is not known; it was not handled again (fault: server).
+    OutcomeUnknown,
+    /// The message was handled before; its reply was too large to be kept (fault: server).
+    ReplyNotKept,
     /// The bus did not answer; try again (fault: network).
     Unavailable,
     /// The credential was refused (fault: peer).
@@ -108,6 +112,8 @@ impl ErrorCode {
         Self::HandlerFailed,
         Self::SnapshotFailed,
         Self::NoSnapshot,
+        Self::OutcomeUnknown,
+        Self::ReplyNotKept,
         Self::Unavailable,
         Self::AuthFailed,
         Self::AuthUnavailable,
@@ -150,6 +156,8 @@ impl ErrorCode {
             Self::HandlerFailed => "HANDLER_FAILED",
             Self::SnapshotFailed => "SNAPSHOT_FAILED",
             Self::NoSnapshot => "NO_SNAPSHOT",
+            Self::OutcomeUnknown => "OUTCOME_UNKNOWN",
+            Self::ReplyNotKept => "REPLY_NOT_KEPT",
             Self::Unavailable => "UNAVAILABLE",
             Self::AuthFailed => "AUTH_FAILED",
             Self::AuthUnavailable => "AUTH_UNAVAILABLE",

@@ -105,6 +105,32 @@ pub const BUS_BREAKER_FAILURES: u64 = 5;
 pub const BUS_BREAKER_COOLDOWN_MS: u64 = 1000;
 /// Default of `publish_timeout_ms`.
 pub const PUBLISH_TIMEOUT_MS: u64 = 5000;
+/// Default of `outcome_age_ms`.
+pub const OUTCOME_AGE_MS: u64 = 93_600_000;
+/// Default of `outcome_lease_ms`.
+pub const OUTCOME_LEASE_MS: u64 = 10000;
+/// Default of `outcome_messages`.
+pub const OUTCOME_MESSAGES: u64 = 4096;
+/// Default of `outcome_bytes`.
+pub const OUTCOME_BYTES: u64 = 4_194_304;
+/// Default of `outcome_reply_bytes`.
+pub const OUTCOME_REPLY_BYTES: u64 = 262_144;
+/// Default of `outcome_producers`.
+pub const OUTCOME_PRODUCERS: u64 = 100_000;
+/// Default of `outcome_budget_bytes`.
+pub const OUTCOME_BUDGET_BYTES: u64 = 67_108_864;
+/// Default of `dead_letters`.
+pub const DEAD_LETTERS: u64 = 1000;
+/// Default of `dead_letter_bytes`.
+pub const DEAD_LETTER_BYTES: u64 = 16_777_216;
+/// Default of `dead_letter_age_ms`.
+pub const DEAD_LETTER_AGE_MS: u64 = 604_800_000;
+/// Default of `outbox_messages`.
+pub const OUTBOX_MESSAGES: u64 = 1000;
+/// Default of `outbox_bytes`.
+pub const OUTBOX_BYTES: u64 = 8_388_608;
+/// Default of `outbox_age_ms`.
+pub const OUTBOX_AGE_MS: u64 = 86_400_000;
 /// Default of `backoff_base_ms`.
 pub const BACKOFF_BASE_MS: u64 = 1000;
 /// Default of `backoff_cap_ms`.

@@ -28,7 +28,7 @@ use serde::de::DeserializeOwned;
 use simd_json::prelude::*;
 
 /// Reserved kinds ([P-15]): refused with `NOT_IMPLEMENTED`.
-pub const RESERVED: [&str; 4] = ["presence", "token_refresh", "key_request", "outbox_ack"];
+pub const RESERVED: [&str; 3] = ["presence", "token_refresh", "key_request"];
 
 /// What a client may send.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,6 @@
 //! `server_hello` and `server_ready` ([P-21], [P-22]): what was negotiated, and leave to begin.
 use super::{Agreed, Compression};
-use crate::{Format, defaults, encode};
+use crate::{Epoch, Format, defaults, encode};
 use serde::{Deserialize, Serialize};
 
 /// What was negotiated, and the limits that hold for the client.
@@ -67,6 +67,12 @@ pub struct ServerReady {
     pub user: Option<String>,
     /// The window of a return after a restart.
     pub retry_ms: u64,
+    /// The producers' epoch ([P-52]); none where the server keeps no outcomes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub producers: Option<Epoch>,
+    /// How long the server keeps outcomes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcomes_ms: Option<u64>,
 }
 
 impl ServerReady {

@@ -52,6 +52,7 @@ fn decode(frame: &str) -> Result<Envelope, WireError> {
 /// What a decoder read, as the vectors write it: keys of absent headers are left out, and so are keys that it ignores.
 fn as_value(envelope: &Envelope, expected: &Value) -> Value {
     let string = |text: Option<&str>| text.map_or(Value::Null, Value::from);
+    let origin = envelope.origin.as_deref();
     let fields = [
         ("v", Value::from(2)),
         ("t", Value::from(&*envelope.event_type)),
@@ -65,11 +66,16 @@ fn as_value(envelope: &Envelope, expected: &Value) -> Value {
         ("k", string(envelope.key.as_deref())),
         ("pri", envelope.priority.number().into()),
         ("cid", string(envelope.cid.as_deref())),
+        ("pid", string(origin.map(|origin| &*origin.producer))),
+        ("n", origin.map_or(Value::Null, |origin| origin.number.number().into())),
+        ("na", origin.map_or(Value::Null, |origin| origin.seen.number().into())),
+        ("pe", string(origin.and_then(|origin| origin.epoch.as_ref()).map(Epoch::as_str))),
         ("p", serde_json::to_value(&envelope.payload).expect("JSON")),
     ];
     let absent = |key: &str, value: &Value| match key {
         "c" => value == "U",
         "pri" => *value == 5,
+        "na" => value.is_null() || *value == 0,
         _ => value.is_null(),
     };
     let mut read: serde_json::Map<_, _> = expected.as_object().expect("an envelope").clone();

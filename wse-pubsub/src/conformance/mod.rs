@@ -1,11 +1,15 @@
 //! What every bus must do, as a suite that each one runs: [`conformance_suite!`](crate::conformance_suite) makes the tests.
 mod consumers;
+mod dead_letters;
+mod outcomes;
 mod patterns;
 
 pub use consumers::*;
+pub use dead_letters::*;
+pub use outcomes::*;
 pub use patterns::*;
 
-use crate::{Bus, BusError, BusEvent, Consumer, Entry, EventReceiver, History, HistoryGap};
+use crate::{Bus, BusError, BusEvent, Consumer, DeadLetterLimits, Entry, EventReceiver, History, HistoryGap, OutcomeLimits};
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
@@ -23,6 +27,10 @@ pub struct Setup {
     pub consumers: usize,
     /// Births that a namespace remembers.
     pub births: usize,
+    /// What is kept of outcomes.
+    pub outcomes: OutcomeLimits,
+    /// What is kept of dead letters.
+    pub dead_letters: DeadLetterLimits,
 }
 
 /// Makes the bus under test. The test owns it; it must be empty.
@@ -62,6 +70,19 @@ macro_rules! conformance_suite {
             births_amid_a_follow_are_listed_or_told,
             births_while_nobody_follows_are_read_later,
             births_past_the_bound_are_a_gap,
+            a_message_runs_once_and_its_repetition_gets_the_outcome,
+            a_begin_that_is_asked_again_is_the_same_and_others_are_told_that_it_runs,
+            a_begin_that_led_to_nothing_is_taken_back,
+            of_many_that_begin_at_once_one_runs,
+            a_lease_that_lapsed_makes_an_outcome_unknown_and_renewing_keeps_it,
+            a_repetition_under_another_epoch_is_unknown_unless_it_is_known,
+            outcomes_that_were_seen_are_forgotten_and_never_run_again,
+            what_is_forgotten_for_want_of_room_is_unknown,
+            producers_of_two_users_are_two,
+            a_reply_too_large_to_keep_is_told_as_handled,
+            outcomes_are_kept_as_they_were,
+            dead_letters_are_listed_claimed_and_removed,
+            dead_letters_are_bounded,
             closing_ends_calls_and_events);
     };
     (@ $module:ident, $factory:expr, $($case:ident),*) => {
@@ -84,7 +105,8 @@ pub async fn within_a_minute(case: impl Future<Output = ()>) {
 }
 
 fn roomy() -> Setup {
-    Setup { history: LogLimits::default(), handover_bytes: 1 << 22, consumers: 1, births: 16_384 }
+    let (outcomes, dead_letters) = (OutcomeLimits::default(), DeadLetterLimits::default());
+    Setup { history: LogLimits::default(), handover_bytes: 1 << 22, consumers: 1, births: 16_384, outcomes, dead_letters }
 }
 
 /// The consumer of cases that need one.

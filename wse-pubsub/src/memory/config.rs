@@ -1,4 +1,5 @@
 //! What can be set of a `MemoryBus`.
+use crate::{DeadLetterLimits, OutcomeLimits};
 use std::time::Duration;
 use wse_core::log::LogLimits;
 use wse_protocol::defaults;
@@ -14,6 +15,8 @@ pub struct MemoryConfig {
     pub(crate) retry_age: Duration,
     pub(crate) retry_keys: usize,
     pub(crate) births: usize,
+    pub(crate) outcomes: OutcomeLimits,
+    pub(crate) dead_letters: DeadLetterLimits,
     pub(crate) handover_bytes: usize,
 }
 
@@ -28,6 +31,8 @@ impl Default for MemoryConfig {
             retry_age: Duration::from_millis(defaults::HISTORY_AGE_MS),
             retry_keys: 65_536,
             births: 16_384,
+            outcomes: OutcomeLimits::default(),
+            dead_letters: DeadLetterLimits::default(),
             handover_bytes: defaults::HANDOVER_BYTES as usize,
         }
     }
@@ -89,6 +94,20 @@ impl MemoryConfig {
     #[must_use]
     pub fn births(mut self, count: usize) -> Self {
         self.births = count;
+        self
+    }
+
+    /// What is kept of outcomes of clients' messages; see [`OutcomeLimits`].
+    #[must_use]
+    pub fn outcomes(mut self, limits: OutcomeLimits) -> Self {
+        self.outcomes = limits;
+        self
+    }
+
+    /// What is kept of messages whose handlers failed; see [`DeadLetterLimits`].
+    #[must_use]
+    pub fn dead_letters(mut self, limits: DeadLetterLimits) -> Self {
+        self.dead_letters = limits;
         self
     }
 

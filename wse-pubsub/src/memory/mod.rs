@@ -1,6 +1,8 @@
 //! The bus of one process: every topic's log in memory.
 mod births;
 mod config;
+mod letters;
+mod outcomes;
 mod retry;
 mod store;
 mod turn;
@@ -8,9 +10,12 @@ mod turn;
 pub use config::MemoryConfig;
 
 use crate::{
-    Births, Bus, BusError, BusHealth, Consumer, Entry, EventReceiver, Following, History, NewEntry, Receipt, Tried,
+    Begin, Begun, Births, Bus, BusError, BusHealth, Claim, Consumer, DeadLetter, DeadLetters, Entry, EventReceiver, Following, History,
+    NewEntry, Outcome, OutcomeLimits, Producer, Producers, Receipt, Tried,
     handover::{HandOver, handovers},
 };
+use letters::Letters;
+use outcomes::Outcomes;
 use retry::RetryWindow;
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -19,7 +24,7 @@ use std::{
 use store::{Store, StoreLimits};
 use turn::{Full, Turn};
 use wse_core::log::{PackCounts, PageLimit};
-use wse_protocol::{Pattern, Position, Publication, Topic};
+use wse_protocol::{Epoch, Pattern, Position, Publication, Seq, Topic};
 
 /// A bus within this process: no server, no network, nothing left after it.
 ///
@@ -36,6 +41,9 @@ use wse_protocol::{Pattern, Position, Publication, Topic};
 #[derive(Debug)]
 pub struct MemoryBus {
     state: Mutex<State>,
+    outcomes: Mutex<Outcomes>,
+    outcome_limits: OutcomeLimits,
+    letters: Mutex<Letters>,
     queues: Vec<HandOver>,
     started: Instant,
 }
@@ -63,7 +71,9 @@ impl MemoryBus {
         let retries = RetryWindow::new(config.retry_age, config.retry_keys);
         let (queues, receivers) = handovers(consumers, config.handover_bytes, &Arc::default());
         let state = Mutex::new(State { store: Store::new(limits), retries, closed: false });
-        (Self { state, queues, started: Instant::now() }, receivers)
+        let (outcomes, letters) = (Mutex::new(Outcomes::new(config.outcomes)), Mutex::new(Letters::new(config.dead_letters)));
+        let outcome_limits = config.outcomes;
+        (Self { state, outcomes, outcome_limits, letters, queues, started: Instant::now() }, receivers)
     }
 
     /// What became so far of payloads that were old enough to be packed.
@@ -74,6 +84,10 @@ impl MemoryBus {
 
     fn now(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    fn open(&self) -> Result<(), BusError> {
+        if self.lock().closed { Err(BusError::Closed) } else { Ok(()) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -185,7 +199,8 @@ impl Bus for MemoryBus {
     fn health(&self) -> BusHealth {
         let state = self.lock();
         let (up, topics, patterns) = (!state.closed, state.store.interested(), state.store.namespaces().followed());
-        BusHealth { kind: "memory", up, proved: Duration::ZERO, topics, patterns, fault: state.closed.then(|| "closed".into()) }
+        let (outcomes_forgotten, fault) = (held(&self.outcomes).forgotten(), state.closed.then(|| "closed".into()));
+        BusHealth { kind: "memory", up, proved: Duration::ZERO, topics, patterns, outcomes_forgotten, fault }
     }
 
     async fn close(&self) {
@@ -194,7 +209,75 @@ impl Bus for MemoryBus {
     }
 }
 
-fn entries(topic: &Topic, top: &Position, run: Vec<(wse_protocol::Seq, Arc<Publication>)>) -> Vec<Entry> {
+#[async_trait::async_trait]
+impl Producers for MemoryBus {
+    fn producers_epoch(&self) -> Epoch {
+        held(&self.outcomes).epoch()
+    }
+
+    fn outcome_limits(&self) -> OutcomeLimits {
+        self.outcome_limits
+    }
+
+    async fn begin(&self, begin: &Begin<'_>) -> Result<Begun, BusError> {
+        self.open()?;
+        Ok(held(&self.outcomes).begin(self.now(), begin))
+    }
+
+    async fn done(&self, producer: &Producer, number: Seq, outcome: &Outcome) -> Result<(), BusError> {
+        self.open()?;
+        held(&self.outcomes).done(self.now(), producer, number, outcome);
+        Ok(())
+    }
+
+    async fn undo(&self, producer: &Producer, number: Seq, run: u64) -> Result<(), BusError> {
+        self.open()?;
+        held(&self.outcomes).undo(producer, number, run);
+        Ok(())
+    }
+
+    async fn renew(&self) -> Result<(), BusError> {
+        self.open()?;
+        held(&self.outcomes).renew(self.now());
+        Ok(())
+    }
+}
+
+#[async_trait::async_trait]
+impl DeadLetters for MemoryBus {
+    async fn bury(&self, letter: &DeadLetter) -> Result<usize, BusError> {
+        self.open()?;
+        Ok(held(&self.letters).bury(self.now(), letter))
+    }
+
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
+        self.open()?;
+        Ok(held(&self.letters).list(self.now(), limit))
+    }
+
+    async fn claim_dead_letter(&self, id: &str) -> Result<Claim, BusError> {
+        self.open()?;
+        Ok(held(&self.letters).claim(self.now(), id))
+    }
+
+    async fn release_dead_letter(&self, id: &str) -> Result<(), BusError> {
+        self.open()?;
+        held(&self.letters).release(id);
+        Ok(())
+    }
+
+    async fn remove_dead_letter(&self, id: &str) -> Result<bool, BusError> {
+        self.open()?;
+        Ok(held(&self.letters).remove(id))
+    }
+}
+
+/// A lock that is held for a few lines.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn entries(topic: &Topic, top: &Position, run: Vec<(Seq, Arc<Publication>)>) -> Vec<Entry> {
     let entry = |(seq, publication)| Entry { topic: topic.clone(), position: Position { epoch: top.epoch.clone(), seq }, publication };
     run.into_iter().map(entry).collect()
 }

@@ -1,4 +1,5 @@
 //! What can be set of a `RedisBus`.
+use crate::{DeadLetterLimits, OutcomeLimits};
 use std::time::Duration;
 use wse_core::{BreakerConfig, log::LogLimits};
 use wse_protocol::defaults;
@@ -16,6 +17,8 @@ pub struct RedisConfig {
     pub(crate) meta_age: Duration,
     pub(crate) retry_age: Duration,
     pub(crate) births: usize,
+    pub(crate) outcomes: OutcomeLimits,
+    pub(crate) dead_letters: DeadLetterLimits,
     pub(crate) handover_bytes: usize,
 }
 
@@ -34,6 +37,8 @@ impl RedisConfig {
             meta_age: Duration::from_millis(defaults::META_AGE_MS),
             retry_age: Duration::from_millis(defaults::HISTORY_AGE_MS),
             births: 16_384,
+            outcomes: OutcomeLimits::default(),
+            dead_letters: DeadLetterLimits::default(),
             handover_bytes: defaults::HANDOVER_BYTES as usize,
         }
     }
@@ -109,6 +114,20 @@ impl RedisConfig {
     #[must_use]
     pub fn births(mut self, count: usize) -> Self {
         self.births = count;
+        self
+    }
+
+    /// What is kept of outcomes of clients' messages; see [`OutcomeLimits`].
+    #[must_use]
+    pub fn outcomes(mut self, limits: OutcomeLimits) -> Self {
+        self.outcomes = limits;
+        self
+    }
+
+    /// What is kept of messages whose handlers failed; see [`DeadLetterLimits`].
+    #[must_use]
+    pub fn dead_letters(mut self, limits: DeadLetterLimits) -> Self {
+        self.dead_letters = limits;
         self
     }
 

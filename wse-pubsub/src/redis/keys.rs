@@ -55,6 +55,11 @@ impl Keys {
         format!("{}canary-{process:016x}}}:canary", self.prefix)
     }
 
+    /// What keys begin with that belong to no topic; a group's share one slot.
+    pub(crate) fn own(&self, group: &str) -> String {
+        format!("{}{group}}}:", self.prefix)
+    }
+
     fn name(&self, name: &str, suffix: &str) -> String {
         format!("{}{}{suffix}", self.prefix, escaped(name))
     }

@@ -7,6 +7,7 @@ mod interest;
 mod keys;
 mod link;
 mod listener;
+mod outcomes;
 mod publisher;
 mod pulse;
 mod reader;
@@ -24,6 +25,7 @@ use following::Follows;
 use guard::Guard;
 use interest::Interests;
 use link::Link;
+use outcomes::Outcomes;
 use publisher::strange;
 use pulse::Pulse;
 use reader::Reader;
@@ -64,6 +66,7 @@ pub(crate) struct Core {
     reader: Reader,
     interests: Interests,
     follows: Follows,
+    outcomes: Outcomes,
     pulse: Pulse,
     guard: Guard,
     canary: String,
@@ -87,6 +90,7 @@ impl RedisBus {
             reader: Reader::new(&client, scripts.clone(), &config)?,
             interests: Interests::new(queues, suspected),
             follows: Follows::default(),
+            outcomes: Outcomes::new(&config),
             pulse: Pulse::new(),
             guard: Guard::new(config.breaker),
             canary: scripts.keys().canary(random_u64()),
@@ -95,7 +99,8 @@ impl RedisBus {
             scripts,
             config,
         });
-        core.link.node().await.map_err(|error| core.refused(&error))?;
+        let node = core.link.node().await.map_err(|error| core.refused(&error))?;
+        core.refresh_epoch(&node).await.map_err(|error| core.refused(&error))?;
         let mut tasks = JoinSet::new();
         tasks.spawn(listener::listen(core.clone()));
         for _ in 0..FILLERS {
@@ -181,7 +186,7 @@ impl Bus for RedisBus {
         let mute = self.core.guard.fault();
         let (up, fault) = (heard && mute.is_none(), deaf.or(mute));
         let (topics, patterns) = self.core.interests.count();
-        BusHealth { kind: "redis", up, proved, topics, patterns, fault }
+        BusHealth { kind: "redis", up, proved, topics, patterns, outcomes_forgotten: self.core.outcomes.forgotten(), fault }
     }
 
     async fn close(&self) {
@@ -285,6 +290,7 @@ impl Core {
         if heard.is_err() {
             self.link.discard(&node).await;
         }
-        heard.map(drop)
+        heard?;
+        self.refresh_epoch(&node).await
     }
 }

@@ -16,7 +16,7 @@ const RUN_BYTES: usize = 256 * 1024;
 const TOPICS: usize = 32;
 
 /// Between the tries of one publish: short, since its caller waits.
-const RETRIES: BackoffConfig =
+pub(super) const RETRIES: BackoffConfig =
     BackoffConfig { base: Duration::from_millis(200), cap: Duration::from_millis(400), full_after: u32::MAX, restart_tries: 0 };
 
 /// Messages of one topic, and where each stood in the batch.
@@ -129,7 +129,7 @@ pub(super) fn strange(topic: &Topic) -> BusError {
 }
 
 /// Whether a failure may pass: the network's, or a node that is not (or no longer) the one to ask.
-fn passes(error: &RedisError) -> bool {
+pub(super) fn passes(error: &RedisError) -> bool {
     use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, ReadOnly, TryAgain};
     match error.kind() {
         ErrorKind::Io => true,

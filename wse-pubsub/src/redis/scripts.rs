@@ -154,6 +154,6 @@ impl Scripts {
 }
 
 /// Redis takes no expiry of 0.
-fn millis(time: Duration) -> u64 {
+pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX).clamp(1, 1 << 50)
 }

@@ -10,8 +10,10 @@ from ._payload import Msgpack
 from .codes import CloseCode, ErrorCode
 from .config import Takeover, WSEConfig
 from .connection import AuthResult, Connection, Message
+from .dead_letters import DeadLetter, DeadLetters
 from .errors import (
     WSEConfigError,
+    WSEDeadLetterError,
     WSEError,
     WSEForkError,
     WSEPayloadError,
@@ -30,6 +32,8 @@ __all__ = [
     "AuthResult",
     "CloseCode",
     "Connection",
+    "DeadLetter",
+    "DeadLetters",
     "ErrorCode",
     "Message",
     "Msgpack",
@@ -43,6 +47,7 @@ __all__ = [
     "TopicPolicy",
     "WSEConfig",
     "WSEConfigError",
+    "WSEDeadLetterError",
     "WSEError",
     "WSEForkError",
     "WSEPayloadError",

@@ -101,6 +101,12 @@ class Host:
         if engine is not None:
             self.snapshots.register(engine)
 
+    def handle(self, type: str, function: Callable[..., Any], idempotent: bool) -> None:
+        """Registers the handler of a message type; the engine knows which types may run twice."""
+        self.handlers.add(type, function, idempotent)
+        if idempotent and self.running is not None:
+            self.running.mark_idempotent(type)
+
     def register(self, number: int, headers: Headers, client: tuple[str, int] | None) -> Peer:
         """Events of this connection go to the peer returned. Call it before the loop turns."""
         connection = Connection(self.engine(), number, headers, client)
@@ -142,6 +148,9 @@ class Host:
             engine = _native.Engine(self.config.options())
             if self.config.redis_url is None:
                 hostlock.acquire(self.config.redis_prefix)
+            for type, handler in self.handlers.types.items():
+                if handler.idempotent:
+                    engine.mark_idempotent(type)
             engine.start()
             self.snapshots.register(engine)
         except WSEUnavailable as error:

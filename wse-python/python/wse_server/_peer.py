@@ -105,6 +105,7 @@ class Peer:
             self._fail(cid or id, ErrorCode.INVALID_MESSAGE, str(error))
         except asyncio.CancelledError:
             if _cancelled_from_outside():
+                self._fail(cid or id, ErrorCode.OUTCOME_UNKNOWN, "the server ended while it handled the message")
                 raise
             self._failed(type, cid or id)
         except Exception:

@@ -32,6 +32,8 @@ class ErrorCode(StrEnum):
     HANDLER_FAILED = "HANDLER_FAILED"  # the handler raised
     SNAPSHOT_FAILED = "SNAPSHOT_FAILED"  # the topic's snapshot failed or was too slow; ask again
     NO_SNAPSHOT = "NO_SNAPSHOT"  # the topic has no snapshot, or is not subscribed
+    OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"  # the message was sent before, and what became of it is not known; it was not handled again
+    REPLY_NOT_KEPT = "REPLY_NOT_KEPT"  # the message was handled before; its reply was too large to be kept
     UNAVAILABLE = "UNAVAILABLE"  # the bus did not answer; try again
     AUTH_FAILED = "AUTH_FAILED"  # the credential was refused
     AUTH_UNAVAILABLE = "AUTH_UNAVAILABLE"  # authentication did not answer in time or raised; try again

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 _SECONDS = (
     "heartbeat", "idle_timeout", "handshake_timeout", "auth_timeout", "publish_timeout",
     "history_age", "meta_age", "restart_retry", "drain_timeout", "rate_patience", "breaker_cooldown", "snapshot_timeout",
+    "outcome_age", "outcome_lease", "dead_letter_age",
 )  # fmt: skip
 _COUNTS = (
     "message_bytes", "nesting_depth", "subscriptions", "outbound_bytes", "handover_bytes",
     "handler_queue", "history_messages", "history_bytes", "history_budget_bytes", "compression_from", "compression_level",
     "batch_messages", "batch_bytes", "message_burst", "patterns", "pattern_topics", "filter_limit", "breaker_failures", "snapshot_calls",
-    "snapshot_pin_bytes",
+    "snapshot_pin_bytes", "outcome_messages", "outcome_bytes", "outcome_reply_bytes", "outcome_producers", "outcome_budget_bytes",
+    "dead_letters", "dead_letter_bytes",
 )  # fmt: skip
 _OPTIONAL_COUNTS = ("connections", "messages_per_second", "bytes_per_second", "shards")
 _SWITCHES = ("msgpack", "compression", "batch")
@@ -157,6 +159,26 @@ class WSEConfig:
     """Publishes in a row that Redis may leave unanswered; then further ones raise at once."""
     breaker_cooldown: float = table.BUS_BREAKER_COOLDOWN_MS / 1000
     """How often one publish tries Redis again meanwhile."""
+    outcome_age: float = table.OUTCOME_AGE_MS / 1000
+    """How long after a client's last message that asks for its effect its outcomes are remembered; not below the 24 h that clients keep messages."""
+    outcome_lease: float = table.OUTCOME_LEASE_MS / 1000
+    """How long a worker that is not heard of is taken to live; then what its handlers were doing is unknown. A stopped process longer than this is."""
+    outcome_messages: int = table.OUTCOME_MESSAGES
+    """Messages of one client's outbox whose outcomes are remembered; above it the oldest becomes unknown."""
+    outcome_bytes: int = table.OUTCOME_BYTES
+    """Bytes of such outcomes."""
+    outcome_reply_bytes: int = table.OUTCOME_REPLY_BYTES
+    """The largest reply that is remembered; a repetition of a message with a larger one gets `REPLY_NOT_KEPT`."""
+    outcome_producers: int = table.OUTCOME_PRODUCERS
+    """Outboxes that are remembered; above it the one that was silent longest is forgotten."""
+    outcome_budget_bytes: int = table.OUTCOME_BUDGET_BYTES
+    """Bytes of all outcomes; above it the outbox that was silent longest is forgotten."""
+    dead_letters: int = table.DEAD_LETTERS
+    """Messages whose handlers raised that are kept; above it the oldest goes."""
+    dead_letter_bytes: int = table.DEAD_LETTER_BYTES
+    """Bytes of these."""
+    dead_letter_age: float = table.DEAD_LETTER_AGE_MS / 1000
+    """How long they are kept."""
     shards: int | None = None
     """Threads that serve connections; None: half of the cores. The other half is Python's."""
 

@@ -6,6 +6,7 @@ WSEError
 +-- WSEForkError         the engine was started before a fork     (pid)     yours to mend
 +-- WSEPayloadError      a payload that JSON cannot carry         (path)    yours to mend
 +-- WSETopicError        a name that is no topic                  (topic, code)
++-- WSEDeadLetterError   a dead letter that cannot be replayed     (id)
 +-- WSEStartupError      the engine cannot start here
 +-- WSEUnavailable       the bus did not answer; try again        (code, outcomes)
 """
@@ -69,6 +70,17 @@ class WSETopicError(WSEError, ValueError):
         super().__init__(f"topic {topic!r}: {message}")
         self.topic = topic
         self.code = code
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+class WSEDeadLetterError(WSEError, LookupError):
+    """A dead letter that is not there, is taken, or cannot be handled; `id` names it."""
+
+    def __init__(self, id: str, message: str) -> None:
+        super().__init__(f"dead letter {id}: {message}")
+        self.id = id
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.args, self.__dict__)

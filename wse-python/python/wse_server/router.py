@@ -13,6 +13,7 @@ from starlette.types import Scope
 from ._endpoint import Endpoint
 from ._host import Host
 from .config import WSEConfig
+from .dead_letters import DeadLetters
 from .errors import WSEConfigError, WSEStartupError
 from .publisher import Publishing
 from .snapshots import SnapshotProvider
@@ -45,6 +46,7 @@ class WSERouter(Publishing, APIRouter):
     def __init__(self, config: WSEConfig | None = None) -> None:
         self._host = Host(config if config is not None else WSEConfig())
         self._endpoint = Endpoint(self._host)
+        self._dead_letters = DeadLetters(self._host)
         super().__init__(lifespan=self._lifespan)
         self.routes.append(_PrefixGuard())
         for path in ("", "/"):  # with the slash for `app.mount("/wse", wse)`, which always adds one
@@ -56,11 +58,14 @@ class WSERouter(Publishing, APIRouter):
         """Handles the clients' messages of a type: `async def h(payload, message) -> reply | None`.
 
         The payload is validated if its parameter has a type. A plain `def` runs in a thread. Messages of one connection are
-        handled one after the other. `idempotent` says that the handler may run twice for one message.
+        handled one after the other. If it raises, the client gets `HANDLER_FAILED`, and a numbered message is put
+        into `dead_letters`.
+        `idempotent` says that the handler may run twice for one message: where a worker died while it ran, it runs again, and the
+        client is not told `OUTCOME_UNKNOWN`.
         """
 
         def register(function: F) -> F:
-            self._host.handlers.add(type, function, idempotent)
+            self._host.handle(type, function, idempotent)
             return function
 
         return register
@@ -85,6 +90,11 @@ class WSERouter(Publishing, APIRouter):
         """The same of an object with `get_snapshot(user_id, topics)`, which is asked for several topics of a user at once."""
         self._host.snapshots.add_provider(pattern, provider, shared)
         self._host.has_snapshots()
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """Messages whose handlers raised: `await wse.dead_letters.list()`, `.replay(id)`, `.remove(id)`."""
+        return self._dead_letters
 
     def on_connect(self, function: F) -> F:
         """Calls `(connection)` when a client is ready, before its first message is handled."""

@@ -9,8 +9,9 @@ import msgpack
 
 DEPTH = 64
 LARGEST = 2**53 - 1
-TEXTS = {"t": 256, "id": 64, "ts": 64, "tp": 200, "e": 64, "k": 256, "cid": 64}
-HEADER = {*TEXTS, "v", "c", "seq", "ps", "pri", "p"}
+TEXTS = {"t": 256, "id": 64, "ts": 64, "tp": 200, "e": 64, "k": 256, "cid": 64, "pid": 64, "pe": 64}
+INTEGERS = ("seq", "ps", "n", "na")
+HEADER = {*TEXTS, *INTEGERS, "v", "c", "pri", "p"}
 
 
 class Refused(Exception):
@@ -111,7 +112,9 @@ def _envelope(value: Any, code: str) -> dict[str, Any]:
         version == 2 and _is_integer(version),
         "t" in value,
         value.get("c", "U") in ("WSE", "S", "U"),
-        all(_is_integer(value[key]) for key in ("seq", "ps") if key in value),
+        all(_is_integer(value[key]) for key in INTEGERS if key in value),
+        value.keys() >= {"pid", "n", "cid"} if value.keys() & {"pid", "n", "na", "pe"} else True,  # [P-51]
+        value.get("n", 1) != 0,
         "pri" not in value or (_is_integer(value["pri"]) and value["pri"] in (1, 3, 5, 8, 10)),
         *(isinstance(value[key], str) and 1 <= len(value[key].encode()) <= most for key, most in TEXTS.items() if key in value),
     ]

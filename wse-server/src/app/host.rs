@@ -89,7 +89,10 @@ impl Host for AppHost {
     }
 
     fn closed(&self, id: ConnectionId, _code: CloseCode, _reason: String, _opened: bool) {
-        self.shared.open().remove(&id);
+        let dropped = self.shared.open().remove(&id).map(|inbox| inbox.waiting).unwrap_or_default();
+        for cid in dropped.into_iter().filter_map(|envelope| envelope.cid) {
+            self.shared.app.engine.unhandled(id, &cid);
+        }
     }
 }
 

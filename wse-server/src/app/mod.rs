@@ -58,6 +58,18 @@ impl App {
         self
     }
 
+    /// `on` for a handler that may run twice for a message: where it is not known whether it has run (a process died meanwhile), it
+    /// runs again, and the client is not told `OUTCOME_UNKNOWN`.
+    #[must_use]
+    pub fn on_idempotent<F, R>(self, event_type: &str, handler: F) -> Self
+    where
+        F: Fn(Message) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Value, WireError>> + Send + 'static,
+    {
+        self.engine.config().idempotent.insert(event_type);
+        self.on(event_type, handler)
+    }
+
     /// Judges each client's token: `Ok(Some(user id))`, or an error such as `AUTH_FAILED`. The engine's configuration must
     /// say `auth_required`. Where it also has `tokens`, only tokens that are valid come here, and `Ok(None)` leaves the user that the
     /// token names.

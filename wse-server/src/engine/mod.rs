@@ -1,4 +1,5 @@
 //! The engine: one process's hub and connections behind a handle that any thread may use.
+mod dead_letters;
 #[cfg(unix)]
 mod doors;
 mod inspect;
@@ -138,6 +139,7 @@ impl Engine {
     #[must_use]
     pub fn admit(&self, head: RequestHead<'_>) -> Admission {
         let mut admission = admission::admit(&self.0.config, head, self.0.counters.connections.load(Relaxed));
+        admission.offer.outcomes = Some((self.0.bus.producers_epoch(), self.0.bus.outcome_limits().age));
         let refused = if self.0.draining.load(Relaxed) {
             Some(WireError::new(ErrorCode::ServerRestart, "this server is shutting down; try again"))
         } else if self.0.shards.iter().any(|shard| shard.commands.is_full()) {
@@ -227,6 +229,11 @@ impl Engine {
     /// Tells the client of an error; the error's `cid` says which message it is about.
     pub fn fail(&self, id: ConnectionId, error: WireError) {
         self.command(id, Command::Fail { id, error });
+    }
+
+    /// A message with this `cid` was handed over and will not be handled: who wants to know of its effect may send it again.
+    pub fn unhandled(&self, id: ConnectionId, cid: &str) {
+        self.command(id, Command::Unhandled { id, cid: cid.into() });
     }
 
     /// So many messages of a connection are done with; the ones that are not hold back the reading of its socket.

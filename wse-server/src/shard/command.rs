@@ -78,6 +78,10 @@ pub(crate) enum Command {
         id: ConnectionId,
         error: WireError,
     },
+    Unhandled {
+        id: ConnectionId,
+        cid: String,
+    },
     Handled {
         id: ConnectionId,
         count: usize,

@@ -7,11 +7,12 @@ pub(crate) use command::{Command, NewConnection, Stream};
 pub(crate) use queue::{CommandReceiver, Commands, WAITING_BYTES, commands};
 
 use crate::{
-    ConnectionId, EngineConfig, Tally,
+    ConnectionId, EngineConfig, IdempotentTypes, Tally,
     auth::Auth,
     connection::{Connection, Waker},
     counters::Counters,
     driver::task,
+    gate::Runs,
     host::SharedHost,
     hub::{Filters, Hub},
     snapshot::Snapshots,
@@ -63,6 +64,12 @@ pub(crate) struct Shard {
     pub(crate) connections: RefCell<HashMap<ConnectionId, Rc<Connection>>>,
     /// One for all connections: a message is inflated whole.
     pub(crate) inflater: RefCell<Inflater>,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) idempotent: IdempotentTypes,
+    /// Messages whose effect the client wants to know, while a handler has them.
+    pub(crate) runs: RefCell<Runs>,
+    /// Whether a task says to the bus that this process lives.
+    pub(crate) renewing: Cell<bool>,
     /// What connections that are gone have counted.
     pub(crate) gone: Cell<Tally>,
     /// Whoever comes now is told to return soon.
@@ -73,8 +80,12 @@ impl Shard {
     pub(crate) fn new(config: &EngineConfig, bus: Arc<dyn Bus>, consumer: Consumer, common: &Common) -> Rc<Self> {
         let limits = InflateLimits { bytes: config.session.message_bytes, ..InflateLimits::default() };
         Rc::new(Self {
-            hub: Hub::new(config, bus, consumer, common),
+            hub: Hub::new(config, bus.clone(), consumer, common),
             counters: common.counters.clone(),
+            bus,
+            idempotent: config.idempotent.clone(),
+            runs: RefCell::default(),
+            renewing: Cell::new(false),
             auth: Auth::new(config),
             config: Arc::new(config.session.clone()),
             connections: RefCell::default(),
@@ -89,7 +100,7 @@ impl Shard {
         self.hub.pack(connection.variant(), frame)
     }
 
-    fn with(&self, id: ConnectionId, change: impl FnOnce(&mut Session)) {
+    pub(crate) fn with(&self, id: ConnectionId, change: impl FnOnce(&mut Session)) {
         if let Some(connection) = self.connections.borrow().get(&id) {
             change(&mut connection.session());
             connection.wake();

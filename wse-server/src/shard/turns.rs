@@ -1,10 +1,10 @@
 //! A shard's loop. One turn: what the other threads ask, what the bus brought, what sockets and deadlines need, and one write for
 //! each connection that has something.
 use super::{BEHIND, Command, CommandReceiver, Shard, Stream};
-use crate::{driver::Reactor, transport::over_stream};
+use crate::{ConnectionId, driver::Reactor, gate, transport::over_stream};
 use std::{io, rc::Rc, time::Instant};
-use wse_protocol::CloseCode;
-use wse_pubsub::{BusEvent, EventReceiver};
+use wse_protocol::{CloseCode, WireError};
+use wse_pubsub::{BusEvent, EventReceiver, Outcome};
 
 /// Messages of the bus taken in one turn.
 const TURN_MESSAGES: usize = 1024;
@@ -57,8 +57,9 @@ impl Shard {
             Command::Guest { id, socket, door } => reactor.receive(id, socket, door, now),
             Command::Welcome { id, user } => self.with(id, |session| session.welcome(user)),
             Command::Refuse { id, error } => self.with(id, |session| session.refuse(now, &error)),
-            Command::Reply { id, cid, format, payload } => self.with(id, |session| session.reply(&cid, format, &payload)),
-            Command::Fail { id, error } => self.with(id, |session| session.fail(&error)),
+            Command::Reply { id, cid, format, payload } => self.reply(id, &cid, Outcome::Reply { format, payload }),
+            Command::Fail { id, error } => self.fail(id, &error),
+            Command::Unhandled { id, cid } => gate::unhandled(self, id, &cid),
             Command::Handled { id, count } => self.with(id, |session| session.handled(now, count)),
             Command::Close { id, code, reason } => self.with(id, |session| session.close(now, code, &reason)),
             Command::GiveUp { id } => self.with(id, |session| session.handle_lost(now, Some(CloseCode::TRY_LATER), BEHIND)),
@@ -70,6 +71,23 @@ impl Shard {
             // Whoever asked may have lost patience.
             Command::Tally { answer } => drop(answer.send(self.tally())),
             Command::Drain { limit, done } => self.drain(limit, done),
+        }
+    }
+}
+
+impl Shard {
+    fn reply(self: &Rc<Self>, id: ConnectionId, cid: &str, outcome: Outcome) {
+        if !gate::settle(self, id, cid, &outcome)
+            && let Outcome::Reply { format, payload } = outcome
+        {
+            self.with(id, |session| session.reply(cid, format, &payload));
+        }
+    }
+
+    fn fail(self: &Rc<Self>, id: ConnectionId, error: &WireError) {
+        let outcome = || Outcome::Error { code: error.code, message: error.message.as_str().into() };
+        if !error.cid.as_deref().is_some_and(|cid| gate::settle(self, id, cid, &outcome())) {
+            self.with(id, |session| session.fail(error));
         }
     }
 }

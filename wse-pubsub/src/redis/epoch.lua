@@ -1,0 +1,2 @@
+-- The epoch of all outcomes.
+return epoch()
