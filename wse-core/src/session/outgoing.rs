@@ -38,7 +38,6 @@ impl Session {
         self.outbound.push_hello(Prepared::new(Format::Json, &body));
         self.variant = agreed.into();
         let retry_ms = self.config.restart_retry.as_millis() as u64;
-        self.user = user.as_deref().map(Box::from);
         let (producers, outcomes_ms) = outcomes.map(|(epoch, age)| (epoch, age.as_millis() as u64)).unzip();
         let ready = ServerReady { connection: self.id.clone().into(), user, retry_ms, producers, outcomes_ms };
         self.push_with(|format, out| ready.encode(format, out));

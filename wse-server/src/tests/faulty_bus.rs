@@ -4,10 +4,10 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::SeqCst},
 };
 use tokio::sync::watch;
-use wse_protocol::{Pattern, Position, Publication, Topic};
+use wse_protocol::{Epoch, Pattern, Position, Publication, Seq, Topic};
 use wse_pubsub::{
-    Births, Bus, BusError, BusHealth, Consumer, EventReceiver, Following, History, MemoryBus, MemoryConfig, NewEntry, PageLimit, Receipt,
-    Tried,
+    Begin, Begun, Births, Bus, BusError, BusHealth, Claim, Consumer, DeadLetter, DeadLetters, EventReceiver, Following, History, MemoryBus,
+    MemoryConfig, NewEntry, Outcome, OutcomeLimits, PageLimit, Producer, Producers, Receipt, Tried,
 };
 
 /// What can be held up and fail.
@@ -128,5 +128,55 @@ impl Bus for FaultyBus {
 
     async fn close(&self) {
         self.bus.close().await;
+    }
+}
+
+#[async_trait::async_trait]
+impl Producers for FaultyBus {
+    fn producers_epoch(&self) -> Epoch {
+        self.bus.producers_epoch()
+    }
+
+    fn outcome_limits(&self) -> OutcomeLimits {
+        self.bus.outcome_limits()
+    }
+
+    async fn begin(&self, begin: &Begin<'_>) -> Result<Begun, BusError> {
+        self.bus.begin(begin).await
+    }
+
+    async fn done(&self, producer: &Producer, number: Seq, outcome: &Outcome) -> Result<(), BusError> {
+        self.bus.done(producer, number, outcome).await
+    }
+
+    async fn undo(&self, producer: &Producer, number: Seq, run: u64) -> Result<(), BusError> {
+        self.bus.undo(producer, number, run).await
+    }
+
+    async fn renew(&self) -> Result<(), BusError> {
+        self.bus.renew().await
+    }
+}
+
+#[async_trait::async_trait]
+impl DeadLetters for FaultyBus {
+    async fn bury(&self, letter: &DeadLetter) -> Result<usize, BusError> {
+        self.bus.bury(letter).await
+    }
+
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
+        self.bus.dead_letters(limit).await
+    }
+
+    async fn claim_dead_letter(&self, id: &str) -> Result<Claim, BusError> {
+        self.bus.claim_dead_letter(id).await
+    }
+
+    async fn release_dead_letter(&self, id: &str) -> Result<(), BusError> {
+        self.bus.release_dead_letter(id).await
+    }
+
+    async fn remove_dead_letter(&self, id: &str) -> Result<bool, BusError> {
+        self.bus.remove_dead_letter(id).await
     }
 }
