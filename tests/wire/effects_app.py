@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,7 +14,7 @@ app.include_router(wse, prefix="/wse")
 
 
 def effect(line: str) -> None:
-    with open(os.environ["EFFECTS"], "a") as file:
+    with Path(os.environ["EFFECTS"]).open("a") as file:
         file.write(f"{line}\n")
         file.flush()
         os.fsync(file.fileno())
@@ -35,7 +36,7 @@ async def put(payload: dict[str, Any]) -> dict[str, Any]:
 
 @wse.on("flaky")
 async def flaky(payload: dict[str, Any]) -> int:
-    if not os.path.exists(payload["file"]):
+    if not Path(payload["file"]).exists():  # noqa: ASYNC240
         raise ValueError("not yet")
     effect(f"flaky {payload['n']}")
     return payload["n"]

@@ -78,7 +78,8 @@ def test_every_exception_is_in_the_tree_and_public() -> None:
     "error",
     [
         errors.WSEConfigError("heartbeat", "no"), errors.WSEForkError(7), errors.WSEPayloadError("payload.a", "no"),
-        errors.WSETopicError("a b", "no", "INVALID_TOPIC"), errors.WSEDeadLetterError("x", "no"), errors.WSEUnavailable("no"), errors.WSEStartupError("no"), errors.WSEUsageError("no"),
+        errors.WSETopicError("a b", "no", "INVALID_TOPIC"), errors.WSEDeadLetterError("x", "no"),
+        errors.WSEUnavailable("no"), errors.WSEStartupError("no"), errors.WSEUsageError("no"),
     ],
 )  # fmt: skip
 def test_errors_survive_pickling(error: errors.WSEError) -> None:

@@ -148,9 +148,8 @@ class Host:
             engine = _native.Engine(self.config.options())
             if self.config.redis_url is None:
                 hostlock.acquire(self.config.redis_prefix)
-            for type, handler in self.handlers.types.items():
-                if handler.idempotent:
-                    engine.mark_idempotent(type)
+            for name in [name for name, handler in self.handlers.types.items() if handler.idempotent]:
+                engine.mark_idempotent(name)
             engine.start()
             self.snapshots.register(engine)
         except WSEUnavailable as error:

@@ -162,7 +162,7 @@ class WSEConfig:
     outcome_age: float = table.OUTCOME_AGE_MS / 1000
     """How long after a client's last message that asks for its effect its outcomes are remembered; not below the 24 h that clients keep messages."""
     outcome_lease: float = table.OUTCOME_LEASE_MS / 1000
-    """How long a worker that is not heard of is taken to live; then what its handlers were doing is unknown. A stopped process longer than this is."""
+    """How long a worker that is not heard of is taken to live; then what its handlers were doing is unknown."""
     outcome_messages: int = table.OUTCOME_MESSAGES
     """Messages of one client's outbox whose outcomes are remembered; above it the oldest becomes unknown."""
     outcome_bytes: int = table.OUTCOME_BYTES

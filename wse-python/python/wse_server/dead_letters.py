@@ -7,7 +7,7 @@ from typing import Any
 
 from ._handlers import InvalidPayload
 from ._host import Host
-from .connection import Connection, Headers, Message
+from .connection import Connection, Headers
 from .errors import WSEDeadLetterError
 
 
@@ -36,7 +36,8 @@ class DeadLetter:
 class DeadLetters:
     """The list of a router's messages whose handlers raised; bounded by `dead_letters`, `dead_letter_bytes` and `dead_letter_age`.
 
-    With Redis every worker sees the same list. Only messages that their client numbers, to know of their effect, get into it. Their clients have been told `HANDLER_FAILED`.
+    With Redis every worker sees the same list. Only messages that their client numbers, to know of their effect, get into it. Their
+    clients have been told `HANDLER_FAILED`.
     """
 
     def __init__(self, host: Host) -> None:
@@ -75,11 +76,11 @@ class DeadLetters:
             raise WSEDeadLetterError(letter.id, f"there is no handler for {letter.type!r}")
         connection.user = letter.user
         try:
-            return await handler(letter.payload, Message(letter.type, letter.message_id, connection))
+            return await handler.call(letter.payload, letter.type, letter.message_id, connection)
         except InvalidPayload as error:
             raise WSEDeadLetterError(letter.id, str(error)) from None
 
 
 def _letter(raw: "tuple[str, int, int, str | None, str, str | None, str, Any]") -> DeadLetter:
-    id, at, *rest = raw
-    return DeadLetter(id, datetime.fromtimestamp(at / 1000, UTC), *rest)
+    letter, at, *rest = raw
+    return DeadLetter(letter, datetime.fromtimestamp(at / 1000, UTC), *rest)
