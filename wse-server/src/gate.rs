@@ -98,6 +98,14 @@ pub(crate) fn settle(shard: &Rc<Shard>, id: ConnectionId, cid: &str, outcome: &O
     true
 }
 
+/// An answer of this connection's handlers may have been lost, because its shard was too far behind to take it.
+pub(crate) fn give_up(shard: &Rc<Shard>, id: ConnectionId) {
+    let lost = shard.runs.borrow().0.keys().find(|(of, _)| *of == id).map(|(_, cid)| cid.clone());
+    if let Some(cid) = lost {
+        settle(shard, id, &cid, &unknown());
+    }
+}
+
 /// A message that was given to the host will not be handled: it was never begun.
 pub(crate) fn unhandled(shard: &Rc<Shard>, id: ConnectionId, cid: &str) {
     if let Some(run) = shard.runs.borrow_mut().take(id, cid) {
@@ -139,8 +147,7 @@ async fn handle(shard: &Rc<Shard>, connection: &Rc<Connection>, message: Box<Env
         }
         Some(Ok(Begun::Unknown | Begun::Running)) => {
             shard.counters.outcomes_unknown.fetch_add(1, Relaxed);
-            let message = "it was sent before, and what became of it is not known; it was not handled again";
-            Outcome::Error { code: ErrorCode::OutcomeUnknown, message: message.into() }
+            unknown()
         }
         Some(Err(error)) => Outcome::Error { code: ErrorCode::Unavailable, message: error.to_string().into() },
     };
@@ -233,6 +240,11 @@ fn dead_letter(run: &Run, outcome: &Outcome) -> Option<DeadLetter> {
         error: message.clone(),
         payload: simd_json::to_vec(&run.letter.payload).map_or_else(|_| Bytes::from_static(b"null"), Bytes::from),
     })
+}
+
+fn unknown() -> Outcome {
+    let message = "it was sent before, and what became of it is not known; it was not handled again";
+    Outcome::Error { code: ErrorCode::OutcomeUnknown, message: message.into() }
 }
 
 fn tell(shard: &Shard, id: ConnectionId, cid: &str, outcome: &Outcome) {

@@ -62,7 +62,10 @@ impl Shard {
             Command::Unhandled { id, cid } => gate::unhandled(self, id, &cid),
             Command::Handled { id, count } => self.with(id, |session| session.handled(now, count)),
             Command::Close { id, code, reason } => self.with(id, |session| session.close(now, code, &reason)),
-            Command::GiveUp { id } => self.with(id, |session| session.handle_lost(now, Some(CloseCode::TRY_LATER), BEHIND)),
+            Command::GiveUp { id } => {
+                gate::give_up(self, id);
+                self.with(id, |session| session.handle_lost(now, Some(CloseCode::TRY_LATER), BEHIND));
+            }
             Command::Topics { id, answer } => {
                 let mut names = Vec::new();
                 self.with(id, |session| names.extend(session.names().cloned()));
