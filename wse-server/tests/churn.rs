@@ -59,7 +59,8 @@ async fn thousands_that_come_and_go_during_a_fan_out_leave_no_descriptor_no_memo
     let health = engine.inspect().await;
     assert_eq!((health.health.subscriptions, health.health.topics, health.health.handshakes), (0, 0, 0));
     assert_eq!(after.descriptors, before.descriptors, "descriptors");
-    assert_eq!(after.tasks, before.tasks, "tasks");
+    // A timer's or the publisher's task may be under way at either moment; one for each of those who came would be thousands.
+    assert!(after.tasks <= before.tasks + 8, "tasks: {before:?} {after:?}");
     let grown = after.resident.saturating_sub(before.resident);
     println!("{churn} came and went beside {published} messages; the second half left {grown} bytes: {after:?}");
     assert!(grown < FRAGMENTS, "{grown} bytes more after the second half of {churn}: {before:?} {after:?}");
