@@ -51,12 +51,15 @@ class Wire:
     """Pings that were sent while a frame was half read."""
     texts: list[str] = field(default_factory=list)
     pongs: list[bytes] = field(default_factory=list)
+    subscribed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def feed(self, piece: bytes) -> None:
         self.buffer += piece
         for opcode, payload in self.frames():
             self.texts += [payload.decode()] if opcode == 1 else []
             self.pongs += [payload] if opcode == 10 else []
+            if b'"subscription_update"' in payload:
+                self.subscribed.set()
 
     def last(self) -> int:
         """The number of the last message of the topic."""
@@ -105,8 +108,7 @@ async def raw(server: Server) -> socket.socket:
 
 async def publish(publisher: Client, wire: Wire) -> int:
     """Once the reader is subscribed; the number of the last message."""
-    while not any('"subscription_update"' in text for text in wire.texts):
-        await asyncio.sleep(0.01)
+    await wire.subscribed.wait()
     return await publisher.publish("broadcast", count=MESSAGES, bytes=BYTES)
 
 

@@ -51,7 +51,8 @@ async def test_only_what_would_have_passed_the_filter_is_told(server: Server) ->
         await publisher.publish("fresh:f", count=6, ttl=0.1)
         last = await publisher.publish("fresh:f", count=6)
         await asyncio.sleep(0.2)
-        hello = {"topics": ["fresh:f"], "positions": {"fresh:f": {"e": entry["e"], "seq": entry["seq"]}}, "filters": {"fresh:f": {"n": {"$in": [2, 5]}}}}
+        position = {"e": entry["e"], "seq": entry["seq"]}
+        hello = {"topics": ["fresh:f"], "positions": {"fresh:f": position}, "filters": {"fresh:f": {"n": {"$in": [2, 5]}}}}
         async with server.agreed(hello) as client:
             [back] = (await client.until("subscription_update"))["p"]["topics"]
             first = last - 11
