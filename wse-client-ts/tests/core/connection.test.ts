@@ -154,36 +154,22 @@ describe('reconnect', () => {
   });
 
   it('backs off from a server that closes with 1012 time and again and is never ready ([P-22])', async () => {
-    const { client, server, clock, environment } = createTestClient();
-    server.retryMs = 200;
-    environment.draw = 0.5;
-    client.connect();
-    await clock.advance(0);
-    const opened: number[] = [clock.now()];
-    client.onNotice('status', ({ status }) => status === 'connecting' && opened.push(clock.now()));
+    const { server, clock, waits } = await returning();
     server.mode = 'mute';
     server.drop(1012);
     for (let tries = 0; tries < 13; tries += 1) {
       await clock.advance(tries < 10 ? 100 : 500 * 2 ** (tries - 10));
       server.drop(1012);
     }
-    const waits = opened.slice(1).map((at, index) => at - (opened[index] ?? 0));
-    expect(waits).toEqual([...Array<number>(10).fill(100), 500, 1_000, 2_000]);
+    expect(waits()).toEqual([...Array<number>(10).fill(100), 500, 1_000, 2_000]);
   });
 
   it('spreads its return over retry_ms for ten tries after close 1012, then backs off as usual', async () => {
-    const { client, server, clock, environment } = createTestClient();
-    server.retryMs = 200;
-    environment.draw = 0.5;
-    client.connect();
-    await clock.advance(0);
-    const opened: number[] = [clock.now()];
-    client.onNotice('status', ({ status }) => status === 'connecting' && opened.push(clock.now()));
+    const { server, clock, waits } = await returning();
     server.mode = 'refuse';
     server.drop(1012);
     await clock.advance(4_000);
-    const waits = opened.slice(1).map((at, index) => at - (opened[index] ?? 0));
-    expect(waits.slice(0, 12)).toEqual([...Array<number>(10).fill(100), 500, 1_000]);
+    expect(waits().slice(0, 12)).toEqual([...Array<number>(10).fill(100), 500, 1_000]);
   });
 
   it('gives an attempt up that is not ready within the connect timeout, also when the socket is open', async () => {
@@ -373,3 +359,15 @@ describe('bad frames', () => {
     expect(client.state.isConnected).toBe(true);
   });
 });
+
+/** A connected client that draws the middle of each delay, and how long it waits before each return. */
+async function returning() {
+  const { client, server, clock, environment } = createTestClient();
+  server.retryMs = 200;
+  environment.draw = 0.5;
+  client.connect();
+  await clock.advance(0);
+  const opened: number[] = [clock.now()];
+  client.onNotice('status', ({ status }) => status === 'connecting' && opened.push(clock.now()));
+  return { server, clock, waits: () => opened.slice(1).map((at, index) => at - (opened[index] ?? 0)) };
+}
