@@ -194,7 +194,7 @@ BY_HAND = [
     ("$regex: # and spaces stand for themselves", "P-76", {"a": {"$regex": "^# a$"}}, {"a": "# a"}, True),
     ("$regex: what makes others backtrack", "P-76", {"a": {"$regex": "^(a+)+$"}}, {"a": "aaaaaaaaaaaaaaaab"}, False),
     ("$regex: a pattern of 256 bytes", "P-78", {"a": {"$regex": "a" * 256}}, {"a": "a" * 256}, True),
-    ("$regex: patterns that cost 512 together", "P-76", {"a": {"$regex": "^.{30}$"}, "b": {"$regex": "^(?:[^x]\\D|[\u00e9-\u00fc]){0,10}[\\dab]{4}$"}}, {"a": "\u00e9" * 30, "b": "\u00e91"}, False),
+    ("$regex: patterns that cost 512 together", "P-76", {"a": {"$regex": "^.{30}$"}, "b": {"$regex": "^(?:[^x]\\D|[\u00e9-\u00fc]){0,9}[\\dab]{8}a?$"}}, {"a": "\u00e9" * 30, "b": "\u00e912345678"}, True),
     ("eight filters inside one another", "P-78", {"$not": {"$not": {"$not": {"$not": {"$not": {"$not": {"$not": {"a": 1}}}}}}}}, {"a": 1}, False),
     ("a value eight deep", "P-78", {"a": [[[[[[[[]]]]]]]]}, {"a": [[[[[[[[]]]]]]]]}, True),
     ("64 clauses", "P-78", {f"k{i}": None for i in range(64)}, {}, True),
@@ -341,6 +341,8 @@ PATTERNS = {
     "a cost above 512 by a negated class": "[^a]{57}",
     "a cost above 512 by a class beyond ASCII": "[a-é]{57}",
     "a cost above 512 by a complement in a class": "[\\S]{57}",
+    "a cost above 512 by an assertion": "(?:\\ba){257}",
+    "a cost above 512 by alternatives": "(?:a|b){171}",
 }
 REJECT += [(f"$regex: {name}", "P-76", {"a": {"$regex": pattern}}) for name, pattern in PATTERNS.items()]
 REJECT += [("patterns that cost too much together", "P-76", {"a": {"$regex": "a{257}"}, "b": {"$regex": "a{256}"}})]

@@ -1,5 +1,6 @@
 // The regular expressions of `$regex` ([P-76]): the subset that the server's engine and this one read alike, and what it costs.
 import { utf8Bytes } from './envelope';
+import { asserting, Automaton, type Holds, inOrder, NONE, oneOf, type Part, reading, type Reads, repeated } from './filter-automaton';
 
 const PATTERN = { bytes: 256, cost: 512, repetitions: 1000 } as const;
 
@@ -17,24 +18,58 @@ const SETS: Readonly<Record<string, string>> = { '\\s': '\\t-\\r ', '\\S': '\\0-
 
 const CONTROLS: Readonly<Record<string, string>> = { t: '\t', n: '\n', v: '\v', f: '\f', r: '\r' };
 
-/** A pattern as `RegExp` reads it under the flag `u`, and its cost. Throws what `refused` makes of a fault. */
-export function readPattern(pattern: string, refused: (fault: string) => Error): { source: string; cost: number } {
+const isWord = (char: number): boolean => char !== NONE && /\w/.test(String.fromCodePoint(char));
+
+const ASSERTIONS: Readonly<Record<string, Holds>> = {
+  '^': (before) => before === NONE,
+  $: (_, after) => after === NONE,
+  '\\b': (before, after) => isWord(before) !== isWord(after),
+};
+
+/** A pattern and its cost. Throws what `refused` makes of a fault. */
+export function readPattern(pattern: string, refused: (fault: string) => Error): { automaton: Automaton; cost: number } {
   if (utf8Bytes(pattern) > PATTERN.bytes) throw refused(`a pattern has at most ${PATTERN.bytes} bytes`);
-  return new PatternReader(pattern, refused).read();
+  const { part, cost } = new PatternReader(pattern, refused).read();
+  return { automaton: new Automaton(part), cost };
 }
 
-/** What has been read of a group, and of its last item where that can be repeated. */
-interface Group {
-  cost: number;
+/** What has been read of a group. */
+class Group {
+  cost = 0;
+  /** Cost of its last item where that can be repeated. */
   last: number | undefined;
+  readonly #alternatives: Part[][] = [];
+  #parts: Part[] = [];
+
+  add(part: Part, cost: number, last?: number): void {
+    this.#parts.push(part);
+    this.cost += cost;
+    this.last = last;
+  }
+
+  /** The last item; what is repeated costs `times` what it does once. */
+  repeat(least: number, most: number, times: number): void {
+    const part = this.#parts.pop();
+    if (part !== undefined) this.add(repeated(part, least, most), (this.last ?? 0) * Math.max(times - 1, 0));
+  }
+
+  endAlternative(): void {
+    this.#alternatives.push(this.#parts);
+    this.#parts = [];
+    this.cost += 1;
+    this.last = undefined;
+  }
+
+  get whole(): Part {
+    return oneOf([...this.#alternatives, this.#parts].map(inOrder));
+  }
 }
 
 class PatternReader {
   readonly #pattern: string;
   readonly #refused: (fault: string) => Error;
   readonly #outer: Group[] = [];
-  #group: Group = { cost: 0, last: undefined };
-  #source = '';
+  #group = new Group();
   #at = 0;
 
   constructor(pattern: string, refused: (fault: string) => Error) {
@@ -42,14 +77,14 @@ class PatternReader {
     this.#refused = refused;
   }
 
-  read(): { source: string; cost: number } {
+  read(): { part: Part; cost: number } {
     while (this.#at < this.#pattern.length) {
       if (this.#pattern[this.#at] === '[') this.#class();
       else this.#token();
       if (this.#group.cost > PATTERN.cost) throw this.#refused(`the patterns of a filter cost at most ${PATTERN.cost} together`);
     }
     if (this.#outer.length > 0) throw this.#refused('a parenthesis is not closed');
-    return { source: this.#source, cost: this.#group.cost };
+    return { part: this.#group.whole, cost: this.#group.cost };
   }
 
   #next(expression: RegExp): RegExpExecArray {
@@ -62,52 +97,50 @@ class PatternReader {
 
   #token(): void {
     const [token, least, comma, most] = this.#next(TOKEN);
-    if (token === '(' || token === '(?:') this.#open();
+    const assertion = ASSERTIONS[token];
+    if (assertion !== undefined) this.#group.add(asserting(assertion), 1);
+    else if (token === '(' || token === '(?:') this.#open();
     else if (token === ')') this.#close();
-    else if (least !== undefined) this.#count(token, Number(least), comma === undefined ? least : most);
-    else if (/^[*+?]/.test(token)) this.#repeat(token, 1);
-    else if (/^(?:[|^$]|\\b)$/.test(token)) this.#assertion(token);
-    else if (token === '.') this.#item('[^\\n]', WIDE_COST);
-    else this.#item(token in SETS ? `[${SETS[token] ?? ''}]` : token, /^\\[DWS]/.test(token) ? WIDE_COST : 1);
+    else if (token === '|') this.#group.endAlternative();
+    else if (least !== undefined) this.#count(Number(least), comma === undefined ? least : most);
+    else if (/^[*+?]/.test(token)) this.#repeat(token.startsWith('+') ? 1 : 0, token.startsWith('?') ? 1 : Infinity, 1);
+    else if (token === '.') this.#item((char) => char !== 0x0a, WIDE_COST);
+    else if (/^\\[dDwWsS]/.test(token)) this.#item(oneOfClass(`[${SETS[token] ?? token}]`), /[DWS]/.test(token) ? WIDE_COST : 1);
+    else this.#character(codePoint(token));
   }
 
-  #item(source: string, cost: number): void {
-    this.#source += source;
-    this.#group.cost += cost;
-    this.#group.last = cost;
+  #character(own: number): void {
+    this.#item((char) => char === own, 1);
   }
 
-  #assertion(source: string): void {
-    this.#source += source;
-    this.#group.last = undefined;
+  #item(reads: Reads, cost: number): void {
+    this.#group.add(reading(reads), cost, cost);
   }
 
   #open(): void {
-    this.#source += '(?:';
     this.#outer.push(this.#group);
-    this.#group = { cost: 0, last: undefined };
+    this.#group = new Group();
   }
 
   #close(): void {
     const outer = this.#outer.pop();
     if (outer === undefined) throw this.#refused('a parenthesis closes nothing');
-    const { cost } = this.#group;
+    const cost = Math.max(this.#group.cost, 1);
+    outer.add(this.#group.whole, cost, cost);
     this.#group = outer;
-    this.#item(')', Math.max(cost, 1));
   }
 
   /** `most` is empty for `{n,}`. */
-  #count(token: string, least: number, most: string | undefined): void {
-    const times = most === undefined || most === '' ? least : Number(most);
+  #count(least: number, most: string | undefined): void {
+    const isOpen = most === undefined || most === '';
+    const times = isOpen ? least : Number(most);
     if (times < least || times > PATTERN.repetitions) throw this.#refused(`a count is {n}, {n,} or {n,m} with n <= m <= ${PATTERN.repetitions}`);
-    this.#repeat(token, times);
+    this.#repeat(least, isOpen ? Infinity : times, times);
   }
 
-  #repeat(token: string, times: number): void {
-    const { last } = this.#group;
-    if (last === undefined) throw this.#refused('a repetition follows nothing that can be repeated');
-    this.#group.cost += last * Math.max(times - 1, 0);
-    this.#assertion(token);
+  #repeat(least: number, most: number, times: number): void {
+    if (this.#group.last === undefined) throw this.#refused('a repetition follows nothing that can be repeated');
+    this.#group.repeat(least, most, times);
   }
 
   #class(): void {
@@ -121,7 +154,7 @@ class PatternReader {
       count++;
     }
     this.#at++;
-    this.#item(`${opening}${members}]`, isWide ? count + WIDE_COST : count);
+    this.#item(oneOfClass(`${opening}${members}]`), isWide ? count + WIDE_COST : count);
   }
 
   /** One member as it is written. */
@@ -141,6 +174,12 @@ class PatternReader {
     this.#at++;
     return '\\-';
   }
+}
+
+/** One character against a class, as `RegExp` reads it under the flag `u`: it cannot go back in one character. */
+function oneOfClass(source: string): Reads {
+  const expression = new RegExp(source, 'u');
+  return (char) => expression.test(String.fromCodePoint(char));
 }
 
 /** The character that a member of a class is; a set is none, and no range accepts NaN. */

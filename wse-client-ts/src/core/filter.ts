@@ -157,11 +157,10 @@ class Compiler {
   }
 
   #pattern(operand: unknown, at: string): Test {
-    const { source, cost } = readPattern(text(operand, at), (fault) => refused(at, fault));
+    const { automaton, cost } = readPattern(text(operand, at), (fault) => refused(at, fault));
     this.#patternCost += cost;
     if (this.#patternCost > CAPS.patternCost) throw refused(at, `the patterns of a filter cost at most ${CAPS.patternCost} together`);
-    const pattern = new RegExp(source, 'u');
-    return (value) => typeof value === 'string' && pattern.test(value);
+    return (value) => typeof value === 'string' && automaton.isIn(value);
   }
 
   #count(at: string): void {

@@ -6,7 +6,7 @@ use std::str::Chars;
 /// The longest pattern, in bytes of UTF-8.
 pub(super) const PATTERN_BYTES: usize = 256;
 
-/// What all patterns of one filter may cost together: characters and members of classes, each times its repetitions. It bounds the states of
+/// What all patterns of one filter may cost together: characters, members of classes, assertions and `|`, each times its repetitions. It bounds the states of
 /// the compiled patterns, and with them the time to compile them and, where the search's cache does not hold, the time for each character.
 pub(super) const PATTERN_COST: u32 = 512;
 
@@ -151,6 +151,7 @@ impl<'a> Translator<'a> {
 
     fn assertion(&mut self, text: &str) {
         self.out.push_str(text);
+        self.group.cost += 1;
         self.group.last = None;
     }
 
