@@ -1,60 +1,10 @@
 // Cases by name: one fault each, at the moment that hurts most. Every test names the clause that it proves.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { inNode, openBrowser } from './lib/clients.mjs';
-import { OUT, redis, until, worker } from './lib/processes.mjs';
-import { openProxy } from './lib/proxy.mjs';
+import { openBrowser } from './lib/clients.mjs';
+import { env, follow, fresh, numbers, PATIENCE_MS, publish, PYTHON } from './lib/following.mjs';
+import { redis, until, worker } from './lib/processes.mjs';
 import { post } from './lib/publish.mjs';
-
-const PYTHON = process.env.PYTHON ?? 'python3';
-const PATIENCE_MS = 10_000;
-
-let names = 0;
-
-/** A topic that no other case has. */
-function fresh(prefix = 'rec') {
-  return `${prefix}:case${process.pid}x${(names += 1)}`;
-}
-
-function numbers(from, to) {
-  return Array.from({ length: to - from + 1 }, (_, i) => from + i);
-}
-
-async function publish({ port }, topic, from, to, { size = 0, groups = 10 } = {}) {
-  for (let at = from; at <= to; at += 200) {
-    const messages = numbers(at, Math.min(to, at + 199)).map((n) => ({ topic, priority: 5, key: null, retry: `${topic}-${n}`, payload: { n, group: n % groups, pad: 'x'.repeat(size) } }));
-    assert.ok((await post(port, messages)) !== null, 'the worker stores what is published');
-  }
-}
-
-/** A client behind a network of its own, and what its application saw of one topic. */
-async function follow(target, holds, { where = inNode, options = {} } = {}) {
-  const network = await openProxy(target.port);
-  const client = await where({ name: 'case', endpoints: [`ws://127.0.0.1:${network.port}/wse`], options, holds });
-  const notes = async (kind, topic) => (await client.seen()).log.filter((note) => note.kind === kind && (topic === undefined || note.topic === topic));
-  const followed = {
-    network,
-    client,
-    notes,
-    got: async (topic) => (await notes('message', topic)).map(({ n }) => n),
-    /** Waits for the message `n` of a topic; everything before it has come by then, or never will. */
-    async reaches(topic, n) {
-      const came = await until(async () => (await followed.got(topic)).includes(n), PATIENCE_MS);
-      assert.ok(came, `message ${n} of ${topic} did not come; the last was ${(await followed.got(topic)).at(-1)}`);
-    },
-    ready: async () => assert.ok(await until(() => client.isReady(), PATIENCE_MS), 'the client is ready'),
-    async end() {
-      await client.close();
-      network.close();
-    },
-  };
-  await followed.ready();
-  return followed;
-}
-
-function env(name, more) {
-  return { EFFECTS: `${OUT}/effects-cases-${name}`, ...more };
-}
 
 for (const bus of ['memory', 'redis']) {
   describe(`a client whose connection breaks, on ${bus === 'redis' ? 'Redis' : 'the in-process bus'}`, () => {
@@ -118,6 +68,29 @@ for (const bus of ['memory', 'redis']) {
       one.network.heal();
       await one.reaches(topic, 1_000);
       assert.deepEqual(await one.got(topic), numbers(1, 1_000));
+      assert.deepEqual(await one.notes('resync'), []);
+      await one.end();
+    });
+
+    test('[P-20] [G2] resumes 100 topics within two round trips: the upgrade, and the hello', async () => {
+      const topics = numbers(1, 100).map(() => fresh());
+      const publishTo = async (from, to) => {
+        for (const topic of topics) await publish(server, topic, from, to);
+      };
+      const one = await follow(server, topics.map((topic) => ({ topic })));
+      await publishTo(1, 2);
+      for (const topic of topics) await one.reaches(topic, 2);
+      one.network.refuse();
+      one.network.cut();
+      await publishTo(3, 5);
+      one.network.letSpeak(2);
+      one.network.heal();
+      for (const topic of topics) await one.reaches(topic, 5);
+      one.network.letSpeak(Infinity);
+      one.network.cut();
+      await publishTo(6, 6);
+      for (const topic of topics) await one.reaches(topic, 6);
+      for (const topic of topics) assert.deepEqual(await one.got(topic), numbers(1, 6));
       assert.deepEqual(await one.notes('resync'), []);
       await one.end();
     });

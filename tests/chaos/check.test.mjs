@@ -5,8 +5,8 @@ import { breaches } from './lib/check.mjs';
 
 const HOLD = { topic: 'rec:t' };
 
-function stored(seq, { epoch = 'e', topic = 'rec:t', n = seq, began = 100 } = {}) {
-  return { topic, n, group: n % 10, began, receipt: { epoch, seq } };
+function stored(seq, { epoch = 'e', topic = 'rec:t', n = seq, began = 100, key = 'k', priority = 5, ttl = null } = {}) {
+  return { topic, n, group: n % 10, key, priority, ttl, began, receipt: { epoch, seq } };
 }
 
 function came(seq, { epoch = 'e', topic = 'rec:t', n = seq, at = 200 } = {}) {
@@ -15,8 +15,10 @@ function came(seq, { epoch = 'e', topic = 'rec:t', n = seq, at = 200 } = {}) {
 
 const LIVE = { kind: 'topic', topic: 'rec:t', status: 'live', at: 50 };
 
-function judge({ log, published, sends = [], effects = [], bus = 'redis', kills = 0, hold = HOLD }) {
-  return breaches({ plan: { bus, clients: [{ holds: [hold] }] }, published, effects, seen: [{ name: 'c', log: [LIVE, ...log], sends }], kills });
+function judge({ log, published, sends = [], effects = [], bus = 'redis', kills = 0, hold = HOLD, reordered = {}, table = {} }) {
+  const live = { ...LIVE, topic: hold.topic };
+  const client = { name: 'c', log: [live, ...log], sends, reordered, tables: { [hold.topic]: table } };
+  return breaches({ plan: { bus, clients: [{ holds: [hold] }] }, published, effects, seen: [client], kills });
 }
 
 const THREE = [stored(1), stored(2), stored(3)];
@@ -50,10 +52,69 @@ test('a position that was given twice is found', () => {
   assert.match(judge({ log: [came(1), came(2), came(3)], published: [...THREE, stored(2, { n: 7 })] }).join(), /\[G4\] position 2/);
 });
 
+const SKIPS = { latest: 'latest', low: 'drop_low', ttl: 'ttl' };
+
+/** What is found where position 2 of three was skipped. */
+function skipped(topic, second = {}, reason = SKIPS[topic.replace(/:.*/, '')]) {
+  const skip = { kind: 'skip', topic, from: 2, to: 2, reason, at: 150 };
+  const published = [1, 2, 3].map((seq) => stored(seq, { topic, ...(seq === 2 ? second : {}) }));
+  return judge({ log: [came(1, { topic }), skip, came(3, { topic })], published, hold: { topic } }).join();
+}
+
 test('a skip covers a hole and nothing beside it', () => {
-  const skip = { kind: 'skip', topic: 'rec:t', from: 2, to: 2, reason: 'latest', at: 150 };
-  assert.deepEqual(judge({ log: [came(1), skip, came(3)], published: THREE }), []);
-  assert.equal(judge({ log: [came(1), skip, came(4)], published: [...THREE, stored(4)] }).length, 1);
+  assert.equal(skipped('latest:t'), '');
+  const [topic, skip] = ['latest:t', { kind: 'skip', topic: 'latest:t', from: 2, to: 2, reason: 'latest', at: 150 }];
+  const published = [1, 2, 3, 4].map((seq) => stored(seq, { topic }));
+  assert.match(judge({ log: [came(1, { topic }), skip, came(4, { topic })], published, hold: { topic } }).join(), /\[G2\] 1 of 4/);
+});
+
+test('a skip by a policy that the topic has not is found', () => {
+  assert.match(skipped('rec:t', {}, 'latest'), /\[P-43\]/);
+  assert.match(skipped('latest:t', {}, 'ttl'), /\[P-43\]/);
+});
+
+for (const [topic, what, may, mayNot] of [
+  ['latest:t', 'the newest of its key', {}, { key: 'other' }],
+  ['low:t', 'a critical message', { priority: 8 }, { priority: 10 }],
+  ['ttl:t', 'what has not expired', { ttl: 0.04 }, { ttl: 0.06 }],
+]) {
+  test(`${what} that was left out of ${topic} is found`, () => {
+    assert.equal(skipped(topic, may), '');
+    assert.match(skipped(topic, mayNot), /\[P-43\] 2/);
+  });
+}
+
+/** What is found in a topic with a state, whose three messages are of the keys a, b and a. */
+function tabled({ seq = 2, state, after = [3], table = { a: 3, b: 2 }, hold = { topic: 'state:t' } }) {
+  const { topic } = hold;
+  const published = ['a', 'b', 'a'].map((key, i) => stored(i + 1, { topic, key }));
+  const snapshot = { kind: 'snapshot', topic, epoch: 'e', seq, state, at: 150 };
+  return judge({ log: [snapshot, ...after.map((each) => came(each, { topic }))], published, hold, table }).join();
+}
+
+const ROWS = [{ key: 'a', n: 1, group: 1 }, { key: 'b', n: 2, group: 2 }];
+
+test('a state that holds all up to its position, and what follows it, is right', () => {
+  assert.equal(tabled({ state: ROWS }), '');
+  assert.equal(tabled({ state: [{ ...ROWS[0], n: 3 }, ROWS[1]] }), '', 'newer than its position');
+  assert.equal(tabled({ state: ROWS.slice(1), hold: { topic: 'state:t', filter: { group: 2 } }, after: [], table: { b: 2 } }), '');
+});
+
+for (const [what, faults, clause] of [
+  ['a state that lacks what it is to hold', { state: ROWS.slice(0, 1) }, /\[P-57\] the state at 2 lacks 2/],
+  ['a state that is older than its position', { seq: 3, state: ROWS, after: [] }, /\[P-57\] the state at 3 lacks 3/],
+  ['a message that is missing after the state', { seq: 1, state: ROWS }, /\[G2\] 1 of 3/],
+  ['a message that was before the state', { state: ROWS, after: [2, 3] }, /\[G1\]/],
+  ['a table that ends with an old row', { state: ROWS, table: { a: 1, b: 2 } }, /\[P-57\] the table ends with 1 of a/],
+  ['a row that does not pass the filter', { state: ROWS, hold: { topic: 'state:t', filter: { group: 2 } }, after: [], table: { b: 2 } }, /\[P-57\].*not pass/],
+]) {
+  test(`${what} is found`, () => assert.match(tabled(faults), clause));
+}
+
+test('what the client had to put in order by itself is found', () => {
+  const log = [came(1), came(2), came(3)];
+  assert.match(judge({ log, published: THREE, reordered: { held: 0, old: 1 } }).join(), /\[P-33\].*1 times/);
+  assert.deepEqual(judge({ log, published: THREE, reordered: { held: 0, old: 0 } }), []);
 });
 
 test('a restart of the in-process bus may lose what came before, if it is told, and once', () => {
@@ -71,24 +132,29 @@ test('a filter keeps back its own, and no more', () => {
   assert.match(judge({ log: [came(2)], published: [...THREE, stored(12)], hold }).join(), /\[G2\]/);
 });
 
-for (const [outcome, effects, isRight] of [
+for (const [outcome, effects, isRight, how = 'plain'] of [
   ['acknowledged', 1, true],
   ['acknowledged', 0, false],
   ['acknowledged', 2, false],
+  ['acknowledged', 1, false, 'raise'],
   ['failed: CONNECTION_LOST', 0, true],
   ['failed: CONNECTION_LOST', 1, true],
   ['failed: CONNECTION_LOST', 2, false],
+  ['failed: CONNECTION_LOST', 1, true, 'raise'],
+  ['failed: HANDLER_FAILED', 1, true, 'raise'],
+  ['failed: HANDLER_FAILED', 0, false, 'raise'],
+  ['failed: HANDLER_FAILED', 1, false],
   [null, 1, false],
 ]) {
-  test(`a send whose outcome is ${outcome} with ${effects} effects is ${isRight ? 'right' : 'found'}`, () => {
+  test(`a send to a ${how} handler whose outcome is ${outcome} with ${effects} effects is ${isRight ? 'right' : 'found'}`, () => {
     const marks = Array.from({ length: effects }, () => ({ client: 'c', n: 0, connection: crypto.randomUUID() }));
-    const found = judge({ log: [came(1), came(2), came(3)], published: THREE, sends: [{ n: 0, outcome }], effects: marks }).filter((text) => text.startsWith('[G3]'));
+    const found = judge({ log: [came(1), came(2), came(3)], published: THREE, sends: [{ n: 0, how, outcome }], effects: marks }).filter((text) => text.startsWith('[G3]'));
     assert.equal(found.length === 0, isRight, JSON.stringify(found));
   });
 }
 
 test('effects in another order than the sends are found', () => {
   const effects = [1, 0].map((n) => ({ client: 'c', n, connection: 'x' }));
-  const sends = [{ n: 0, outcome: 'acknowledged' }, { n: 1, outcome: 'acknowledged' }];
+  const sends = [0, 1].map((n) => ({ n, how: 'plain', outcome: 'acknowledged' }));
   assert.match(judge({ log: [came(1), came(2), came(3)], published: THREE, sends, effects }).join(), /\[P-30\]/);
 });

@@ -1,4 +1,5 @@
-// Runs seeds: `node run.mjs --seeds 50 [--from 1] [--jobs 4] [--python PATH]`. A seed that fails is printed with its plan, and kept with all that was seen.
+// Runs seeds: `node run.mjs --seeds 50 [--from 1] [--jobs 4] [--python PATH] [--until-red] [--without-pages]`. A seed that fails is printed with its plan, and
+// kept with all that was seen.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -6,15 +7,24 @@ import { openBrowser } from './lib/clients.mjs';
 import { planOf } from './lib/plan.mjs';
 import { OUT, redis, worker } from './lib/processes.mjs';
 import { runSeed } from './lib/run-seed.mjs';
+import { Summary } from './lib/summary.mjs';
 
 const { values } = parseArgs({
-  options: { seeds: { type: 'string', default: '50' }, from: { type: 'string', default: '1' }, jobs: { type: 'string', default: '4' }, python: { type: 'string', default: 'python3' } },
+  options: {
+    seeds: { type: 'string', default: '50' },
+    from: { type: 'string', default: '1' },
+    jobs: { type: 'string', default: '4' },
+    python: { type: 'string', default: 'python3' },
+    'until-red': { type: 'boolean', default: false },
+    'without-pages': { type: 'boolean', default: false },
+  },
 });
-const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => Number(values.from) + i);
+const all = Array.from({ length: Number(values.seeds) }, (_, i) => Number(values.from) + i);
+const seeds = values['without-pages'] ? all.filter((seed) => !planOf(seed).browser) : all;
 const began = Date.now();
 const broker = await redis();
-const browser = await openBrowser();
-const results = [];
+const browser = values['without-pages'] ? null : await openBrowser();
+const summary = new Summary();
 
 /** Workers of one job: its seeds run one after the other. */
 async function openWorld(bus, job) {
@@ -30,8 +40,9 @@ async function runJob(bus, job, queue) {
   const world = await openWorld(bus, job);
   for (let seed = queue.shift(); seed !== undefined; seed = queue.shift()) {
     const result = await runSeed(seed, world, browser).catch((error) => ({ plan: planOf(seed), breaches: [`the run itself failed: ${error.stack}`] }));
-    results.push(result);
+    summary.add(result);
     if (result.breaches.length > 0) report(seed, result);
+    if (result.breaches.length > 0 && values['until-red']) for (const rest of Object.values(queues)) rest.length = 0;
   }
   await Promise.all(world.workers.map((each) => each.stop()));
 }
@@ -49,17 +60,11 @@ const queues = { redis: seeds.filter((seed) => planOf(seed).bus === 'redis'), me
 // A quarter of the seeds is on the in-process bus, and so is a quarter of the jobs, but at least one.
 const jobs = Array.from({ length: Math.max(2, Number(values.jobs)) }, (_, i) => (i % 4 === 1 ? 'memory' : 'redis'));
 await Promise.all(jobs.map((bus, i) => runJob(bus, i, queues[bus])));
-await browser.close();
+await browser?.close();
 await broker.stop();
 
-const failed = results.filter(({ breaches }) => breaches.length > 0);
-const notes = results.flatMap(({ seen = [] }) => seen.flatMap(({ log }) => log));
-const count = (kind, more = () => true) => notes.filter((note) => note.kind === kind && more(note)).length;
-const outcomes = results.flatMap(({ seen = [] }) => seen.flatMap(({ sends }) => sends.map(({ outcome }) => outcome)));
-const of = (what) => results.filter(({ plan }) => what(plan)).length;
-console.log(`${results.length} seeds: ${of(({ kills }) => kills.length > 0)} with kill -9, ${of((plan) => plan.browser)} in Chromium, ${of(({ bus }) => bus === 'redis')} on Redis`);
-console.log(`${count('message')} messages received, ${count('topic', ({ status }) => status === 'recovered')} topics recovered, ${count('resync')} resyncs, ${count('skip')} skips`);
-console.log(`${outcomes.length} sends, ${outcomes.filter((outcome) => outcome === 'acknowledged').length} acknowledged`);
+for (const line of summary.lines()) console.log(line);
+const { failed } = summary;
 console.log(`${failed.length} failed, ${Math.round((Date.now() - began) / 1_000)} s`);
-if (failed.length > 0) console.log(`run one again: make chaos SEEDS=1 FROM=${failed[0].plan.seed}`);
-process.exit(results.length === seeds.length && failed.length === 0 ? 0 : 1);
+if (failed.length > 0) console.log(`run one again: make chaos SEEDS=1 FROM=${failed[0]}`);
+process.exit(failed.length === 0 && summary.of('seeds') === seeds.length ? 0 : 1);

@@ -1,11 +1,18 @@
 // Whether what clients saw keeps the contract. Pure: receipts, effects and the clients' notes come in, sentences about what is broken come out.
+import { leftOutWrongly } from './left-out.mjs';
+import { wrongTables } from './tables.mjs';
 
 /** Everything that a run broke, each with the clause that it breaks. */
 export function breaches({ plan, published, effects, seen, kills }) {
   const truth = truthOf(published);
   const allowed = plan.bus === 'memory' ? kills : 0;
-  const ofClients = seen.flatMap((client, i) => [...followed(client, plan.clients[i].holds, truth, allowed), ...outcomes(client, effects)]);
-  return [...truth.breaches, ...ofClients, ...inOrder(effects)];
+  const ofClient = (client, { holds }) => [
+    ...followed(client, holds, truth, allowed),
+    ...wrongTables(client, holds, published),
+    ...unasked(client),
+    ...outcomes(client, effects),
+  ];
+  return [...truth.breaches, ...seen.flatMap((client, i) => ofClient(client, plan.clients[i])), ...inOrder(effects)];
 }
 
 /** What the bus says is stored: by topic and epoch, what is at each position. */
@@ -32,7 +39,7 @@ function followed({ name, log }, holds, truth, allowed) {
     const hold = holds.find((each) => each.topic === topic) ?? holds.find((each) => each.topic === topic.replace(/:.*/, ':*'));
     if (hold === undefined) return [];
     const notes = log.filter((note) => note.topic === topic || (note.topic === hold.topic && note.kind !== 'message'));
-    const found = [...sequence(notes, epochs, hold, allowed), ...coverage(notes, epochs, hold)];
+    const found = [...sequence(notes, epochs, hold, allowed), ...coverage(notes, epochs, hold), ...leftOutWrongly(notes, epochs, topic, hold.filter)];
     return found.map((text) => `${text} (${name}, ${topic})`);
   });
 }
@@ -44,21 +51,26 @@ function sequence(notes, epochs, { filter }, allowed) {
   let [resyncs, jumps] = [0, 0];
   for (const note of notes) {
     if (note.kind === 'resync') resyncs += 1;
-    if (note.kind !== 'message') continue;
+    if (note.kind !== 'message' && note.kind !== 'snapshot') continue;
     const { epoch, seq, n } = note;
+    if (last !== null && last.epoch !== epoch && ++jumps > resyncs) found.push(`[G2] another epoch at position ${seq}, and no resync`);
+    const before = last?.epoch === epoch ? last.seq : -1;
+    last = note;
+    if (note.kind === 'snapshot') {
+      if (seq < before) found.push(`[P-57] the state of position ${seq} came after ${before}`);
+      continue;
+    }
     const stored = epochs.get(epoch)?.get(seq);
     if (stored !== undefined && stored.n !== n) found.push(`[G4] ${n} came at position ${seq}, where ${stored.n} is stored`);
     if (filter !== undefined && note.group !== filter.group) found.push(`[P-70] ${n} of group ${note.group} does not pass the filter`);
-    if (last?.epoch === epoch && seq <= last.seq) found.push(`[G1] position ${seq} came after ${last.seq}`);
-    if (last !== null && last.epoch !== epoch && ++jumps > resyncs) found.push(`[G2] another epoch at position ${seq}, and no resync`);
-    last = note;
+    if (seq <= before) found.push(`[G1] position ${seq} came after ${before}`);
   }
   // A restart may be told of a topic and of its pattern.
   if (resyncs > 2 * allowed) found.push(`[G2] ${resyncs} resyncs, where ${allowed} restarts can have lost something`);
   return found;
 }
 
-/** [G2]: every position that was to come came, was kept back by the filter, or is told as skipped. */
+/** [G2]: every position that was to come came, is in the first state, was kept back by the filter, or is told as skipped. */
 function coverage(notes, epochs, { filter }) {
   const live = notes.find(({ kind, status }) => kind === 'topic' && status !== 'pending');
   if (live === undefined) return ['[G2] the topic was never live'];
@@ -73,7 +85,8 @@ function coverage(notes, epochs, { filter }) {
     const came = new Set(seqs);
     // What the present log has is all due; of an earlier one, what lies between messages that came.
     const asked = epoch === messages[0]?.epoch || messages.length === 0 ? [...log].filter(([, { began }]) => began > since).map(([seq]) => seq) : [];
-    const from = least([...asked, ...seqs]);
+    const first = notes.find((note) => note.epoch === epoch);
+    const from = first?.kind === 'snapshot' ? first.seq + 1 : least([...asked, ...seqs]);
     const to = epoch === present ? most([...log.keys()]) : most(seqs);
     const missing = [];
     for (let seq = from; seq <= to; seq += 1) {
@@ -93,11 +106,19 @@ function most(numbers) {
   return numbers.reduce((a, b) => Math.max(a, b), -Infinity);
 }
 
-/** [G3]: every send has an outcome; acknowledged, its effect is there once; failed, not more than once. */
+/** [P-33]: on one connection nothing is missing that is not told, and nothing comes twice: the client has nothing to put right. */
+function unasked({ name, reordered }) {
+  const wrong = Object.entries(reordered).filter(([, count]) => count > 0);
+  return wrong.map(([what, count]) => `[P-33] the client had ${count} times to mend what came: ${what} (${name})`);
+}
+
+/** [G3]: every send has an outcome; acknowledged or failed in its handler, its effect is there once; otherwise failed, not more than once. */
 function outcomes({ name, sends }, effects) {
-  return sends.flatMap(({ n, outcome }) => {
+  return sends.flatMap(({ n, how, outcome }) => {
     const count = effects.filter((effect) => effect.client === name && effect.n === n).length;
-    const isRight = outcome === 'acknowledged' ? count === 1 : outcome?.startsWith('failed') && count <= 1;
+    const whole = how === 'raise' ? 'failed: HANDLER_FAILED' : 'acknowledged';
+    const isLost = outcome?.startsWith('failed') && outcome !== 'failed: HANDLER_FAILED';
+    const isRight = outcome === whole ? count === 1 : isLost && count <= 1;
     return isRight ? [] : [`[G3] send ${n} (${outcome ?? 'no outcome'}) had ${count} effects (${name})`];
   });
 }

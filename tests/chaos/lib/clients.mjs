@@ -4,7 +4,7 @@ import http from 'node:http';
 import { extname, join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { WebSocket } from 'ws';
-import { createClient, webSocketTransport } from 'wse-client/core';
+import * as wse from 'wse-client/core';
 import { record } from './recorder.mjs';
 import { ROOT } from './processes.mjs';
 
@@ -13,9 +13,10 @@ const CHROMIUM = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-
 
 /** Starts a client in this process. */
 export async function inNode(plan) {
-  const client = record(createClient, { transport: webSocketTransport(WebSocket) }, plan);
+  const client = record(wse, { transport: wse.webSocketTransport(WebSocket) }, plan);
   return {
-    send: async (n) => client.send(n),
+    send: async (message) => client.send(message),
+    setToken: async (token) => client.setToken(token),
     isReady: async () => client.isReady(),
     seen: async () => client.seen(),
     close: async () => client.close(),
@@ -38,7 +39,8 @@ export async function openBrowser() {
       await devtools.send('Network.enable');
       await page.evaluate((told) => window.begin(told), plan);
       return {
-        send: (n) => page.evaluate((number) => window.client.send(number), n),
+        send: (message) => page.evaluate((told) => window.client.send(told), message),
+        setToken: (token) => page.evaluate((told) => window.client.setToken(told), token),
         isReady: () => page.evaluate(() => window.client.isReady()),
         seen: () => page.evaluate(() => window.client.seen()),
         close: () => context.close(),
@@ -61,7 +63,7 @@ export async function openBrowser() {
 }
 
 const PAGE = `<!doctype html><script type="importmap">{"imports":{"wse-client/core":"/node_modules/wse-client/dist/core.js","zustand/vanilla":"/node_modules/zustand/esm/vanilla.mjs"}}</script>
-<script type="module">import { createClient } from 'wse-client/core'; import { record } from '/lib/recorder.mjs'; window.begin = (plan) => { window.client = record(createClient, {}, plan); };</script>`;
+<script type="module">import * as wse from 'wse-client/core'; import { record } from '/lib/recorder.mjs'; window.begin = (plan) => { window.client = record(wse, {}, plan); };</script>`;
 const TYPES = { '.js': 'text/javascript', '.mjs': 'text/javascript' };
 
 function serveFiles() {

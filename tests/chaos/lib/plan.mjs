@@ -2,8 +2,11 @@
 import { chooser } from './random.mjs';
 
 const FAULTS = ['cut', 'cut', 'stall', 'halfOpen', 'delay', 'throttle', 'refuse'];
-const POLICIES = ['rec', 'rec', 'latest', 'low'];
+/** The namespaces of topics: `rec` recovers, `latest` and `low` leave out, `ttl` expires, `state` and `shared` have snapshots. */
+const KINDS = ['rec', 'rec', 'latest', 'low', 'ttl', 'state', 'shared'];
 const GROUPS = 10;
+/** `raise` leaves its effect and fails. */
+const HANDLERS = ['plain', 'plain', 'plain', 'slow', 'raise'];
 
 /** The plan of a seed. Every tenth runs in Chromium, every third has its server killed, every fourth is on the in-process bus. */
 export function planOf(seed) {
@@ -13,7 +16,7 @@ export function planOf(seed) {
   const workers = bus === 'redis' ? 2 : 1;
   const topics = topicsOf(seed, choose);
   const clients = Array.from({ length: choose.between(2, 3) }, (_, i) => clientOf(`s${seed}c${i}`, topics, choose));
-  const flood = seed % 7 === 5 ? floodOf(lasts, topics, choose) : { publishes: [], faults: [] };
+  const flood = seed % 4 === 2 ? floodOf(lasts, topics, clients[0], choose) : { publishes: [], faults: [] };
   return {
     seed,
     bus,
@@ -24,14 +27,26 @@ export function planOf(seed) {
     clients,
     publishes: [...publishesOf(lasts, topics, choose), ...flood.publishes],
     sends: clients.flatMap((_, client) => sendsOf(client, lasts, choose)),
-    faults: [...faultsOf(clients.length, lasts, choose), ...flood.faults],
+    faults: [...beside(faultsOf(clients.length, lasts, choose), flood.faults), ...flood.faults],
     kills: seed % 3 === 1 ? killsOf(lasts, workers, choose) : [],
   };
 }
 
+/** What a topic is, by its name. */
+export function kindOf(topic) {
+  return topic.replace(/:.*/, '');
+}
+
+/** Whether the server has a snapshot of the topic. */
+export function hasState(topic) {
+  return ['state', 'shared'].includes(kindOf(topic));
+}
+
 /** Topics, some of which are born under the pattern while the run goes on. */
 function topicsOf(seed, choose) {
-  const named = Array.from({ length: choose.between(2, 4) }, (_, i) => ({ name: `${choose.pick(POLICIES)}:s${seed}t${i}`, born: 0 }));
+  // The first of them is what a flood strikes, every fourth time: each kind in turn.
+  const kinds = [KINDS[Math.floor(seed / 4) % KINDS.length], ...Array.from({ length: choose.between(1, 3) }, () => choose.pick(KINDS))];
+  const named = kinds.map((kind, i) => ({ name: `${kind}:s${seed}t${i}`, born: 0 }));
   const under = Array.from({ length: choose.between(1, 3) }, (_, i) => ({ name: `ns${seed}:t${i}`, born: choose.between(0, 1_000) }));
   return [...named, ...under];
 }
@@ -53,12 +68,20 @@ function publishesOf(lasts, topics, choose) {
     const size = choose.chance(0.15) ? choose.between(2_000, 9_000) : choose.between(0, 200);
     bursts.push({ at, topic, count: choose.chance(0.2) ? choose.between(20, 60) : choose.between(1, 6), size });
   }
-  return bursts.map((burst) => ({ ...burst, priority: choose.pick([1, 3, 5, 8]), keys: choose.between(1, 4), groups: GROUPS }));
+  return bursts.map((burst) => ({ ...burst, ...kept(burst.topic, choose), groups: GROUPS }));
+}
+
+/** How a burst's messages are kept and left out. A topic with a snapshot is a table, in which a key has one group for good. */
+function kept(topic, choose) {
+  const priority = choose.pick([1, 3, 5, 8, 10]);
+  const keys = hasState(topic) ? GROUPS : choose.between(1, 4);
+  const ttl = choose.chance(0.7) ? choose.between(100, 1_000) / 1_000 : null;
+  return { priority, keys, ttl: kindOf(topic) === 'ttl' ? ttl : null };
 }
 
 function sendsOf(client, lasts, choose) {
   const sends = [];
-  for (let at = choose.between(0, 200), n = 0; at < lasts; at += choose.between(20, 200)) sends.push({ at, client, n: n++ });
+  for (let at = choose.between(0, 200), n = 0; at < lasts; at += choose.between(20, 200)) sends.push({ at, client, n: n++, how: choose.pick(HANDLERS) });
   return sends;
 }
 
@@ -73,13 +96,25 @@ function faultsOf(clients, lasts, choose) {
   }).sort((a, b) => a.at - b.at);
 }
 
-/** More than the buffers of the system hold is published while the first client reads nothing, so that it falls behind for good. */
-function floodOf(lasts, topics, choose) {
+/** More than the buffers of the system hold is published while the first client reads so slowly that it falls behind, and stays connected. */
+function floodOf(lasts, topics, client, choose) {
   const at = choose.between(200, lasts - 200);
+  client.options.compression = false;
   const { name: topic } = topics[0];
-  const burst = { topic, count: 60, size: 20_000, priority: 5, keys: 3, groups: GROUPS };
-  const publishes = Array.from({ length: 8 }, (_, i) => ({ ...burst, at: at + 20 + i * 30 }));
-  return { publishes, faults: [{ at, what: 'stall', client: 0, lasts: choose.between(700, 1_200) }] };
+  const burst = { topic, count: 60, size: 20_000, ...kept(topic, choose), groups: GROUPS };
+  // Between them little that must not be left out.
+  const critical = { ...burst, count: 2, size: 100, priority: 10 };
+  const publishes = Array.from({ length: 8 }, (_, i) => [
+    { ...burst, at: at + 20 + i * 30, priority: choose.pick([1, 3, 8]) },
+    { ...critical, at: at + 25 + i * 30 },
+  ]).flat();
+  const bytesPerSecond = choose.between(300, 800) * 1_000;
+  return { publishes, faults: [{ at, what: 'throttle', client: 0, lasts: choose.between(900, 1_400), bytesPerSecond }] };
+}
+
+/** What is well again before the flood begins, or breaks after it: one fault's end would end the other. */
+function beside(faults, flood) {
+  return faults.filter(({ at, lasts }) => flood.every((other) => at + lasts < other.at || at > other.at + other.lasts));
 }
 
 function killsOf(lasts, workers, choose) {

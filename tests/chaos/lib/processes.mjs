@@ -12,6 +12,10 @@ export const OUT = join(ROOT, '.work/chaos');
 const APP = join(ROOT, 'tests/chaos/app');
 mkdirSync(OUT, { recursive: true });
 
+/** The database of every service: a folder of tables. */
+const tables = mkdtempSync(join(tmpdir(), 'wse-chaos-tables-'));
+process.on('exit', () => rmSync(tables, { recursive: true, force: true }));
+
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
@@ -82,6 +86,7 @@ export async function redis() {
 /** A worker that can be killed and comes back on the same port. */
 export async function worker(name, python, env) {
   const port = await freePort();
+  env = { TABLES: tables, ...env };
   const args = ['-m', 'uvicorn', 'main:app', '--port', String(port), '--log-level', 'warning', '--no-access-log'];
   const boot = async () => {
     const server = start(name, python, args, { cwd: APP, env });
@@ -96,6 +101,9 @@ export async function worker(name, python, env) {
       await server.end('SIGKILL');
       server = await boot();
     },
+    /** The process stands still, with all its sockets open, until `wake`. */
+    stall: () => server.child.kill('SIGSTOP'),
+    wake: () => server.child.kill('SIGCONT'),
     stop: () => server.end('SIGTERM'),
   };
 }

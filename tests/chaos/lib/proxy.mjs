@@ -5,12 +5,12 @@ const THROTTLE_TICK_MS = 20;
 
 /** Opens the proxy in front of a port of this machine. */
 export async function openProxy(target) {
-  const network = { pairs: new Set(), stalled: false, refusing: false, delayMs: 0, bytesPerTick: Infinity, bytesBeforeCut: Infinity };
+  const network = { pairs: new Set(), stalled: false, refusing: false, delayMs: 0, bytesPerTick: Infinity, bytesBeforeCut: Infinity, turns: Infinity };
   const server = net.createServer((client) => {
     if (network.refusing) return client.resetAndDestroy();
     const upstream = net.connect({ port: target, host: '127.0.0.1', noDelay: true });
     client.setNoDelay(true);
-    const pair = { client, upstream, silent: false };
+    const pair = { client, upstream, silent: false, heard: true, turns: 0 };
     network.pairs.add(pair);
     pass(network, pair, client, upstream);
     pass(network, pair, upstream, client);
@@ -39,6 +39,8 @@ function faults(network) {
     delay: (ms) => (network.delayMs = ms),
     /** Not more than so much passes, in each direction of each connection; the sender is held back. */
     throttle: (bytesPerSecond) => (network.bytesPerTick = Math.ceil((bytesPerSecond * THROTTLE_TICK_MS) / 1_000)),
+    /** Each client may speak so many times on a connection: once, and again each time that it has been answered. What it says after that is lost. */
+    letSpeak: (times) => (network.turns = times),
     /** New connections are reset. */
     refuse: () => (network.refusing = true),
     /** The network is well again; what it lost stays lost. */
@@ -67,6 +69,7 @@ async function pass(network, pair, from, to) {
 
 async function carry(network, pair, chunk, to) {
   if (network.delayMs > 0) await sleep(network.delayMs);
+  if (!isInTurn(network, pair, to)) return;
   for (let at = 0; at < chunk.length; ) {
     while (network.stalled) await sleep(THROTTLE_TICK_MS);
     if (pair.silent) return;
@@ -80,6 +83,14 @@ async function carry(network, pair, chunk, to) {
     if (!to.write(piece)) await drained(to);
     if (network.bytesPerTick !== Infinity) await sleep(THROTTLE_TICK_MS);
   }
+}
+
+/** Counts how often the client has spoken after it was answered: its round trips. */
+function isInTurn(network, pair, to) {
+  const speaks = to === pair.upstream;
+  if (speaks && pair.heard) pair.turns += 1;
+  pair.heard = !speaks;
+  return !speaks || pair.turns <= network.turns;
 }
 
 function drained(socket) {

@@ -2,10 +2,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { breaches } from './check.mjs';
 import { inNode } from './clients.mjs';
-import { planOf } from './plan.mjs';
+import { hasState, planOf } from './plan.mjs';
 import { until } from './processes.mjs';
 import { openProxy } from './proxy.mjs';
 import { post } from './publish.mjs';
+import { wrongTables } from './tables.mjs';
 
 const PATIENCE_MS = 20_000;
 
@@ -39,7 +40,7 @@ async function act(plan, world, networks, clients) {
   const publisher = publisherOf(world);
   const actions = [
     ...plan.publishes.map((burst) => ({ at: burst.at, begin: () => publisher.publish(messagesOf(burst)) })),
-    ...plan.sends.map(({ at, client, n }) => ({ at, begin: () => clients[client].send(n) })),
+    ...plan.sends.map(({ at, client, ...message }) => ({ at, begin: () => clients[client].send(message) })),
     ...plan.kills.map(({ at, worker }) => ({ at, begin: () => world.workers[worker].restart() })),
     ...plan.faults.map((fault) => ({ at: fault.at, begin: () => strike(fault, networks) })),
   ].sort((a, b) => a.at - b.at);
@@ -66,11 +67,11 @@ async function strike({ what, client, lasts, ms, bytesPerSecond }, networks) {
 
 let count = 0;
 
-function messagesOf({ topic, count: many, size, priority, keys, groups }) {
+function messagesOf({ topic, count: many, size, priority, keys, groups, ttl = null }) {
   return Array.from({ length: many }, () => {
     const n = ++count;
     const key = `k${n % keys}`;
-    return { topic, priority, key, retry: `retry-${n}`, payload: { n, key, group: n % groups, pad: 'x'.repeat(size) } };
+    return { topic, priority, key, ttl, retry: `retry-${n}`, payload: { n, key, group: n % groups, pad: 'x'.repeat(size) } };
   });
 }
 
@@ -82,7 +83,7 @@ function publisherOf({ workers }) {
     const began = Date.now();
     const receipts = await until(() => post(workers[Math.floor(Math.random() * workers.length)].port, messages), PATIENCE_MS);
     if (receipts === null) throw new Error('no worker stored what was published');
-    messages.forEach(({ topic, payload: { n, group } }, i) => published.push({ topic, n, group, receipt: receipts[i], began }));
+    messages.forEach(({ topic, priority, key, ttl, payload: { n, group } }, i) => published.push({ topic, n, group, priority, key, ttl, receipt: receipts[i], began }));
   };
   return {
     published,
@@ -99,12 +100,16 @@ function publisherOf({ workers }) {
 async function settle(plan, clients, published, world) {
   if (!(await until(async () => (await Promise.all(clients.map((client) => client.isReady()))).every(Boolean), PATIENCE_MS))) return false;
   const publisher = publisherOf(world);
-  const last = plan.topics.map(({ name }) => messagesOf({ topic: name, count: 10, size: 0, priority: 5, keys: 1, groups: 10 }));
+  const last = plan.topics.map(({ name }) => messagesOf({ topic: name, count: 10, size: 0, priority: 5, keys: hasState(name) ? 10 : 1, groups: 10 }));
   await Promise.all(last.map((messages) => publisher.publish(messages)));
   published.push(...publisher.published);
   return until(async () => {
     const seen = await Promise.all(clients.map((client) => client.seen()));
-    return seen.every(({ log, sends }, i) => sends.every(({ outcome }) => outcome !== null) && isUpToDate(log, plan.clients[i].holds, last));
+    return seen.every((client, i) => {
+      const { holds } = plan.clients[i];
+      const isWhole = isUpToDate(client.log, holds, last) && wrongTables({ ...client, log: [] }, holds, published).length === 0;
+      return isWhole && client.sends.every(({ outcome }) => outcome !== null);
+    });
   }, PATIENCE_MS);
 }
 
@@ -112,7 +117,8 @@ function isUpToDate(log, holds, last) {
   return last.every((messages) => {
     const [{ topic }] = messages;
     const hold = holds.find((each) => each.topic === topic) ?? holds.find((each) => each.topic === topic.replace(/:.*/, ':*'));
-    if (hold === undefined) return true;
+    // What a topic with a state has come to is told by its table: the last messages may be in the state.
+    if (hold === undefined || hasState(topic)) return true;
     const due = messages.filter(({ payload }) => hold.filter === undefined || payload.group === hold.filter.group).at(-1);
     return log.some((note) => note.kind === 'message' && note.topic === topic && note.n === due.payload.n);
   });

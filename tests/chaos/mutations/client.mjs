@@ -1,0 +1,94 @@
+// Mutations of the client, as those of the server in server.mjs. They run in Node only, where a variable of the process turns them on.
+const on = (name) => `(globalThis as any).process?.env?.WSE_MUTATION === '${name}'`;
+
+const REORDER = 'wse-client-ts/src/core/reorder.ts';
+const STREAM = 'wse-client-ts/src/core/topic-stream.ts';
+
+export const CLIENT = [
+  {
+    name: 'positions-unsent',
+    is: 'the client returns without its positions',
+    edits: [
+      {
+        file: 'wse-client-ts/src/core/subscriptions.ts',
+        old: 'for (const [name, position] of positions) asked.positions.set(name, position);',
+        new: `for (const [name, position] of positions) if (!(${on('positions-unsent')} || ${on('loss-untold')})) asked.positions.set(name, position);`,
+      },
+    ],
+  },
+  {
+    name: 'loss-untold',
+    is: 'the client returns without its positions and does not tell what it lost by that',
+    edits: [
+      {
+        file: STREAM,
+        old: "return own === null ? LIVE : { status: 'resync', reason: 'history' };",
+        new: `return own === null || ${on('loss-untold')} ? LIVE : { status: 'resync', reason: 'history' };`,
+      },
+    ],
+  },
+  {
+    name: 'position-passes-hole',
+    is: 'the client moves its position past a hole (the server leaves one message of each page of a replay out)',
+    edits: [
+      {
+        file: REORDER,
+        old: 'if (position === null || previous > position) return this.#hold(entry)',
+        new: `if (position === null || (previous > position && !${on('position-passes-hole')})) return this.#hold(entry)`,
+      },
+      { file: 'wse-server/src/hub/join.rs', old: 'wse_protocol::mutant("skip-one-replay")', new: '(wse_protocol::mutant("skip-one-replay") || wse_protocol::mutant("position-passes-hole"))' },
+    ],
+  },
+  {
+    name: 'repeats-taken',
+    is: 'the client hands repetitions on (the server replays twice)',
+    edits: [
+      {
+        file: REORDER,
+        old: 'if ((position !== null && seq <= position) ||',
+        new: `if ((position !== null && seq <= position && !${on('repeats-taken')}) ||`,
+      },
+      { file: 'wse-server/src/hub/join.rs', old: 'wse_protocol::mutant("replay-twice")', new: '(wse_protocol::mutant("replay-twice") || wse_protocol::mutant("repeats-taken"))' },
+    ],
+  },
+  {
+    name: 'silence-unnoticed',
+    is: 'a connection on which nothing comes is never given up',
+    edits: [
+      { file: 'wse-client-ts/src/core/liveness.ts', old: "if (silent && now - this.#deadline < LATE_MS) return { do: 'dead' };", new: `if (silent && now - this.#deadline < LATE_MS && !${on('silence-unnoticed')}) return { do: 'dead' };` },
+    ],
+  },
+  {
+    name: 'resync-untold',
+    is: 'the application does not hear that a log began anew',
+    edits: [
+      {
+        file: 'wse-client-ts/src/core/client.ts',
+        old: "onResync: (notice) => this.#notify('resync', notice),",
+        new: `onResync: (notice) => ${on('resync-untold')} || this.#notify('resync', notice),`,
+      },
+    ],
+  },
+  {
+    name: 'skip-kept-quiet',
+    is: 'the application does not hear of messages that were left out',
+    edits: [
+      {
+        file: 'wse-client-ts/src/core/client.ts',
+        old: "    if (item.kind === 'skip') {\n",
+        new: `    if (item.kind === 'skip') {\n      if (${on('skip-kept-quiet')}) return;\n`,
+      },
+    ],
+  },
+  {
+    name: 'place-without-state',
+    is: 'a client whose connection broke before the state came returns as if it had the state',
+    edits: [
+      {
+        file: STREAM,
+        old: 'return this.#awaitsSnapshot ? null : this.position;',
+        new: `return this.#awaitsSnapshot && !${on('place-without-state')} ? null : this.position;`,
+      },
+    ],
+  },
+];
