@@ -290,12 +290,11 @@ mod tests {
             Tagged::Compressed(stream) => crate::Inflater::new(limits).inflate(stream).expect("our own stream"),
             _ => payload.to_vec(),
         };
-        let envelope = match frame_body(&body) {
-            Tagged::Msgpack(map) => wse_protocol::envelope::decode_msgpack(map, 64),
-            _ => wse_protocol::envelope::decode(&mut body.clone(), 64),
+        let message = match frame_body(&body) {
+            Tagged::Msgpack(map) => ServerMessage::read(Format::Msgpack, &mut map.to_vec(), 64),
+            _ => ServerMessage::read(Format::Json, &mut body.clone(), 64),
         };
-        let message = ServerMessage::decode(envelope.expect("our own envelope")).expect("our own message");
-        match message {
+        match message.expect("our own message") {
             ServerMessage::Batch(envelopes) => envelopes.iter().map(numbered).collect(),
             ServerMessage::Event(envelope) => vec![numbered(&envelope)],
             other => panic!("{other:?}"),

@@ -65,7 +65,7 @@ fn code(inflater: &mut Inflater, frame: &[u8]) -> Option<&'static str> {
 #[test]
 fn streams_of_pythons_zlib_are_read() {
     let file = file();
-    assert!(cases(&file, "accept").len() >= 25);
+    assert_eq!(cases(&file, "accept").len(), 25);
     let mut inflater = Inflater::new(limits(&file));
     for case in cases(&file, "accept") {
         let inflated = inflate(&mut inflater, &body(case)).unwrap_or_else(|e| panic!("{}: {e}", text(case, "name")));
@@ -83,7 +83,7 @@ fn streams_of_pythons_zlib_are_read() {
 #[test]
 fn broken_streams_and_bombs_are_refused() {
     let file = file();
-    assert!(cases(&file, "reject").len() >= 38);
+    assert_eq!(cases(&file, "reject").len(), 38);
     let mut inflater = Inflater::new(limits(&file));
     for case in cases(&file, "reject") {
         assert_eq!(code(&mut inflater, &body(case)), Some(text(case, "code")), "{}", text(case, "name"));

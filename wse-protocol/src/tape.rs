@@ -30,7 +30,7 @@ pub(crate) fn parse<T>(text: &mut [u8], depth: usize, read: impl FnOnce(&Tape<'_
     let mut tape = scratch.tape.take().unwrap_or_else(Tape::null).reset();
     let checked = match simd_json::fill_tape(text, &mut scratch.buffers, &mut tape) {
         Err(error) => Err(not_json(&error, depth)),
-        Ok(()) if deeper_than(&tape, depth, &mut scratch.ends) => Err(too_deep(depth)),
+        Ok(()) if deeper_than(&tape.0, depth, &mut scratch.ends) => Err(too_deep(depth)),
         Ok(()) => Ok(()),
     };
     // What is not kept is gone before the reader takes memory of its own.
@@ -55,9 +55,14 @@ fn not_json(error: &simd_json::Error, depth: usize) -> WireError {
     }
 }
 
-fn deeper_than(tape: &Tape<'_>, limit: usize, ends: &mut Vec<usize>) -> bool {
+/// Whether one of these values, which follow one another, has more levels than `limit`.
+pub(crate) fn is_deeper(nodes: &[Node<'_>], limit: usize) -> bool {
+    deeper_than(nodes, limit, &mut Vec::new())
+}
+
+fn deeper_than(nodes: &[Node<'_>], limit: usize, ends: &mut Vec<usize>) -> bool {
     ends.clear();
-    for (index, node) in tape.0.iter().enumerate() {
+    for (index, node) in nodes.iter().enumerate() {
         if let Node::Object { count, .. } | Node::Array { count, .. } = node {
             while ends.last().is_some_and(|end| *end < index) {
                 ends.pop();

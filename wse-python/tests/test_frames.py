@@ -35,7 +35,7 @@ def code_of(read: Any, *arguments: Any) -> str | None:
 
 def test_text_frames() -> None:
     file = vectors("envelopes.json")
-    assert len(file["accept"]) + len(file["reject"]) == file["count"] >= 166
+    assert (len(file["accept"]), len(file["reject"]), file["count"]) == (54, 127, 54 + 127)
     for case in file["accept"]:
         assert read_text(text(case)) == case["envelope"], case["name"]
     for case in file["reject"]:
@@ -44,8 +44,8 @@ def test_text_frames() -> None:
 
 def test_binary_frames() -> None:
     file = vectors("frames.json")
-    lists = [file["tags"], file["topic_messages"], *file["msgpack"].values(), *file["zlib"].values()]
-    assert sum(map(len, lists)) == file["count"] >= 268
+    parts = [file["tags"], file["topic_messages"], *file["msgpack"].values(), *file["zlib"].values()]
+    assert ([len(part) for part in parts], file["count"]) == ([11, 12, 72, 124, 25, 38], 282)
     for case in [*file["msgpack"]["accept"], *file["zlib"]["accept"]]:
         envelope = read_binary(body(case), file["limits"])
         if "envelope" in case:
@@ -76,14 +76,15 @@ def test_topic_messages_mean_the_same_in_both_formats() -> None:
 
 def test_batches() -> None:
     file, limits = vectors("batches.json"), vectors("frames.json")["limits"]
-    assert len(file["accept"]) + len(file["reject"]) == file["count"] >= 16
+    assert (len(file["accept"]), len(file["reject"]), file["count"]) == (6, 34, 6 + 34)
     for case in file["accept"]:
         items = [read_text(item) for item in case["items"]["json"]]
         assert items == [read_binary(bytes.fromhex(item), limits) for item in case["items"]["msgpack"]], case["name"]
         assert items == read_batch(read_text(case["json"])) == read_batch(read_binary(bytes.fromhex(case["msgpack"]), limits)), case["name"]
     for case in file["reject"]:
-        assert code_of(read_batch, read_text(case["json"])) == case["code"], case["name"]
-        assert code_of(read_batch, read_binary(bytes.fromhex(case["msgpack"]), limits)) == case["code"], case["name"]
+        assert code_of(lambda case=case: read_batch(read_text(case["json"]))) == case["code"], case["name"]
+        packed = bytes.fromhex(case["msgpack"])
+        assert code_of(lambda packed=packed: read_batch(read_binary(packed, limits))) == case["code"], case["name"]
 
 
 @pytest.mark.timeout(60)

@@ -1,8 +1,8 @@
 // The envelope of protocol 2: decode from text or MessagePack, check every header field, encode ([P-10] to [P-16]).
 import { DEFAULTS } from './defaults.gen';
 import { WSEError } from './errors';
-import { HEADER_KEYS, HeaderScan, scanHeader } from './header-scan';
-import { unpack } from './msgpack-decode';
+import { HEADER_KEYS, type HeaderScan, scanHeader } from './header-scan';
+import { tooDeep, unpack } from './msgpack-decode';
 
 /** Category: the protocol's own, snapshot, update. */
 export type Category = 'WSE' | 'S' | 'U';
@@ -44,25 +44,47 @@ const CATEGORIES: readonly unknown[] = ['WSE', 'S', 'U'];
 const STRING_BYTES = { t: 256, id: 64, ts: 64, tp: DEFAULTS.topicBytes, e: 64, k: 256, cid: 64, pid: 64, pe: 64 } as const;
 const COUNTS = ['seq', 'ps', 'n', 'na'] as const;
 
+/** An envelope, and what was seen of the envelopes in it where it is a batch. */
+export interface ReadEnvelope {
+  readonly envelope: Envelope;
+  readonly items: readonly HeaderScan[];
+}
+
 /** Decodes one JSON frame; throws a WSEError with the code that [P-12] names. */
 export function decodeEnvelope(text: string, limits: EnvelopeLimits = DEFAULTS): Envelope {
+  return readEnvelope(text, limits).envelope;
+}
+
+/** The same, for a frame that may be a batch. */
+export function readEnvelope(text: string, limits: EnvelopeLimits): ReadEnvelope {
   const value = parseObject(text);
-  const scan = scanHeader(text);
+  const scan = scanHeader(text, isBatch(value));
   if (scan.isBeyondJson) throw new WSEError('INVALID_JSON', 'The frame has half a surrogate pair, or a number beyond the largest double.');
-  if (scan.depth > limits.nestingDepth) {
-    throw new WSEError('TOO_DEEP', `The frame is nested deeper than ${limits.nestingDepth} levels.`);
-  }
-  return checkEnvelope(value, scan);
+  return checkFrame(value, scan, limits);
 }
 
 /** Decodes what follows `M:`; throws a WSEError with the code that [P-12] or [P-16] names. */
 export function decodePackedEnvelope(bytes: Uint8Array, limits: EnvelopeLimits = DEFAULTS): Envelope {
+  return readPackedEnvelope(bytes, limits).envelope;
+}
+
+/** The same, for a frame that may be a batch. */
+export function readPackedEnvelope(bytes: Uint8Array, limits: EnvelopeLimits): ReadEnvelope {
   const { value, scan } = unpack(bytes, limits.nestingDepth);
-  return checkEnvelope(value, scan);
+  return checkFrame(value, scan, limits);
+}
+
+function checkFrame(value: Readonly<Record<string, unknown>>, scan: HeaderScan, limits: EnvelopeLimits): ReadEnvelope {
+  if (scan.levels(isBatch(value)) > limits.nestingDepth) throw tooDeep(limits.nestingDepth);
+  return { envelope: checkEnvelope(value, scan), items: scan.items };
+}
+
+function isBatch(value: Readonly<Record<string, unknown>>): boolean {
+  return value['t'] === 'batch' && value['c'] === 'WSE';
 }
 
 /** Checks what was parsed elsewhere, such as one envelope of a batch; keeps the known keys. */
-export function checkEnvelope(value: Readonly<Record<string, unknown>>, scan = new HeaderScan()): Envelope {
+export function checkEnvelope(value: Readonly<Record<string, unknown>>, scan: HeaderScan): Envelope {
   const version = value['v'];
   if (!isCount(version) || scan.fractional.has('v') || scan.repeated === 'v') throw invalid('v');
   if (version !== DEFAULTS.protocolVersion) {

@@ -2,14 +2,13 @@
 import type { Agreement } from './agreement';
 import { DEFAULTS } from './defaults.gen';
 import { deflate } from './deflate';
-import { decodeEnvelope, decodePackedEnvelope, utf8Bytes, type Envelope, type EnvelopeLimits } from './envelope';
+import { readEnvelope, readPackedEnvelope, utf8Bytes, type EnvelopeLimits, type ReadEnvelope } from './envelope';
 import { WSEError } from './errors';
 import { inflate, type InflateLimits } from './inflate';
 import { pack } from './msgpack-encode';
 
 /** An envelope and how much came in for it. */
-export interface Frame {
-  readonly envelope: Envelope;
+export interface Frame extends ReadEnvelope {
   /** Size after inflating: bytes, or UTF-16 units of text. */
   readonly size: number;
 }
@@ -19,23 +18,19 @@ export type FrameLimits = EnvelopeLimits & InflateLimits;
 
 const [MSGPACK, COMPRESSED] = ['M:', 'C:'].map((tag) => new TextEncoder().encode(tag)) as [Uint8Array, Uint8Array];
 
-/** A batch wraps each envelope in its own and in an array, and holds what would be at the limit alone. */
-const BATCH_LEVELS = 2;
-
 /** Decodes one frame; throws a WSEError with the code that the protocol names. */
 export function decodeFrame(data: string | ArrayBuffer, agreed: Agreement, limits: FrameLimits = DEFAULTS): Frame {
-  const own = agreed.batch ? { ...limits, nestingDepth: limits.nestingDepth + BATCH_LEVELS } : limits;
   if (typeof data === 'string') {
     checkSize(data.length, limits);
-    return { envelope: decodeEnvelope(data, own), size: data.length };
+    return { ...readEnvelope(data, limits), size: data.length };
   }
   const bytes = new Uint8Array(data);
   if (hasTag(bytes, COMPRESSED)) {
     if (!agreed.compression) throw notAgreed('compression');
-    return decodeInflated(inflate(bytes.subarray(2), limits), agreed, own);
+    return decodeInflated(inflate(bytes.subarray(2), limits), agreed, limits);
   }
   checkSize(bytes.length, limits);
-  return decodePacked(bytes, agreed, own);
+  return decodePacked(bytes, agreed, limits);
 }
 
 /** Encodes a JSON envelope as the connection wants it: compressed from `compressionFromBytes` on, where that makes it smaller. */
@@ -57,13 +52,13 @@ function checkSize(size: number, { inflateBytes }: FrameLimits): void {
 function decodeInflated(body: Uint8Array, agreed: Agreement, limits: FrameLimits): Frame {
   if (hasTag(body, MSGPACK)) return decodePacked(body, agreed, limits);
   if (hasTag(body, COMPRESSED)) throw new WSEError('INVALID_COMPRESSION', 'The compressed frame holds a compressed frame.');
-  return { envelope: decodeEnvelope(readText(body), limits), size: body.length };
+  return { ...readEnvelope(readText(body), limits), size: body.length };
 }
 
 function decodePacked(bytes: Uint8Array, agreed: Agreement, limits: FrameLimits): Frame {
   if (!hasTag(bytes, MSGPACK)) throw new WSEError('UNSUPPORTED_FORMAT', 'The binary frame has no tag that this client knows.');
   if (agreed.format !== 'msgpack') throw notAgreed('MessagePack');
-  return { envelope: decodePackedEnvelope(bytes.subarray(2), limits), size: bytes.length };
+  return { ...readPackedEnvelope(bytes.subarray(2), limits), size: bytes.length };
 }
 
 function readText(bytes: Uint8Array): string {

@@ -5,6 +5,7 @@ import { checkEnvelope, type Category, type Envelope } from './envelope';
 import { WSEError } from './errors';
 import { asRecord, count, malformed, readText } from './fields';
 import type { Frame } from './frames';
+import type { HeaderScan } from './header-scan';
 import { parseUpdates, type Position, type TopicUpdate } from './topic-update';
 
 /** An application's message. */
@@ -75,11 +76,11 @@ export type ServerMessage =
   | EventMessage;
 
 /** The one way in: a decoded frame becomes a message, or a WSEError is thrown. */
-export function parseServerMessage({ envelope, size }: Frame): ServerMessage {
-  return envelope.c === 'WSE' ? parseProtocol(envelope, size) : parseEvent(envelope, size);
+export function parseServerMessage(frame: Frame): ServerMessage {
+  return frame.envelope.c === 'WSE' ? parseProtocol(frame) : parseEvent(frame.envelope, frame.size);
 }
 
-function parseProtocol(envelope: Envelope, size: number): ServerMessage {
+function parseProtocol({ envelope, items, size }: Frame): ServerMessage {
   const p = asRecord(envelope.p);
   switch (envelope.t) {
     case 'server_hello':
@@ -89,7 +90,7 @@ function parseProtocol(envelope: Envelope, size: number): ServerMessage {
     case 'subscription_update':
       return { kind: 'subscriptions', cid: envelope.cid, topics: parseUpdates(p['topics']) };
     case 'batch':
-      return { kind: 'batch', messages: parseBatch(envelope.p, size) };
+      return { kind: 'batch', messages: parseBatch(envelope.p, items, size) };
     case 'beacon':
       return parseBeacon(envelope);
     case 'skip':
@@ -150,18 +151,25 @@ function parseEvent(envelope: Envelope, size: number): EventMessage {
 }
 
 /** One topic's run of messages ([P-37]): all of it or nothing. */
-function parseBatch(items: unknown, size: number): EventMessage[] {
+function parseBatch(items: unknown, scans: readonly HeaderScan[], size: number): EventMessage[] {
   if (!Array.isArray(items) || items.length < 2) throw malformed('batch');
-  const messages = items.map((item: unknown) => {
-    const envelope = checkEnvelope(asRecord(item));
-    if (envelope.c === 'WSE' || envelope.tp === undefined) throw malformed('batch');
-    return parseEvent(envelope, size / items.length);
-  });
+  const messages = items.map((item: unknown, index) => parseItem(item, scans[index], size / items.length));
   for (const [index, { topic, position }] of messages.entries()) {
     const before = messages[index - 1];
     if (before !== undefined && !(topic === before.topic && (position?.seq ?? 0) > (before.position?.seq ?? 0))) throw malformed('batch');
   }
   return messages;
+}
+
+function parseItem(item: unknown, scan: HeaderScan | undefined, size: number): EventMessage {
+  let envelope: Envelope | undefined;
+  try {
+    if (scan !== undefined) envelope = checkEnvelope(asRecord(item), scan);
+  } catch {
+    // What is wrong with one of them is wrong with the batch.
+  }
+  if (envelope?.tp === undefined || (envelope.c ?? 'U') !== 'U') throw malformed('batch');
+  return parseEvent(envelope, size);
 }
 
 function parseBeacon({ tp, e, seq, ps }: Envelope): BeaconMessage {

@@ -1,6 +1,6 @@
 // Reads one MessagePack map of JSON's values and nothing else ([P-16]).
 import { WSEError } from './errors';
-import { HeaderScan } from './header-scan';
+import { BATCH_LEVELS, HeaderScan } from './header-scan';
 
 /** A map read, and what its values alone do not tell. */
 export interface Unpacked {
@@ -8,7 +8,7 @@ export interface Unpacked {
   readonly scan: HeaderScan;
 }
 
-/** Reads `bytes` as one map; throws `INVALID_MSGPACK`, or `TOO_DEEP` beyond `nestingDepth` levels. */
+/** Reads `bytes` as one map; throws `INVALID_MSGPACK`, or `TOO_DEEP` beyond `nestingDepth` levels and those that a batch has around its items. */
 export function unpack(bytes: Uint8Array, nestingDepth: number): Unpacked {
   return new Reader(bytes, nestingDepth).run();
 }
@@ -24,6 +24,11 @@ class Reader {
   readonly #utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   readonly #scan = new HeaderScan();
   #at = 0;
+  /** The frame's own `t`, once it is read. */
+  #type: unknown;
+  /** The frame's key whose value is being read. */
+  #field = '';
+  #inItems = false;
 
   constructor(bytes: Uint8Array, depth: number) {
     this.#bytes = bytes;
@@ -61,28 +66,32 @@ class Reader {
   }
 
   #map(length: number, level: number): Record<string, unknown> {
-    this.#enter(length * 2, level);
+    this.#enter(length * 2, level, false);
+    const scan = level === 0 ? this.#scan : this.#inItems && level === BATCH_LEVELS ? this.#scan.items.at(-1) : undefined;
     const map: Record<string, unknown> = {};
     for (let left = length; left > 0; left -= 1) {
       const key = this.#key();
-      const isFloat = this.#isFloat();
+      scan?.see(key, this.#isFloat());
+      if (level === 0) this.#field = key;
       const value = this.#value(level + 1);
-      if (level === 0) this.#scan.see(key, isFloat);
+      if (level === 0 && key === 't') this.#type = value;
       setOwn(map, key, value);
     }
     return map;
   }
 
   #array(length: number, level: number): unknown[] {
-    this.#enter(length, level);
+    this.#enter(length, level, true);
     const array: unknown[] = [];
     for (let left = length; left > 0; left -= 1) array.push(this.#value(level + 1));
     return array;
   }
 
   /** Values take a byte at least: a length that the frame cannot hold ends here, before anything is made of it. */
-  #enter(values: number, level: number): void {
-    if (level >= this.#depth) throw new WSEError('TOO_DEEP', `The frame is nested deeper than ${this.#depth} levels.`);
+  #enter(values: number, level: number, isArray: boolean): void {
+    if (level === 1) this.#inItems = isArray && this.#field === 'p' && (this.#type ?? 'batch') === 'batch';
+    this.#scan.enter(level + 1, this.#inItems && level > 0);
+    if (level >= this.#depth + BATCH_LEVELS) throw tooDeep(this.#depth);
     this.#need(values);
   }
 
@@ -142,6 +151,11 @@ class Reader {
 function setOwn(map: Record<string, unknown>, key: string, value: unknown): void {
   if (key === '__proto__') Object.defineProperty(map, key, { value, writable: true, enumerable: true, configurable: true });
   else map[key] = value;
+}
+
+/** More than `depth` levels. */
+export function tooDeep(depth: number): WSEError {
+  return new WSEError('TOO_DEEP', `The frame is nested deeper than ${depth} levels.`);
 }
 
 function invalid(what: string, cause?: unknown): WSEError {

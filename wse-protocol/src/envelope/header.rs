@@ -1,7 +1,6 @@
 //! The header's rules ([P-10], [P-11]), for both formats.
 use super::{Category, Envelope};
 use crate::{Epoch, ErrorCode, Origin, Priority, Seq, Value, WireError, defaults};
-use simd_json::prelude::*;
 
 /// The keys of a header; the payload's is apart.
 #[derive(Debug, Clone, Copy)]
@@ -61,16 +60,6 @@ pub(super) enum Scalar<'a> {
     /// Not below zero, and written without fraction or exponent.
     Integer(u64),
     Other,
-}
-
-impl<'a> Scalar<'a> {
-    pub(super) fn of(value: &'a Value) -> Self {
-        match value {
-            Value::String(text) => Self::Text(text),
-            Value::Static(_) => value.as_u64().map_or(Self::Other, Self::Integer),
-            _ => Self::Other,
-        }
-    }
 }
 
 /// What was read of a header, not judged yet.

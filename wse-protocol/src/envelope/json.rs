@@ -1,26 +1,69 @@
 //! From JSON text: one pass of simd-json to its tape, one pass over the tape.
-use super::Envelope;
 use super::header::{Header, Scalar};
+use super::{BATCH_LEVELS, Envelope, Received, is_batch, of_item};
 use crate::{ErrorCode, Value, WireError, tape};
-use simd_json::{Node, StaticNode, Tape, owned::Object};
-use std::slice::Iter;
+use simd_json::{Node, StaticNode, owned::Object};
+use std::{ops::Range, slice::Iter};
 
 pub(super) fn decode(frame: &mut [u8], depth: usize) -> Result<Envelope, WireError> {
-    tape::parse(frame, depth, envelope)
+    tape::parse(frame, depth, |tape| Ok(envelope(&tape.0)?.0))
 }
 
-fn envelope(tape: &Tape<'_>) -> Result<Envelope, WireError> {
-    let mut nodes = tape.0.iter();
+pub(super) fn decode_received(frame: &mut [u8], depth: usize) -> Result<Received, WireError> {
+    tape::parse(frame, depth + BATCH_LEVELS, |tape| {
+        let (envelope, payload) = match envelope(&tape.0) {
+            Err(_) if tape::is_deeper(&tape.0, depth) => return Err(tape::too_deep(depth)),
+            read => read?,
+        };
+        let items = if is_batch(&envelope) { elements(&tape.0[payload.clone()]) } else { None };
+        let Some(items) = items else {
+            return if tape::is_deeper(&tape.0, depth) { Err(tape::too_deep(depth)) } else { Ok(Received { envelope, items: None }) };
+        };
+        let others = [&tape.0[1..payload.start], &tape.0[payload.end..]];
+        let is_deeper = others.into_iter().any(|others| tape::is_deeper(others, depth.saturating_sub(1)));
+        if is_deeper || items.iter().any(|item| tape::is_deeper(item, depth)) {
+            return Err(tape::too_deep(depth));
+        }
+        let items = items.into_iter().map(|item| Ok(self::envelope(item).map_err(of_item)?.0)).collect::<Result<_, _>>()?;
+        Ok(Received { envelope, items: Some(items) })
+    })
+}
+
+/// The elements of an array, each with all its nodes.
+fn elements<'a, 't>(array: &'a [Node<'t>]) -> Option<Vec<&'a [Node<'t>]>> {
+    let (Node::Array { len, .. }, mut rest) = array.split_first()? else { return None };
+    let mut elements = Vec::with_capacity(*len);
+    for _ in 0..*len {
+        let (element, after) = rest.split_at_checked(size(rest.first()?))?;
+        elements.push(element);
+        rest = after;
+    }
+    Some(elements)
+}
+
+/// Nodes of the value that `node` begins.
+fn size(node: &Node<'_>) -> usize {
+    match node {
+        Node::Object { count, .. } | Node::Array { count, .. } => count + 1,
+        _ => 1,
+    }
+}
+
+/// The envelope that these nodes are, and which of them are its payload.
+fn envelope(all: &[Node<'_>]) -> Result<(Envelope, Range<usize>), WireError> {
+    let mut nodes = all.iter();
     let Some(Node::Object { len, .. }) = nodes.next() else {
         return Err(WireError::new(ErrorCode::InvalidJson, "the frame is JSON but not an object"));
     };
-    let (mut header, mut payload) = (Header::default(), None);
+    let (mut header, mut payload, mut place) = (Header::default(), None, 0..0);
     for _ in 0..*len {
         match (nodes.next(), nodes.next()) {
             (Some(Node::String("p")), Some(node)) => {
+                let start = all.len() - nodes.len() - 1;
                 if payload.replace(value(*node, &mut nodes)).is_some() {
                     header.stands_twice("p");
                 }
+                place = start..all.len() - nodes.len();
             }
             (Some(Node::String(key)), Some(node)) => {
                 header.put(key, scalar(*node));
@@ -29,7 +72,7 @@ fn envelope(tape: &Tape<'_>) -> Result<Envelope, WireError> {
             _ => break, // a tape has what its lengths say
         }
     }
-    header.envelope(payload.unwrap_or_default())
+    Ok((header.envelope(payload.unwrap_or_default())?, place))
 }
 
 fn scalar<'a>(node: Node<'a>) -> Scalar<'a> {

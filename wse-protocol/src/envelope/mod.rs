@@ -3,8 +3,7 @@ mod header;
 mod json;
 mod msgpack;
 
-use crate::{Epoch, ErrorCode, Origin, Priority, Seq, Value, WireError};
-use header::{Header, Scalar};
+use crate::{Epoch, ErrorCode, Format, Origin, Priority, Seq, Value, WireError};
 
 /// Whose message it is ([P-10]).
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -71,22 +70,39 @@ impl Envelope {
     pub fn reference(&self) -> Option<Box<str>> {
         self.cid.clone().or_else(|| self.id.clone())
     }
+}
 
-    /// Reads an envelope that is itself a value: an item of a `batch`.
-    ///
-    /// # Errors
-    /// `UNSUPPORTED_VERSION` or `INVALID_MESSAGE`.
-    pub fn from_value(value: Value) -> Result<Self, WireError> {
-        let Value::Object(mut object) = value else {
-            return Err(WireError::new(ErrorCode::InvalidMessage, "an item of a batch is an envelope"));
-        };
-        let payload = object.remove("p").unwrap_or_default();
-        let mut header = Header::default();
-        for (key, value) in object.iter() {
-            header.put(key, Scalar::of(value));
+/// One frame of a server.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) envelope: Envelope,
+    /// The envelopes in a `batch`; none for another message, and where `p` is no array.
+    pub(crate) items: Option<Vec<Envelope>>,
+}
+
+impl Received {
+    /// Decodes a body as [`decode`] and [`decode_msgpack`] do; each envelope of a `batch` by the same rules, its depth counted from itself ([P-37]).
+    pub(crate) fn decode(format: Format, body: &mut [u8], depth: usize) -> Result<Self, WireError> {
+        match format {
+            Format::Json => json::decode_received(body, depth),
+            Format::Msgpack => msgpack::decode_received(body, depth),
         }
-        header.envelope(payload)
     }
+}
+
+/// `t` of a batch on the wire.
+pub(crate) const BATCH: &str = "batch";
+
+/// Levels of a batch around its envelopes: its own, and the array.
+const BATCH_LEVELS: usize = 2;
+
+fn is_batch(envelope: &Envelope) -> bool {
+    envelope.category == Category::Protocol && &*envelope.event_type == BATCH
+}
+
+/// A fault in one of its envelopes is the batch's.
+fn of_item(error: WireError) -> WireError {
+    WireError::new(ErrorCode::InvalidMessage, format!("batch: {error}"))
 }
 
 /// Decodes one text frame; `frame` is scratch afterwards (simd-json unescapes in place). `depth` is the limit of [P-12], at most 1,024.

@@ -1,6 +1,9 @@
 //! What a server sends, as a client in Rust reads it.
 use super::{Beacon, ErrorMessage, Ping, Pong, Reply, ServerHello, ServerReady, Skip, SubscriptionUpdate, fields};
-use crate::{ErrorCode, Value, WireError, envelope::Category, envelope::Envelope};
+use crate::{
+    ErrorCode, Format, Value, WireError,
+    envelope::{self, Category, Envelope, Received},
+};
 
 /// One message of a server, with its `cid` where its kind has one.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,13 +35,16 @@ pub enum ServerMessage {
 
 impl ServerMessage {
     /// `t` of a batch on the wire.
-    pub const BATCH: &'static str = "batch";
+    pub const BATCH: &'static str = envelope::BATCH;
 
-    /// Sorts a decoded envelope into its kind.
+    /// Reads the body of a frame: what is in a text message, or follows `M:`. `body` is scratch afterwards. `depth` is the limit of [P-12],
+    /// at most 1,022; of a batch each envelope is judged as a frame of its own would be.
     ///
     /// # Errors
-    /// `INVALID_MESSAGE`, or `UNKNOWN_TYPE` for a kind that this version does not know.
-    pub fn decode(mut envelope: Envelope) -> Result<Self, WireError> {
+    /// Those of [`envelope::decode`] and [`envelope::decode_msgpack`]; `INVALID_MESSAGE`, or `UNKNOWN_TYPE` for a kind that this version
+    /// does not know.
+    pub fn read(format: Format, body: &mut [u8], depth: usize) -> Result<Self, WireError> {
+        let Received { mut envelope, items } = Received::decode(format, body, depth)?;
         if envelope.category != Category::Protocol {
             return Ok(Self::Event(Box::new(envelope)));
         }
@@ -52,7 +58,7 @@ impl ServerMessage {
             Pong::KIND => Self::Pong(payload),
             ErrorMessage::KIND => Self::Error(fields(ErrorMessage::KIND, payload)?, cid),
             Reply::KIND => Self::Reply(payload, cid),
-            Self::BATCH => Self::Batch(batch(payload)?),
+            Self::BATCH => Self::Batch(batch(items)?),
             Beacon::KIND => Self::Beacon(Beacon::decode(&mut envelope)?),
             Skip::KIND => Self::Skip(Skip::decode(&mut envelope, payload)?),
             kind => return Err(WireError::new(ErrorCode::UnknownType, format!("there is no server message {kind:?}"))),
@@ -60,17 +66,18 @@ impl ServerMessage {
     }
 }
 
-/// Two or more envelopes of one topic, ascending.
-fn batch(payload: Value) -> Result<Vec<Envelope>, WireError> {
+/// Two or more messages of one topic, ascending.
+fn batch(items: Option<Vec<Envelope>>) -> Result<Vec<Envelope>, WireError> {
     let invalid = |what: &str| WireError::new(ErrorCode::InvalidMessage, format!("batch: {what}"));
-    let Value::Array(items) = payload else {
+    let Some(envelopes) = items else {
         return Err(invalid("p is an array of envelopes"));
     };
-    let envelopes: Vec<_> = items.into_iter().map(Envelope::from_value).collect::<Result<_, _>>()?;
-    let ordered = |pair: &[Envelope]| matches!(pair, [a, b] if a.topic.is_some() && a.topic == b.topic && a.seq.is_some() && a.seq < b.seq);
+    let is_message = |envelope: &Envelope| envelope.category == Category::Update && envelope.topic.is_some() && envelope.epoch.is_some();
+    let is_ordered = |pair: &[Envelope]| matches!(pair, [a, b] if a.topic == b.topic && a.seq.is_some() && a.seq < b.seq);
     match envelopes.len() {
         0 | 1 => Err(invalid("p has two envelopes or more")),
-        _ if envelopes.windows(2).all(ordered) => Ok(envelopes),
-        _ => Err(invalid("the envelopes are of one topic, in ascending seq")),
+        _ if !envelopes.iter().all(is_message) => Err(invalid("the envelopes are messages of a topic")),
+        _ if !envelopes.windows(2).all(is_ordered) => Err(invalid("the envelopes are of one topic, in ascending seq")),
+        _ => Ok(envelopes),
     }
 }

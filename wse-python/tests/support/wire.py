@@ -81,7 +81,12 @@ def read_batch(envelope: dict[str, Any]) -> list[dict[str, Any]]:
     items = envelope.get("p")
     if not isinstance(items, list) or len(items) < 2:
         raise Refused("INVALID_MESSAGE")
-    envelopes = [_envelope(item, "INVALID_MESSAGE") for item in items]
+    try:
+        envelopes = [_envelope(item, "INVALID_MESSAGE") for item in items]
+    except Refused as refused:
+        raise Refused("INVALID_MESSAGE", f"an item: {refused}") from refused
+    if any(item.get("c", "U") != "U" or "e" not in item for item in envelopes):
+        raise Refused("INVALID_MESSAGE", "no message of a topic")
     positions = [item.get("seq", -1) for item in envelopes]
     topics = {item.get("tp") for item in envelopes}
     if len(topics) > 1 or None in topics or positions != sorted(set(positions)) or -1 in positions:
@@ -128,7 +133,15 @@ def _is_integer(value: Any) -> bool:
 
 
 def _walk(top: Any, code: str) -> None:
-    """Holds every value against those of JSON, and counts levels."""
+    """Holds every value against those of JSON, and counts levels; those of a batch's envelopes from each itself ([P-37])."""
+    if isinstance(top, Pairs) and (top.get("c"), top.get("t")) == ("WSE", "batch") and isinstance(top.get("p"), list):
+        for part in [Pairs([pair for pair in top.items() if pair[0] != "p"]), *top["p"]]:
+            _count(part, code)
+    else:
+        _count(top, code)
+
+
+def _count(top: Any, code: str) -> None:
     level, depth = [top], 0
     while level:
         level, containers = [], [value for value in level if _is_container(value, code)]

@@ -1,7 +1,7 @@
 //! Rules of the protocol that a session keeps by itself, each named by the test that proves it.
 use super::*;
 use wse_protocol::{
-    Tagged, envelope, frame_body,
+    Tagged, frame_body,
     messages::{Agreed, Capabilities, ServerMessage},
     transcode,
 };
@@ -25,11 +25,11 @@ fn own(pair: &mut Pair) -> Vec<(bool, Vec<u8>)> {
 }
 
 fn read(is_text: bool, payload: &[u8]) -> ServerMessage {
-    let envelope = match frame_body(payload) {
-        Tagged::Msgpack(map) if !is_text => envelope::decode_msgpack(map, 64),
-        _ => envelope::decode(&mut payload.to_vec(), 64),
+    let message = match frame_body(payload) {
+        Tagged::Msgpack(map) if !is_text => ServerMessage::read(Format::Msgpack, &mut map.to_vec(), 64),
+        _ => ServerMessage::read(Format::Json, &mut payload.to_vec(), 64),
     };
-    ServerMessage::decode(envelope.expect("a frame of the server")).expect("a message of the server")
+    message.expect("a message of the server")
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::{
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wse_core::{InflateLimits, Inflater, SlowPolicy, Variant};
 use wse_protocol::{
-    Epoch, Format, Pattern, Position, Priority, Seq, Tagged, Value, WireError, envelope,
+    Epoch, Format, Pattern, Position, Priority, Seq, Tagged, Value, WireError,
     envelope::Envelope,
     frame_body,
     messages::{
@@ -76,8 +76,7 @@ impl Client {
 
     /// A whole frame.
     pub(super) fn receive(&mut self, hub: &Hub, is_text: bool, payload: &[u8]) {
-        let envelope = self.decode(is_text, payload).unwrap_or_else(|error| panic!("{error}: {}", payload.escape_ascii()));
-        match ServerMessage::decode(envelope).expect("a message of the server") {
+        match self.decode(is_text, payload).unwrap_or_else(|error| panic!("{error}: {}", payload.escape_ascii())) {
             ServerMessage::Event(envelope) => self.message(hub, *envelope),
             ServerMessage::Batch(envelopes) => {
                 assert!(self.agreed().batched);
@@ -87,11 +86,11 @@ impl Client {
         }
     }
 
-    fn decode(&mut self, is_text: bool, payload: &[u8]) -> Result<Envelope, WireError> {
+    fn decode(&mut self, is_text: bool, payload: &[u8]) -> Result<ServerMessage, WireError> {
         let agreed = self.agreed();
         if is_text {
             assert_eq!(agreed.format, Format::Json, "text where MessagePack was agreed on");
-            return envelope::decode(&mut payload.to_vec(), 64);
+            return ServerMessage::read(Format::Json, &mut payload.to_vec(), 64);
         }
         let inflated = match frame_body(payload) {
             Tagged::Compressed(stream) => {
@@ -101,8 +100,8 @@ impl Client {
             _ => payload.to_vec(),
         };
         match frame_body(&inflated) {
-            Tagged::Msgpack(map) if agreed.format == Format::Msgpack => envelope::decode_msgpack(map, 64),
-            _ => envelope::decode(&mut inflated.clone(), 64),
+            Tagged::Msgpack(map) if agreed.format == Format::Msgpack => ServerMessage::read(Format::Msgpack, &mut map.to_vec(), 64),
+            _ => ServerMessage::read(Format::Json, &mut inflated.clone(), 64),
         }
     }
 
