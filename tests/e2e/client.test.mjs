@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { build } from 'vite';
 import { filters } from './client/filters.mjs';
 import { formats } from './client/formats.mjs';
 import { gaps } from './client/gaps.mjs';
@@ -10,7 +9,7 @@ import { patterns } from './client/patterns.mjs';
 import { requests } from './client/requests.mjs';
 import { slow } from './client/slow.mjs';
 import { snapshots } from './client/snapshots.mjs';
-import { temporaryFolder } from './lib/fresh.mjs';
+import { builtPage } from './lib/page.mjs';
 import { FIXTURES } from './lib/paths.mjs';
 import { NodePeer, PagePeer } from './lib/peers.mjs';
 import { freePort } from './lib/process.mjs';
@@ -54,10 +53,4 @@ for (const { name, transport, takeover, Peer, scenarios } of WAYS) {
       assert.equal(health.transport, transport, health.reason);
     });
   });
-}
-
-async function builtPage() {
-  const outDir = temporaryFolder('page');
-  await build({ root: join(FOLDER, 'page'), logLevel: 'warn', build: { outDir, emptyOutDir: true, target: 'es2022' } });
-  return outDir;
 }

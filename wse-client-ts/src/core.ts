@@ -9,7 +9,7 @@ export type { Format } from './core/agreement';
 export { WSEClient, type SendOptions } from './core/client';
 export type { Cancel, Clock } from './core/clock';
 export { CLOSE_CODES, ERROR_CODES } from './core/codes.gen';
-export { SUBPROTOCOL } from './core/connection';
+export { SUBPROTOCOL } from './core/line';
 export { DEFAULTS } from './core/defaults.gen';
 export { DEFAULT_ENDPOINT, resolveEndpoint, type Endpoint } from './core/endpoints';
 export { decodeEnvelope, encodeEnvelope, type Category, type Envelope, type Priority } from './core/envelope';

@@ -76,6 +76,15 @@ pub trait Bus: Producers + DeadLetters + Send + Sync + std::fmt::Debug {
     /// [`BusError::Unavailable`] when the bus did not answer in time.
     async fn births(&self, pattern: &Pattern, since: &Position, limit: usize) -> Result<Births, BusError>;
 
+    /// Whether this process serves clients, and so is among the `others` of other processes; at first it does not.
+    fn serve(&self, serves: bool);
+
+    /// Other processes that serve clients of these topics now; one that died is none of them within moments.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`] when the bus did not answer in time.
+    async fn others(&self) -> Result<usize, BusError>;
+
     /// What the bus knows of its own state.
     fn health(&self) -> BusHealth;
 

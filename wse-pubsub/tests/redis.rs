@@ -401,3 +401,35 @@ async fn a_key_that_is_not_ours_is_corrupt_and_says_which_topic() {
     })
     .await;
 }
+
+/// Waits until a bus counts so many others.
+async fn until_others(bus: &RedisBus, count: usize) {
+    let deadline = Instant::now() + Duration::from_secs(15);
+    while bus.others().await.expect("an answer") != count {
+        assert!(Instant::now() < deadline, "{count} others are not counted");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_that_serve_are_counted_until_they_stop_or_die_and_again_after_a_lost_connection() {
+    within_a_minute(async {
+        let server = RedisServer::start();
+        let ((one, _one), (two, _two), (three, _three)) = (connect(&server).await, connect(&server).await, connect(&server).await);
+        until_others(&one, 0).await;
+        two.serve(true);
+        until_others(&one, 1).await;
+        three.serve(true);
+        until_others(&one, 2).await;
+        until_others(&two, 1).await;
+        one.serve(true);
+        until_others(&two, 2).await;
+        server.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+        until_others(&two, 2).await;
+        one.serve(false);
+        until_others(&two, 1).await;
+        drop(three);
+        until_others(&two, 0).await;
+    })
+    .await;
+}

@@ -84,10 +84,15 @@ impl Engine {
         .map_err(|error| start_error(py, &error))
     }
 
-    fn drain(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {
-        let limit = Duration::try_from_secs_f64(seconds).map_err(|e| PyValueError::new_err(e.to_string()))?;
-        let native = self.running()?;
-        py.detach(|| native.runtime().block_on(native.drain(limit)));
+    fn serve(&self) -> PyResult<()> {
+        self.running()?.serve();
+        Ok(())
+    }
+
+    fn drain(&self, py: Python<'_>, window: f64, seconds: f64) -> PyResult<()> {
+        let time = |seconds| Duration::try_from_secs_f64(seconds).map_err(|e| PyValueError::new_err(e.to_string()));
+        let (window, limit, native) = (time(window)?, time(seconds)?, self.running()?);
+        py.detach(|| native.runtime().block_on(native.drain(window, limit)));
         Ok(())
     }
 

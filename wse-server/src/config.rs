@@ -43,7 +43,10 @@ pub struct EngineConfig {
     pub shards: usize,
     /// Types whose handlers may run again where it is not known whether they have; default none.
     pub idempotent: IdempotentTypes,
-    /// How long `drain` waits for clients to take their close.
+    /// Where other processes serve, clients that are sent away go on there, spread over so long; zero: all are closed at once. For the
+    /// callers of `drain`. Default 3 s.
+    pub drain_window: Duration,
+    /// How long `drain` waits for the last of them after that, and for clients to take their close.
     pub drain_timeout: Duration,
 }
 
@@ -104,6 +107,7 @@ impl Default for EngineConfig {
             snapshots: SnapshotConfig::default(),
             shards: std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2).max(1),
             idempotent: IdempotentTypes::default(),
+            drain_window: Duration::from_millis(defaults::DRAIN_WINDOW_MS),
             drain_timeout: Duration::from_millis(defaults::PUBLISH_TIMEOUT_MS),
         }
     }

@@ -52,6 +52,10 @@ pub(crate) struct Counters {
     pub(crate) dead_lettered: AtomicU64,
     /// Dead letters that were too old or too many.
     pub(crate) dead_letters_dropped: AtomicU64,
+    /// Clients told to go on over another connection.
+    pub(crate) moves: AtomicU64,
+    /// Those of them that had not gone in time, and were closed.
+    pub(crate) moves_overdue: AtomicU64,
     /// Connections closed because they read too slowly.
     pub(crate) slow_consumers: AtomicU64,
 }

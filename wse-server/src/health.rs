@@ -4,11 +4,18 @@ use serde::Serialize;
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 use wse_pubsub::BusHealth;
 
+/// Nothing is wrong.
+pub(crate) const OK: &str = "ok";
+/// The bus is not up, or a shard does not answer.
+pub(crate) const DEGRADED: &str = "degraded";
+/// Clients are sent away, whatever else there is.
+const DRAINING: &str = "draining";
+
 /// The state of an engine at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Health {
-    /// `ok`, `draining`, or `degraded` when the bus is not up.
+    /// `draining` once clients are sent away, else `degraded` when the bus is not up, else `ok`.
     pub status: &'static str,
     /// `memory` or `redis`.
     pub bus: &'static str,
@@ -41,6 +48,10 @@ pub struct Health {
     pub births_lost: u64,
     /// Messages that had expired when their turn came, and were left out; every one was told.
     pub expired: u64,
+    /// Clients told to go on over another connection, because this process drains.
+    pub moves: u64,
+    /// Those of them that had not gone in time, and were closed with 1012.
+    pub moves_overdue: u64,
     /// Connections closed because they read too slowly.
     pub slow_consumers: u64,
     /// Times that the application was asked for a topic's state.
@@ -74,10 +85,21 @@ pub struct Health {
 }
 
 impl Health {
+    /// Whether new clients go elsewhere ([P-69]): `health` is answered with 503 then.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.status == DRAINING
+    }
+
     pub(crate) fn read(counters: &Counters, bus: BusHealth, uptime: Duration, draining: bool) -> Self {
-        let status = if draining { "draining" } else { "ok" };
         Self {
-            status: if bus.up { status } else { "degraded" },
+            status: if draining {
+                DRAINING
+            } else if bus.up {
+                OK
+            } else {
+                DEGRADED
+            },
             bus: bus.kind,
             bus_fault: bus.fault,
             bus_proved_ms: bus.proved.as_millis() as u64,
@@ -93,6 +115,8 @@ impl Health {
             overloads: counters.overloads.load(Relaxed),
             births_lost: counters.births_lost.load(Relaxed),
             expired: counters.expired.load(Relaxed),
+            moves: counters.moves.load(Relaxed),
+            moves_overdue: counters.moves_overdue.load(Relaxed),
             slow_consumers: counters.slow_consumers.load(Relaxed),
             snapshots: counters.snapshots.load(Relaxed),
             snapshots_shared: counters.snapshots_shared.load(Relaxed),

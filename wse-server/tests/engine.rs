@@ -267,7 +267,7 @@ async fn draining_sends_everyone_away_with_1012_and_still_publishes() {
     assert_eq!(client.until("t").await["p"], 1);
     let drained = tokio::spawn({
         let engine = engine.clone();
-        async move { engine.drain(PATIENCE).await }
+        async move { engine.drain(PATIENCE, PATIENCE).await }
     });
     assert_eq!(client.next().await, Err(1012));
     drop(client);

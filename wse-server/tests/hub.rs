@@ -243,7 +243,7 @@ async fn subscribers_on_every_shard_have_everything_in_order() {
         assert_eq!((inspection.shards_silent, inspection.health.subscriptions, inspection.health.deliveries), (0, 12, 12 * COUNT));
         let drained = tokio::spawn({
             let engine = engine.clone();
-            async move { engine.drain(PATIENCE).await }
+            async move { engine.drain(Duration::ZERO, PATIENCE).await }
         });
         for mut client in clients {
             let end = timeout(PATIENCE, client.socket.read_frame()).await.unwrap().unwrap();
@@ -287,7 +287,7 @@ async fn a_socket_that_comes_after_the_drain_began_is_told_so_at_once() {
     let engine = Engine::start(EngineConfig::default()).unwrap();
     let headers = http::HeaderMap::new();
     let admissions = [(); 2].map(|()| engine.admit(RequestHead { headers: (&headers).into(), query: "" }));
-    engine.drain(PATIENCE).await;
+    engine.drain(Duration::ZERO, PATIENCE).await;
     for (admission, plain) in admissions.into_iter().zip([true, false]) {
         let (ours, theirs) = ends().await;
         let host = App::new(engine.clone()).host();

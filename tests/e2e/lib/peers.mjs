@@ -10,6 +10,7 @@ export class NodePeer {
   #views = new Map();
   #frames = [];
   #seen = [];
+  #shown = [];
   #notices = { error: [], resync: [], skip: [] };
   #client;
 
@@ -49,6 +50,11 @@ export class NodePeer {
     return this.#notices;
   }
 
+  /** All that was ever to be seen of the connection and of topics, in order. */
+  async shown() {
+    return this.#shown;
+  }
+
   async isConnected() {
     return this.#client.state.isConnected;
   }
@@ -69,6 +75,10 @@ export class NodePeer {
   #listen() {
     this.#client.on('*', (payload, { topic, seq }) => {
       this.#seen.push([topic, seq, payload?.pad === undefined ? payload : { n: payload.n }]);
+    });
+    this.#client.onNotice('status', ({ isConnected }) => this.#shown.push(`connected ${isConnected}`));
+    this.#client.onNotice('topics', () => {
+      for (const [topic, { status }] of this.#client.topics) this.#shown.push(`${topic} ${status}`);
     });
     this.#client.onNotice('error', ({ code }) => this.#notices.error.push(code));
     for (const name of ['resync', 'skip']) this.#client.onNotice(name, (notice) => this.#notices[name].push(notice));
@@ -139,6 +149,10 @@ export class PagePeer {
 
   seen() {
     return this.#page.evaluate(() => window.seen);
+  }
+
+  shown() {
+    return this.#page.evaluate(() => window.shown);
   }
 
   notices() {

@@ -31,6 +31,7 @@ export function encodeClientHello({ token, offers, client, ...asked }: ClientHel
   };
   if (offers.compression) p['compression'] = ['zlib'];
   if (offers.batch) p['batch'] = true;
+  p['move'] = true;
   if (token !== undefined) p['token'] = token;
   if (asked.topics.length > 0) Object.assign(p, wireOf(asked));
   return encodeEnvelope({ t: 'client_hello', c: 'WSE', p });

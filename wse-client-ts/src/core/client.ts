@@ -46,6 +46,8 @@ export class WSEClient {
   #isSameToken = true;
   #messageBytes: number = DEFAULTS.messageBytes;
   #knownUser: string | null | undefined;
+  /** The connection has moved, and the socket that it left is still read. */
+  #isMoving = false;
 
   constructor(options: ClientOptions, roles: Roles) {
     this.#options = resolveOptions(options);
@@ -63,9 +65,11 @@ export class WSEClient {
       onChange: () => this.#notify('topics', null),
     });
     this.#connection = new Connection(this.#options, roles, {
-      onOpen: (token) => this.#hello(token),
-      onReady: (ready, hello) => this.#handleReady(ready, hello?.messageBytes),
-      onMessage: (message) => this.#handleMessage(message),
+      onOpen: (token, isMove) => this.#hello(token, isMove),
+      onReady: (ready, hello) => void this.#handleReady(ready, hello?.messageBytes),
+      onMoved: (ready, hello) => this.#handleMoved(ready, hello?.messageBytes),
+      onMoveOver: () => this.#handleMoveOver(),
+      onMessage: (message, isOld) => this.#handleMessage(message, isOld),
       onChange: (status, error) => this.#handleChange(status, error),
       onFault: (error) => this.#fault(error),
     });
@@ -206,12 +210,13 @@ export class WSEClient {
     this.#notices.emit(name, notice);
   }
 
-  #hello(token: string | undefined): string {
-    const asked = this.#topics.handleOpen(this.#isSameToken);
+  #hello(token: string | undefined, isMove: boolean): string {
+    const asked = isMove ? this.#topics.planMove() : this.#topics.handleOpen(this.#isSameToken);
     return encodeClientHello({ token, offers: this.#options, client: `wse-client/${VERSION}`, ...asked });
   }
 
-  #handleReady(ready: Extract<ServerMessage, { kind: 'ready' }>, messageBytes: number | undefined): void {
+  /** Returns whether the user is the one from before. */
+  #handleReady(ready: Extract<ServerMessage, { kind: 'ready' }>, messageBytes: number | undefined): boolean {
     this.#messageBytes = messageBytes ?? DEFAULTS.messageBytes;
     const isSameUser = this.#knownUser === undefined || this.#knownUser === ready.user;
     if (!isSameUser) this.#notify('user', ready.user);
@@ -220,24 +225,45 @@ export class WSEClient {
     this.#update({ user: ready.user, connection: ready.connection });
     this.#topics.handleReady(isSameUser);
     this.#sendRequests();
+    return isSameUser;
   }
 
-  #handleMessage(message: ConnectionMessage): void {
+  #handleMoved(ready: Extract<ServerMessage, { kind: 'ready' }>, messageBytes: number | undefined): void {
+    this.#isMoving = true;
+    this.#topics.handleMove();
+    // What another user sent or was sent is not waited for.
+    if (this.#handleReady(ready, messageBytes)) this.#settleMove();
+    else this.#connection.finishMove();
+  }
+
+  /** What the socket that was left could still say is said: it may go. */
+  #settleMove(): void {
+    if (this.#isMoving && !this.#requests.hasSent && !this.#topics.awaitsMove) this.#connection.finishMove();
+  }
+
+  #handleMoveOver(): void {
+    this.#isMoving = false;
+    this.#requests.handleDrop();
+    this.#sendRequests();
+  }
+
+  #handleMessage(message: ConnectionMessage, isOld: boolean): void {
     switch (message.kind) {
       case 'event':
       case 'skip':
       case 'beacon':
-        this.#topics.handleMessage(message);
+        this.#topics.handleMessage(message, isOld);
         return;
       case 'reply':
         this.#requests.handleReply(message.cid, message.payload);
-        return;
+        break;
       case 'subscriptions':
-        this.#topics.handleUpdates(message.cid, message.topics);
-        return;
+        if (!isOld) this.#topics.handleUpdates(message.cid, message.topics);
+        break;
       case 'error':
         this.#handleError(message.cid, message.error);
     }
+    this.#settleMove();
   }
 
   #handleItem(item: StreamItem): void {
@@ -268,6 +294,7 @@ export class WSEClient {
     const before = this.#state.status;
     const gone = status === 'waiting' || status === 'closed' || status === 'idle';
     if (gone && status !== before) {
+      this.#isMoving = false;
       this.#topics.handleClose();
       this.#requests.handleDrop();
     }
@@ -287,6 +314,8 @@ export class WSEClient {
   }
 
   #sendRequests(): void {
+    // They are handled in the order sent, so not before those on the socket that was left.
+    if (this.#isMoving) return;
     for (const [cid, text] of this.#requests.poll()) {
       if (fitsBytes(text, this.#messageBytes)) this.#connection.send(text);
       else this.#requests.handleError(cid, new WSEError('MESSAGE_TOO_LARGE', `The server takes ${this.#messageBytes} bytes; send less at a time.`, { fault: 'application' }));

@@ -1,45 +1,48 @@
 // Drives the connection machine and the liveness checks with a real socket and real timers; holds no rule itself.
-import { agree, PLAIN, type Agreement } from './agreement';
+import type { Agreement } from './agreement';
 import { encodeBeat } from './client-messages';
 import { CLOSE_CODES } from './codes.gen';
 import { Deadline } from './deadline';
 import { DEFAULTS } from './defaults.gen';
-import { EndpointRing, resolveEndpoint } from './endpoints';
+import { EndpointRing, type Endpoint } from './endpoints';
 import type { EnvironmentEvent } from './environment';
-import { closeOf, WSEError } from './errors';
-import { decodeFrame, encodeFrame } from './frames';
+import { WSEError } from './errors';
 import { Health } from './health';
+import { Line, type LineMessage } from './line';
 import { Liveness } from './liveness';
-import { ConnectionMachine, isFatalClose, type ConnectionStatus, type Effect } from './machine';
-import { parseServerMessage, type HelloMessage, type ServerMessage } from './messages';
+import { ConnectionMachine, type ConnectionStatus, type Effect } from './machine';
+import type { HelloMessage, MoveMessage } from './messages';
+import { MoveMachine } from './move';
 import type { ResolvedOptions, Token } from './options';
 import type { Roles } from './roles';
-import type { Socket } from './transport';
-
-/** The subprotocol that says: `client_hello` comes first ([P-3]). */
-export const SUBPROTOCOL = 'wse.v2';
 
 /** Ready for this long, a connection is not a failure any more. */
 const STABLE_MS = 10_000;
 
-type Ready = Extract<ServerMessage, { kind: 'ready' }>;
+type Ready = Extract<LineMessage, { kind: 'ready' }>;
 
 /** What a connection hands to its owner; it deals with the rest itself. */
-export type ConnectionMessage = Exclude<ServerMessage, { kind: 'hello' | 'ready' | 'ping' | 'pong' | 'batch' | 'unknown' }>;
+export type ConnectionMessage = Exclude<LineMessage, { kind: 'ready' | 'pong' | 'move' }>;
 
 /** What a connection reports. */
 export interface ConnectionEvents {
-  /** The socket is open; returns the first frame. */
-  onOpen(token: string | undefined): string;
+  /** A socket is open; returns the first frame. `isMove`: it is the second one, and may come to nothing. */
+  onOpen(token: string | undefined, isMove: boolean): string;
+  /** Ready, after `onOpen` without `isMove`. */
   onReady(ready: Ready, hello: HelloMessage | null): void;
-  onMessage(message: ConnectionMessage): void;
+  /** The second socket is ready, and what is sent from here on goes there. */
+  onMoved(ready: Ready, hello: HelloMessage | null): void;
+  /** The first socket has ended: nothing that was sent on it is answered any more. */
+  onMoveOver(): void;
+  /** `isOld`: it came on the socket that the connection has moved away from. */
+  onMessage(message: ConnectionMessage, isOld: boolean): void;
   /** Status or health changed. `error` says why a connection was lost. */
   onChange(status: ConnectionStatus, error: WSEError | null): void;
   /** A fault that does not end the connection. */
   onFault(error: WSEError): void;
 }
 
-/** One logical connection: at most one socket or attempt at any time. */
+/** One logical connection: at most one socket or attempt at any time, and a second one while it moves. */
 export class Connection {
   readonly #roles: Roles;
   readonly #events: ConnectionEvents;
@@ -49,17 +52,16 @@ export class Connection {
   readonly #machineTimer: Deadline;
   readonly #livenessTimer: Deadline;
   readonly health = new Health();
-  #token: Token | undefined;
-  #socket: Socket | null = null;
-  #unwatch: (() => void) | null = null;
-  /** Grows with every attempt; what an older one reports is ignored. */
-  #attempt = 0;
-  #hello: HelloMessage | null = null;
   readonly #offers: Agreement;
-  /** What both sides speak on this socket. */
-  #agreed = PLAIN;
-  /** The server's error that came last on this socket, if no other frame came after it: it may explain a close. */
-  #serverError: WSEError | null = null;
+  #token: Token | undefined;
+  #line: Line | null = null;
+  /** Where the connection moves to, until it is ready. */
+  #next: Line | null = null;
+  /** Where it has moved from, until that ends. */
+  #old: Line | null = null;
+  readonly #move: MoveMachine;
+  readonly #moveTimer: Deadline;
+  #unwatch: (() => void) | null = null;
   #remembered: Promise<void> | null = null;
 
   constructor(options: ResolvedOptions, roles: Roles, events: ConnectionEvents) {
@@ -72,6 +74,8 @@ export class Connection {
     const backoff = { baseMs, capMs, breakerFailures, restartTries: DEFAULTS.restartTries };
     const config = { backoff, connectTimeoutMs, stableMs: STABLE_MS, restartRetryMs: DEFAULTS.restartRetryMs };
     this.#machine = new ConnectionMachine(config, () => roles.environment.random());
+    this.#move = new MoveMachine(config, () => roles.environment.random());
+    this.#moveTimer = new Deadline(roles.clock, () => this.#handleMoveTimer());
     this.#machineTimer = new Deadline(roles.clock, () => this.#handleMachineTimer());
     this.#livenessTimer = new Deadline(roles.clock, () => this.#handleLivenessTimer());
   }
@@ -107,7 +111,13 @@ export class Connection {
 
   /** Sends a JSON envelope on the ready connection, in the form that was negotiated. */
   send(text: string): void {
-    this.#socket?.send(encodeFrame(text, this.#agreed));
+    this.#line?.send(text);
+  }
+
+  /** What was sent on the socket that the connection has moved away from is answered: it is let go. */
+  finishMove(): void {
+    this.#old?.close(CLOSE_CODES.NORMAL.code);
+    this.#endOld();
   }
 
   #now(): number {
@@ -116,124 +126,147 @@ export class Connection {
 
   /** Carries an effect out, tells the owner, and sets the timer to what the machine waits for. */
   #run(effect: Effect, error: WSEError | null): void {
-    if (effect?.do === 'drop') this.#dropSocket(effect.code);
-    if (effect?.do === 'open') void this.#open(++this.#attempt);
-    if (this.#machine.status !== 'ready') this.#liveness.stop();
+    if (effect?.do === 'drop') this.#drop(effect.code);
+    if (effect?.do === 'open') this.#line = this.#dial();
+    if (this.#machine.status !== 'ready') {
+      this.#liveness.stop();
+      this.#callOffMove();
+    }
     this.#machineTimer.arm(this.#machine.pollTimeout());
     this.#livenessTimer.arm(this.#liveness.pollTimeout());
     this.#events.onChange(this.#machine.status, error);
   }
 
-  /** Detaches first: a half-open socket may take minutes to report its close. */
-  #dropSocket(code: number): void {
-    this.#attempt += 1;
-    const socket = this.#socket;
-    this.#socket = null;
-    socket?.close(code);
+  #drop(code: number): void {
+    this.#line?.close(code);
+    this.#line = null;
   }
 
-  async #open(attempt: number): Promise<void> {
-    this.#hello = null;
-    this.#agreed = PLAIN;
-    this.#serverError = null;
-    try {
-      await this.#recallEndpoint();
-      const endpoint = this.#ring.current;
-      const url = typeof endpoint === 'function' ? await endpoint() : endpoint;
-      const token = typeof this.#token === 'function' ? await this.#token() : this.#token;
-      if (attempt !== this.#attempt) return;
-      if (token === null) throw WSEError.client('NO_TOKEN');
-      this.#connect(attempt, resolveEndpoint(url, this.#roles.environment.origin), token);
-    } catch (cause) {
-      const error = cause instanceof WSEError ? cause : WSEError.client('CONNECTION_LOST', `The attempt failed: ${String(cause)}.`, cause);
-      this.#handleClose(attempt, CLOSE_CODES.ABNORMAL.code, error);
+  #dial(): Line {
+    const line: Line = new Line(this.#roles, this.#offers, {
+      onOpen: (token) => this.#handleOpen(line, token),
+      onFrame: () => {
+        if (line === this.#line) this.#liveness.handleFrame(this.#now());
+      },
+      onMessage: (message) => this.#handleMessage(line, message),
+      onFault: (error, isFatal) => this.#handleFault(line, error, isFatal),
+      onClose: (code, error) => this.#handleClose(line, code, error),
+    });
+    void line.open(() => this.#recallEndpoint(), this.#token);
+    return line;
+  }
+
+  #handleOpen(line: Line, token: string | undefined): string {
+    if (line === this.#next) return this.#events.onOpen(token, true);
+    this.#machine.handleOpen();
+    const hello = this.#events.onOpen(token, false);
+    this.#run(null, null);
+    return hello;
+  }
+
+  #handleFault(line: Line, error: WSEError, isFatal: boolean): void {
+    const code = CLOSE_CODES.TOO_LARGE.code;
+    if (!isFatal) this.#events.onFault(error);
+    else if (line === this.#line) this.#run(this.#machine.handleDead(this.#now(), code), error);
+    else {
+      line.close(code);
+      this.#handleClose(line, code, error);
     }
   }
 
-  #connect(attempt: number, url: string, token: string | undefined): void {
-    this.#socket = this.#roles.transport.open(url, [SUBPROTOCOL], {
-      onOpen: () => {
-        if (attempt !== this.#attempt) return;
-        this.#machine.handleOpen();
-        this.send(this.#events.onOpen(token));
-        this.#run(null, null);
-      },
-      onMessage: (data) => {
-        if (attempt === this.#attempt) this.#handleFrame(data);
-      },
-      onClose: (code, reason) => this.#handleClose(attempt, code, this.#explain(code, reason, url)),
-    });
-  }
-
-  #handleClose(attempt: number, code: number, error: WSEError): void {
-    if (attempt !== this.#attempt) return;
-    this.#socket = null;
-    this.#attempt += 1;
-    if (this.#machine.status !== 'ready') this.#ring.handleFailure();
+  #handleClose(line: Line, code: number, error: WSEError): void {
+    if (line === this.#old) {
+      this.#endOld();
+      return;
+    }
+    if (this.#machine.status !== 'ready' || line === this.#next) this.#ring.handleFailure();
+    if (line === this.#next) {
+      this.#next = null;
+      this.#move.handleFailure(this.#now(), code);
+      this.#moveTimer.arm(this.#move.pollTimeout());
+      return;
+    }
+    this.#line = null;
     this.#machine.handleClose(this.#now(), code);
     this.#run(null, error);
   }
 
-  #explain(code: number, reason: string, url: string): WSEError {
-    const isFatal = isFatalClose(code);
-    const error = this.#serverError;
-    // What went wrong with some message is not why the network broke.
-    if (error !== null && (isFatal || closeOf(error.code) === code)) return error;
-    return WSEError.client(isFatal ? 'CONNECTION_REFUSED' : 'CONNECTION_LOST', `${url} closed with ${code}${reason === '' ? '' : ` ${reason}`}.`);
-  }
-
-  #handleFrame(data: string | ArrayBuffer): void {
-    this.#liveness.handleFrame(this.#now());
-    try {
-      this.#handleMessage(parseServerMessage(decodeFrame(data, this.#agreed)));
-    } catch (thrown) {
-      const error = thrown instanceof WSEError ? thrown : new WSEError('INTERNAL', String(thrown), { cause: thrown });
-      const isTooLarge = error.code === 'INFLATE_LIMIT' || error.code === 'MESSAGE_TOO_LARGE';
-      if (isTooLarge) this.#run(this.#machine.handleDead(this.#now(), CLOSE_CODES.TOO_LARGE.code), error);
-      else this.#events.onFault(error);
+  #handleMessage(line: Line, message: LineMessage): void {
+    // Until it is ready, the second one shows in nothing.
+    if (line === this.#next) {
+      if (message.kind === 'ready') this.#handleMoved(line, message);
+      return;
     }
-  }
-
-  #handleMessage(message: ServerMessage): void {
-    this.#serverError = message.kind === 'error' ? message.error : null;
+    const isOld = line === this.#old;
     switch (message.kind) {
-      case 'hello':
-        this.#hello = message;
-        this.#agreed = agree(this.#offers, message);
-        return;
       case 'ready':
-        this.#handleReady(message);
-        return;
-      case 'batch':
-        this.#handleBatch(message.messages);
-        return;
-      case 'ping':
-        this.send(encodeBeat('pong', message.payload));
+        if (!isOld) this.#handleReady(message);
         return;
       case 'pong':
-        this.#handlePong(message.payload);
+        if (!isOld) this.#handlePong(message.payload);
         return;
-      case 'unknown':
+      case 'move':
+        if (!isOld) this.#handleMove(message);
         return;
       default:
-        this.#events.onMessage(message);
+        this.#events.onMessage(message, isOld);
     }
   }
 
-  /** One after the other, as if each had come in a frame of its own: one of them may end this connection. */
-  #handleBatch(messages: readonly ConnectionMessage[]): void {
-    if (!this.#agreed.batch) throw new WSEError('UNEXPECTED_MESSAGE', 'The server sent a batch, which was not negotiated.');
-    const attempt = this.#attempt;
-    for (const message of messages) if (attempt === this.#attempt) this.#events.onMessage(message);
+  #handleMove(message: MoveMessage): void {
+    this.#move.handleMove(this.#now(), message, this.#machine.restartRetryMs);
+    this.#moveTimer.arm(this.#move.pollTimeout());
+  }
+
+  #handleMoved(line: Line, ready: Ready): void {
+    [this.#old, this.#line, this.#next] = [this.#line, line, null];
+    this.#machine.handleMoved(this.#now(), ready.retryMs);
+    this.#move.handleReady();
+    this.#moveTimer.arm(this.#move.pollTimeout());
+    this.#begin(line);
+    this.#events.onMoved(ready, line.hello);
+    this.#run(null, null);
+  }
+
+  #endOld(): void {
+    if (this.#old === null) return;
+    this.#old = null;
+    this.#move.stop();
+    this.#moveTimer.arm(null);
+    this.#events.onMoveOver();
+  }
+
+  /** The connection itself is gone, and whatever it was to move to or from. */
+  #callOffMove(): void {
+    this.#next?.close(CLOSE_CODES.NORMAL.code);
+    this.#old?.close(CLOSE_CODES.NORMAL.code);
+    this.#next = this.#old = null;
+    this.#move.stop();
+    this.#moveTimer.arm(null);
+  }
+
+  #handleMoveTimer(): void {
+    const effect = this.#move.handleTimeout(this.#now());
+    if (effect === 'open') this.#next = this.#dial();
+    if (effect === 'finish') this.finishMove();
+    if (effect === 'drop' && this.#next !== null) {
+      this.#next.close(CLOSE_CODES.NORMAL.code);
+      this.#handleClose(this.#next, CLOSE_CODES.ABNORMAL.code, WSEError.client('CONNECTION_LOST'));
+    }
+    this.#moveTimer.arm(this.#move.pollTimeout());
+  }
+
+  /** A line is ready: it is watched from here on, and its endpoint remembered. */
+  #begin(line: Line): void {
+    this.#liveness.start(this.#now(), line.hello?.heartbeatMs ?? DEFAULTS.heartbeatMs);
+    if (this.#ring.size > 1) void this.#roles.storage.write(this.#ring.name, String(this.#ring.index));
   }
 
   #handleReady(ready: Ready): void {
-    const now = this.#now();
-    this.#machine.handleReady(now, ready.retryMs);
+    this.#machine.handleReady(this.#now(), ready.retryMs);
     this.health.reset();
-    this.#liveness.start(now, this.#hello?.heartbeatMs ?? DEFAULTS.heartbeatMs);
-    if (this.#ring.size > 1) void this.#roles.storage.write(this.#ring.name, String(this.#ring.index));
-    this.#events.onReady(ready, this.#hello);
+    if (this.#line !== null) this.#begin(this.#line);
+    this.#events.onReady(ready, this.#line?.hello ?? null);
     this.#run(null, null);
   }
 
@@ -279,11 +312,13 @@ export class Connection {
     else if (event !== 'offline') this.#run(this.#machine.nudge(this.#now()), null);
   }
 
-  #recallEndpoint(): Promise<void> {
-    if (this.#ring.size < 2) return Promise.resolve();
-    this.#remembered ??= this.#roles.storage.read(this.#ring.name).then((index) => {
-      if (index !== null) this.#ring.startAt(Number(index));
-    });
-    return this.#remembered;
+  async #recallEndpoint(): Promise<Endpoint> {
+    if (this.#ring.size > 1) {
+      this.#remembered ??= this.#roles.storage.read(this.#ring.name).then((index) => {
+        if (index !== null) this.#ring.startAt(Number(index));
+      });
+      await this.#remembered;
+    }
+    return this.#ring.current;
   }
 }

@@ -17,6 +17,7 @@ export const DEFAULTS = {
   handshakeTimeoutMs: 10000,
   authTimeoutMs: 10000,
   restartRetryMs: 500,
+  drainWindowMs: 3000,
   compressionFromBytes: 1024,
   compressionLevel: 6,
   inflateBytes: 16_777_216,

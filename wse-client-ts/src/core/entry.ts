@@ -22,6 +22,9 @@ export interface TopicState {
 /** Nothing is missing. */
 const LIVE: TopicState = { status: 'live', error: null, reason: null };
 
+/** There are messages. */
+const SETTLED: readonly TopicStatus[] = ['live', 'recovered', 'resync'];
+
 /** Not answered yet. */
 export const PENDING: TopicState = { status: 'pending', error: null, reason: null };
 
@@ -51,6 +54,8 @@ export class Entry {
   had = false;
   /** Being asked for again because of a gap: the next request lets it go first. */
   recovering = false;
+  /** The connection moved, and the new one has not answered. */
+  moved = false;
   /** The request whose answer tells the present; what else is answered is of the past. Null: none is under way. */
   due: string | null = null;
   /** That request names a position. */
@@ -84,9 +89,19 @@ export class Entry {
     if (this.state.status === 'refused') this.state = PENDING;
   }
 
+  /** The connection moved: what this one was asked for and has not answered is nothing any more; what flows goes on. */
+  handleMove(): void {
+    this.moved = true;
+    this.asked = false;
+    this.due = null;
+    this.recovering = false;
+  }
+
   /** The server has it; `promises` the topic's state, without which the application has nothing yet. */
   settle(state: TopicState, promises: boolean): void {
-    this.#answered(promises ? PENDING : state);
+    // A move is not to be seen where nothing was lost.
+    const unchanged = this.moved && state.status !== 'resync' && SETTLED.includes(this.state.status);
+    this.#answered(promises ? PENDING : unchanged ? this.state : state);
     this.promised = promises ? state : null;
     this.hasSnapshot ||= promises;
     this.had = true;
@@ -144,6 +159,7 @@ export class Entry {
   #answered(state: TopicState): void {
     this.state = state;
     this.promised = null;
+    this.moved = false;
     this.due = null;
     this.recovering = false;
     this.resuming = false;

@@ -55,6 +55,11 @@ export class ConnectionMachine {
     return this.#backoff.failures;
   }
 
+  /** The window of a return that the server asks for. */
+  get restartRetryMs(): number {
+    return this.#restartRetryMs;
+  }
+
   /** When `handleTimeout` is due; null: never. */
   pollTimeout(): number | null {
     return this.#deadline;
@@ -88,6 +93,13 @@ export class ConnectionMachine {
     this.#backoff.handleReady();
     this.#mayRestart = true;
     this.#enter('ready', null);
+  }
+
+  /** Another socket is ready, and took the place of the one there was. */
+  handleMoved(now: number, retryMs: number): void {
+    if (this.#status !== 'ready') return;
+    this.#restartRetryMs = retryMs;
+    this.#readySince = now;
   }
 
   /** The socket is gone with this code; what to do next is in the code ([P-41]). */

@@ -47,6 +47,13 @@ export interface BeaconMessage {
   readonly previous: number;
 }
 
+/** The server is to end: when to open another connection, and how long this one is served ([P-67]); in milliseconds from the message on. */
+export interface MoveMessage {
+  readonly kind: 'move';
+  readonly inMs: number;
+  readonly forMs: number;
+}
+
 /** What was negotiated, and the limits that hold for the client ([P-21]). */
 export interface HelloMessage {
   readonly kind: 'hello';
@@ -70,6 +77,7 @@ export type ServerMessage =
   | { readonly kind: 'ping' | 'pong'; readonly payload: unknown }
   | { readonly kind: 'error'; readonly cid: string | undefined; readonly error: WSEError }
   | { readonly kind: 'reply'; readonly cid: string; readonly payload: unknown }
+  | MoveMessage
   | { readonly kind: 'unknown'; readonly type: string }
   | BeaconMessage
   | SkipMessage
@@ -91,6 +99,8 @@ function parseProtocol({ envelope, items, size }: Frame): ServerMessage {
       return { kind: 'subscriptions', cid: envelope.cid, topics: parseUpdates(p['topics']) };
     case 'batch':
       return { kind: 'batch', messages: parseBatch(envelope.p, items, size) };
+    case 'move':
+      return { kind: 'move', inMs: count(p['in_ms'], 0), forMs: count(p['for_ms'], 0) };
     case 'beacon':
       return parseBeacon(envelope);
     case 'skip':

@@ -33,6 +33,12 @@ export class Requests {
     return this.#pending.size;
   }
 
+  /** Whether one was sent and has no answer. */
+  get hasSent(): boolean {
+    for (const { sent } of this.#pending.values()) if (sent) return true;
+    return false;
+  }
+
   /** Takes a request in; the promise ends with the reply, an error of the server, or the timeout. */
   add(cid: string, text: string, timeoutMs: number): Promise<unknown> {
     if (this.#pending.size >= this.#config.capacity) {

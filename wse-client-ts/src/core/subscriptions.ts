@@ -38,6 +38,8 @@ export class Subscriptions {
   /** What is being let go, with the request that says so: what still comes of it is nobody's. */
   readonly #leaving = new Map<string, string>();
   readonly #snapshots = new SnapshotRequests();
+  /** What the `client_hello` of a second connection asked for. */
+  #planned = newAsked();
   #connected = false;
   #hasGap = false;
 
@@ -94,6 +96,38 @@ export class Subscriptions {
   /** `server_ready` came: `poll` may send. */
   handleReady(): void {
     this.#connected = true;
+  }
+
+  /** A second connection opens: what its `client_hello` asks for. Nothing changes before it is ready. */
+  planMove(): Asked {
+    this.#planned = newAsked();
+    for (const [topic, entry] of this.#book.entries) {
+      note(this.#planned, topic, this.#book.positions(topic, entry), this.#book.wanted(topic, entry));
+    }
+    return this.#planned;
+  }
+
+  /** The second connection is ready: it has, or is about to answer, what its hello asked for, and nothing else. */
+  handleMove(): void {
+    const { topics, filters } = this.#planned;
+    this.#leaving.clear();
+    this.#dropped.clear();
+    for (const entry of this.#book.entries.values()) entry.handleMove();
+    for (const topic of topics) {
+      const entry = this.#book.entries.get(topic);
+      if (entry === undefined) this.#dropped.add(topic);
+      else this.#expect(HELLO, topic, entry, filters.get(topic), true);
+    }
+  }
+
+  /** Whether the answer to `client_hello` has not come for some topic. */
+  get awaitsHello(): boolean {
+    return [...this.#book.entries.values()].some(({ due }) => due === HELLO);
+  }
+
+  /** Whether a message counts that came on the connection that was left: until the new one has answered for its topic. */
+  takesOld(topic: string | undefined): boolean {
+    return topic !== undefined && this.#book.carrier(topic)?.due === HELLO;
   }
 
   /** The connection is gone: nothing is asked for any more; positions stay. */
@@ -228,15 +262,18 @@ export class Subscriptions {
 
   #ask(asked: MutableAsked, cid: string, topic: string, entry: Entry): void {
     const filter = this.#book.wanted(topic, entry);
+    const positions = [...this.#book.positions(topic, entry)];
+    this.#expect(cid, topic, entry, filter, positions.length > 0);
+    note(asked, topic, positions, filter);
+  }
+
+  /** The entry is asked for by the request `cid`. */
+  #expect(cid: string, topic: string, entry: Entry, filter: Filter | undefined, resuming: boolean): void {
     // What flows now: the entry's own stream, or its pattern's.
     const flowing = entry.had ? entry : entry.pattern === null ? this.#book.covering(topic) : undefined;
     const replacing = flowing?.had === true && filterKey(flowing.filter) !== filterKey(filter);
-    const positions = [...this.#book.positions(topic, entry)];
-    entry.ask(cid, filter, { resuming: positions.length > 0, replacing });
+    entry.ask(cid, filter, { resuming, replacing });
     if (entry.pattern === null) this.#book.streams.follow(topic);
-    asked.topics.push(topic);
-    for (const [name, position] of positions) asked.positions.set(name, position);
-    if (filter !== undefined) asked.filters.set(topic, filter);
   }
 
   #recover(topic: string): void {
@@ -256,6 +293,13 @@ interface MutableAsked extends Asked {
   readonly topics: string[];
   readonly positions: Map<string, Position>;
   readonly filters: Map<string, Filter>;
+}
+
+/** Adds one to what a request asks for. */
+function note(asked: MutableAsked, topic: string, positions: Iterable<readonly [string, Position]>, filter: Filter | undefined): void {
+  asked.topics.push(topic);
+  for (const [name, position] of positions) asked.positions.set(name, position);
+  if (filter !== undefined) asked.filters.set(topic, filter);
 }
 
 function newAsked(): MutableAsked {

@@ -130,6 +130,21 @@ export class Topics {
     return this.#subscriptions.handleOpen(mayResume);
   }
 
+  /** A second connection opens; returns what its `client_hello` asks for. */
+  planMove(): Asked {
+    return this.#subscriptions.planMove();
+  }
+
+  /** The second connection is ready, and the one to speak to. */
+  handleMove(): void {
+    this.#subscriptions.handleMove();
+  }
+
+  /** Whether it has not answered yet for what its `client_hello` asked. */
+  get awaitsMove(): boolean {
+    return this.#subscriptions.awaitsHello;
+  }
+
   /** `server_ready` came. */
   handleReady(isSameUser: boolean): void {
     if (!isSameUser) this.#subscriptions.forgetPositions();
@@ -143,8 +158,9 @@ export class Topics {
     this.#handleChange();
   }
 
-  /** A message came. */
-  handleMessage(message: EventMessage | SkipMessage | BeaconMessage): void {
+  /** A message came; `isOld`: on the connection that was left. */
+  handleMessage(message: EventMessage | SkipMessage | BeaconMessage, isOld: boolean): void {
+    if (isOld && !this.#subscriptions.takesOld(message.topic)) return;
     for (const item of this.#subscriptions.handleMessage(message, this.#now())) this.#events.onItem(item);
     this.#gapTimer.arm(this.#subscriptions.pollGapTimeout());
     if (this.#subscriptions.hasGap) this.#planFlush();

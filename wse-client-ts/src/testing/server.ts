@@ -113,6 +113,11 @@ export class FakeServer {
     for (const subscriber of this.#openSubscribers()) subscriber.skip(log, from, log.top, reason);
   }
 
+  /** Tells the sockets that are open to move, as a server that ends does; they are served as before until `drop(1012)`. */
+  move(inMs = 0, forMs = 8_000): void {
+    for (const connection of this.open) connection.send({ t: 'move', c: 'WSE', p: { in_ms: inMs, for_ms: forMs } });
+  }
+
   /** Closes every open socket. */
   drop(code = 1006): void {
     for (const connection of this.open) connection.close(code);

@@ -38,6 +38,8 @@ pub(super) enum Stage {
 pub(super) struct Handshake {
     pub(super) stage: Stage,
     pub(super) auth_required: bool,
+    /// The client goes on over another connection when it is told to ([P-67]).
+    pub(super) moves: bool,
     /// What waits for the end of the handshake; nothing afterwards.
     early: Option<Box<Early>>,
 }
@@ -60,12 +62,13 @@ impl Handshake {
             cid: None,
         };
         let early = Some(Box::new(Early { token: offer.token, agreed: Agreed::default(), request, outcomes: offer.outcomes }));
-        Self { stage: Stage::AwaitsHello(hello_due), auth_required: offer.auth_required, early }
+        Self { stage: Stage::AwaitsHello(hello_due), auth_required: offer.auth_required, moves: false, early }
     }
 
     /// Takes in what the hello says and what of it was agreed on; returns the credential to judge. The frame's own goes before the request's.
     pub(super) fn hello(&mut self, hello: ClientHello, agreed: Agreed) -> Option<String> {
         let early = self.early.as_mut()?;
+        self.moves = hello.moves;
         for topic in hello.topics {
             if !early.request.topics.contains(&topic) {
                 early.request.topics.push(topic);

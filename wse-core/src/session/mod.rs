@@ -7,6 +7,7 @@ mod handshake;
 mod inbound;
 mod incoming;
 mod liveness;
+mod moving;
 mod outbound;
 mod outgoing;
 mod rate;
@@ -90,6 +91,8 @@ pub struct Session {
     liveness: Liveness,
     events: VecDeque<Event>,
     opened: bool,
+    /// The peer was told to move.
+    told_to_move: bool,
     user: Option<Box<str>>,
 }
 
@@ -109,6 +112,7 @@ impl Session {
             liveness: Liveness::new(config.heartbeat, config.idle_timeout, now),
             events: VecDeque::new(),
             opened: false,
+            told_to_move: false,
             user: None,
             id: id.into(),
             config,

@@ -33,6 +33,8 @@ pub const HANDSHAKE_TIMEOUT_MS: u64 = 10000;
 pub const AUTH_TIMEOUT_MS: u64 = 10000;
 /// Default of `restart_retry_ms`.
 pub const RESTART_RETRY_MS: u64 = 500;
+/// Default of `drain_window_ms`.
+pub const DRAIN_WINDOW_MS: u64 = 3000;
 /// Default of `compression_from_bytes`.
 pub const COMPRESSION_FROM_BYTES: u64 = 1024;
 /// Default of `compression_level`.

@@ -18,6 +18,9 @@ pub struct ClientHello {
     pub compression: Vec<String>,
     /// Whether it reads batches.
     pub batch: bool,
+    /// Whether it moves to another connection when it is told to ([P-67]).
+    #[serde(rename = "move", skip_serializing_if = "std::ops::Not::not")]
+    pub moves: bool,
     /// The credential.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,

@@ -2,6 +2,7 @@
 mod beacon;
 mod client_hello;
 mod error;
+mod move_on;
 mod ping;
 mod reply;
 mod server;
@@ -14,6 +15,7 @@ mod subscription_update;
 pub use beacon::Beacon;
 pub use client_hello::{Agreed, Capabilities, ClientHello, Compression};
 pub use error::ErrorMessage;
+pub use move_on::Move;
 pub use ping::{Ping, Pong};
 pub use reply::Reply;
 pub use server::ServerMessage;

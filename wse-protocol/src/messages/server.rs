@@ -1,5 +1,5 @@
 //! What a server sends, as a client in Rust reads it.
-use super::{Beacon, ErrorMessage, Ping, Pong, Reply, ServerHello, ServerReady, Skip, SubscriptionUpdate, fields};
+use super::{Beacon, ErrorMessage, Move, Ping, Pong, Reply, ServerHello, ServerReady, Skip, SubscriptionUpdate, fields};
 use crate::{
     ErrorCode, Format, Value, WireError,
     envelope::{self, Category, Envelope, Received},
@@ -29,6 +29,8 @@ pub enum ServerMessage {
     Beacon(Beacon),
     /// Messages that will not come.
     Skip(Skip),
+    /// Go on over another connection.
+    Move(Move),
     /// A message of a topic.
     Event(Box<Envelope>),
 }
@@ -61,6 +63,7 @@ impl ServerMessage {
             Self::BATCH => Self::Batch(batch(items)?),
             Beacon::KIND => Self::Beacon(Beacon::decode(&mut envelope)?),
             Skip::KIND => Self::Skip(Skip::decode(&mut envelope, payload)?),
+            Move::KIND => Self::Move(fields(Move::KIND, payload)?),
             kind => return Err(WireError::new(ErrorCode::UnknownType, format!("there is no server message {kind:?}"))),
         })
     }

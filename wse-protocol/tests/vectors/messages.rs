@@ -25,6 +25,7 @@ fn rewritten(message: ServerMessage, format: Format) -> Vec<u8> {
         }
         ServerMessage::Beacon(beacon) => beacon.encode(format, &mut out),
         ServerMessage::Skip(skip) => skip.encode(format, &mut out),
+        ServerMessage::Move(told) => told.encode(format, &mut out),
         other => panic!("{other:?}"),
     }
     out

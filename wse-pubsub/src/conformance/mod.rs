@@ -83,6 +83,7 @@ macro_rules! conformance_suite {
             outcomes_are_kept_as_they_were,
             dead_letters_are_listed_claimed_and_removed,
             dead_letters_are_bounded,
+            a_bus_is_not_among_its_own_others,
             closing_ends_calls_and_events);
     };
     (@ $module:ident, $factory:expr, $($case:ident),*) => {
@@ -366,6 +367,17 @@ pub async fn every_field_of_a_message_arrives(factory: &dyn Factory) {
     assert_eq!((&*got[0].publication, &got[0].topic), (&sent, &topic));
     let History::Entries { entries, .. } = bus.history(&topic, &start, PageLimit::entries(1)).await.expect("read") else { panic!("held") };
     assert_eq!(entries, got);
+}
+
+/// Whether it serves or not; and it may say so again.
+pub async fn a_bus_is_not_among_its_own_others(factory: &dyn Factory) {
+    let (bus, _receiver) = make_one(factory, roomy()).await;
+    for serves in [false, true, true, false] {
+        bus.serve(serves);
+        assert_eq!(bus.others().await.expect("an answer"), 0);
+    }
+    bus.close().await;
+    assert!(matches!(bus.others().await, Err(BusError::Closed)));
 }
 
 /// After `close`: what was handed over can still be taken, then the end; every call says `Closed`.

@@ -196,6 +196,14 @@ impl Bus for MemoryBus {
         self.turn(|turn| turn.births(pattern, since, limit))
     }
 
+    fn serve(&self, _: bool) {}
+
+    /// There is no other process.
+    async fn others(&self) -> Result<usize, BusError> {
+        self.open()?;
+        Ok(0)
+    }
+
     fn health(&self) -> BusHealth {
         let state = self.lock();
         let (up, topics, patterns) = (!state.closed, state.store.interested(), state.store.namespaces().followed());

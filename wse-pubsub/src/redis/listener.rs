@@ -2,7 +2,7 @@
 //!
 //! The client library's reader never stops, whatever the hub does: a bell without room is dropped and its message read from
 //! the log when the hub has caught up. So neither side's buffers grow, and the server has no reason to cut us off.
-use super::{Core, interest::Name, record};
+use super::{Core, interest::Name, peers, record};
 use crate::random::{random_share, random_u64};
 use futures_util::StreamExt;
 use redis::{
@@ -20,7 +20,7 @@ const BACKOFF: BackoffConfig =
 const FILL: usize = 256;
 
 /// Why a session ended, in one sentence.
-type Lost = String;
+pub(super) type Lost = String;
 
 /// Keeps a subscription connection until the task is ended.
 pub(crate) async fn listen(core: Arc<Core>) {
@@ -65,6 +65,7 @@ async fn session(core: &Core) -> Result<Infallible, Lost> {
     core.interests.restart();
     tokio::select! {
         lost = pump(core, stream) => lost,
+        lost = peers::show(core, sink.clone()) => lost,
         lost = follow_interest(core, sink) => lost,
         lost = prove(core) => lost,
         lost = audit(core) => lost,
@@ -126,10 +127,10 @@ async fn audit(core: &Core) -> Result<Infallible, Lost> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
-fn said(error: RedisError) -> Lost {
+pub(super) fn said(error: RedisError) -> Lost {
     error.to_string()
 }
 
-fn late(limit: Duration) -> Lost {
+pub(super) fn late(limit: Duration) -> Lost {
     format!("no answer within {limit:?}")
 }

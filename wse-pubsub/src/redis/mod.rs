@@ -8,6 +8,7 @@ mod keys;
 mod link;
 mod listener;
 mod outcomes;
+mod peers;
 mod publisher;
 mod pulse;
 mod reader;
@@ -26,6 +27,7 @@ use guard::Guard;
 use interest::Interests;
 use link::Link;
 use outcomes::Outcomes;
+use peers::Peers;
 use publisher::strange;
 use pulse::Pulse;
 use reader::Reader;
@@ -69,6 +71,7 @@ pub(crate) struct Core {
     outcomes: Outcomes,
     pulse: Pulse,
     guard: Guard,
+    peers: Peers,
     canary: String,
     closed: AtomicBool,
 }
@@ -93,6 +96,7 @@ impl RedisBus {
             outcomes: Outcomes::new(&config),
             pulse: Pulse::new(),
             guard: Guard::new(config.breaker),
+            peers: Peers::new(scripts.keys().own("serving") + "here"),
             canary: scripts.keys().canary(random_u64()),
             closed: AtomicBool::new(false),
             client,
@@ -179,6 +183,14 @@ impl Bus for RedisBus {
             Ok((entries, top)) => Births::Topics { topics: entries.into_iter().filter_map(birth).collect(), top },
             Err((top, reason)) => Births::Gap { top, reason },
         })
+    }
+
+    fn serve(&self, serves: bool) {
+        self.core.peers.serve(serves);
+    }
+
+    async fn others(&self) -> Result<usize, BusError> {
+        self.core.others().await
     }
 
     fn health(&self) -> BusHealth {

@@ -14,6 +14,7 @@ from ._auth import Authenticator
 from ._handlers import Handlers
 from ._peer import Peer
 from ._pump import Event, Pumps
+from ._sigterm import Sigterm
 from .config import WSEConfig
 from .connection import Connection, Headers
 from .errors import WSEForkError, WSEPayloadError, WSEStartupError, WSEUnavailable, WSEUsageError
@@ -41,6 +42,7 @@ class Host:
         self._lock = threading.Lock()
         self._lifespans = 0
         self._drained = False
+        self._sigterm: Sigterm | None = None
         self._failure: tuple[float, Exception] | None = None
 
     @property
@@ -67,23 +69,35 @@ class Host:
         if self._drained:
             await asyncio.to_thread(self.stop)
         self.authenticator.warn_if_open()
-        return await self.ready()
+        engine = await self.ready()
+        engine.serve()
+        return engine
 
     async def startup(self) -> None:
         """The router's lifespan begins. It may be included twice; the last one to end drains."""
         await self.serving()
         self._lifespans += 1
+        if self._lifespans == 1 and self.config.redis_url is not None and self.config.drain_window > 0:
+            self._sigterm = Sigterm.chain(self.drain)
+
+    async def drain(self, window: float | None = None) -> None:
+        """See `WSERouter.drain`. What comes meanwhile is refused; the engine goes on until it is stopped."""
+        engine = self.running
+        if engine is not None:
+            await asyncio.to_thread(engine.drain, self.config.drain_window if window is None else window, self.config.drain_timeout)
+            await _all([peer.gone.wait() for peer in list(self._peers.values())], _HOOK_SECONDS)
 
     async def shutdown(self) -> None:
         """The router's lifespan ends: clients are told to return, hooks run, publishing goes on."""
         self._lifespans -= 1
-        engine = self.running
-        if self._lifespans or engine is None:
+        if self._lifespans:
             return
-        self._drained = True
-        hostlock.release(self.config.redis_prefix)
-        await asyncio.to_thread(engine.drain, self.config.drain_timeout)
-        await _all([peer.gone.wait() for peer in list(self._peers.values())], _HOOK_SECONDS)
+        if self._sigterm is not None:
+            self._sigterm = self._sigterm.unchain()
+        if self.running is not None:
+            self._drained = True
+            hostlock.release(self.config.redis_prefix)
+            await self.drain(0)
 
     def stop(self) -> None:
         """Ends the engine; the next use starts another."""

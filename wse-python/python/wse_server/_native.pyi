@@ -81,8 +81,13 @@ class Engine:
     def __new__(cls, options: dict[str, Any]) -> Self: ...
     def start(self) -> None:
         """Starts the thread and connects the bus (blocks without the GIL); idempotent. WSEUnavailable if Redis does not answer."""
-    def drain(self, seconds: float) -> None:
-        """Sends 1012 to every connection and waits for them to go, without the GIL; new ones are refused. Publishing still works."""
+    def serve(self) -> None:
+        """This process takes connections: others that drain may send their clients here."""
+    def drain(self, window: float, seconds: float) -> None:
+        """Sends every connection away and waits for them to go, without the GIL; new ones are refused. Publishing still works.
+
+        Where another process serves, those that can move do so within the window, and have `seconds` after it; the others get 1012.
+        """
     def stop(self) -> None:
         """Ends the thread; closes the bus."""
     def publish(self, queue: EventQueue, message: Outgoing) -> Receipt | int:

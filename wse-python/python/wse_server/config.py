@@ -89,8 +89,11 @@ class WSEConfig:
     """How long `auth_handler` may take."""
     restart_retry: float = table.RESTART_RETRY_MS / 1000
     """The window in which clients spread their return after a restart."""
+    drain_window: float = table.DRAIN_WINDOW_MS / 1000
+    """Where other workers serve on the same Redis, `drain` and SIGTERM have clients go on there, spread over so long, without a break. 0: all
+    are closed at once and return, and SIGTERM is left to the server."""
     drain_timeout: float = 5.0
-    """How long shutdown waits for connections to go."""
+    """How long the last of them may take after the window, and how long shutdown waits for connections to go."""
     message_bytes: int = table.MESSAGE_BYTES
     """The largest message, either way."""
     nesting_depth: int = table.NESTING_DEPTH
@@ -205,6 +208,8 @@ class WSEConfig:
                 raise WSEConfigError(name, f"must be True or False, not {getattr(self, name)!r}")
         if self.history_compress_after is not None:
             _check_seconds("history_compress_after", self.history_compress_after)
+        if self.drain_window != 0:
+            _check_seconds("drain_window", self.drain_window)
         _check_redis_url(self.redis_url)
         _check_origins(self.allowed_origins)
         _check_jwt(self)

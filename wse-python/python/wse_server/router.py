@@ -14,7 +14,7 @@ from ._endpoint import Endpoint
 from ._host import Host
 from .config import WSEConfig
 from .dead_letters import DeadLetters
-from .errors import WSEConfigError, WSEStartupError
+from .errors import WSEConfigError, WSEStartupError, WSEUsageError
 from .publisher import Publishing
 from .snapshots import SnapshotProvider
 
@@ -91,6 +91,19 @@ class WSERouter(Publishing, APIRouter):
         self._host.snapshots.add_provider(pattern, provider, shared)
         self._host.has_snapshots()
 
+    async def drain(self, window: float | None = None) -> None:
+        """Sends every client away before this process ends, while its listener still accepts; returns when they have gone.
+
+        Where other workers serve on the same Redis, clients of `wse-client` open their next connection before they let this one go,
+        spread over `window` seconds (None: `drain_window`): nobody sees a reconnect, and requests in flight are answered. All others,
+        and everybody where no other worker serves, are closed with 1012 and return within `restart_retry`. New clients are refused
+        with 503 from now on, and `health` says `draining` with 503. SIGTERM does the same, where Redis is set: the server's own
+        handler runs after it, and at once if the signal comes again.
+        """
+        if window is not None and (isinstance(window, bool) or not isinstance(window, int | float) or not 0 <= window < float("inf")):
+            raise WSEUsageError(f"window must be a number of seconds, or None, not {window!r}")
+        await self._host.drain(window)
+
     @property
     def dead_letters(self) -> DeadLetters:
         """Messages whose handlers raised: `await wse.dead_letters.list()`, `.replay(id)`, `.remove(id)`."""
@@ -127,7 +140,8 @@ class WSERouter(Publishing, APIRouter):
         return JSONResponse({"detail": _NOT_A_PAGE}, 426, {"Upgrade": "websocket", "Connection": "Upgrade"})
 
     async def _health(self, request: Request) -> JSONResponse:
-        return JSONResponse(await self._endpoint.health(request.receive, request._send))
+        health = await self._endpoint.health(request.receive, request._send)
+        return JSONResponse(health, 503 if health["status"] == "draining" else 200)
 
 
 def create_wse_router(config: WSEConfig | None = None) -> WSERouter:

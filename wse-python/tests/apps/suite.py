@@ -145,6 +145,11 @@ async def flood(topic: str, count: int, size: int = 100) -> int:
     return count
 
 
+@app.post("/drain")
+async def drain(window: float | None = None) -> None:
+    await wse.drain(window)
+
+
 @app.get("/events")
 async def events() -> list[list[Any]]:
     return EVENTS

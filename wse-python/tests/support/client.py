@@ -17,9 +17,11 @@ SECONDS = 5.0
 class Client:
     """`async with Client(url) as c` is connected and ready (or refused: `ready=False`)."""
 
-    def __init__(self, url: str, *, topics: Iterable[str] = (), token: str | None = None, ready: bool = True, **options: Any) -> None:
+    def __init__(
+        self, url: str, *, topics: Iterable[str] = (), token: str | None = None, ready: bool = True, moves: bool = False, **options: Any
+    ) -> None:
         self._connect = connect(url, subprotocols=["wse.v2"], proxy=None, open_timeout=SECONDS, max_size=None, **options)  # type: ignore[list-item]
-        self._hello: dict[str, Any] = {"topics": list(topics)} | ({"token": token} if token else {})
+        self._hello: dict[str, Any] = {"topics": list(topics)} | ({"token": token} if token else {}) | ({"move": True} if moves else {})
         self._await_ready = ready
         self._cids = itertools.count(1)
         self.socket: ClientConnection

@@ -106,6 +106,12 @@ def hypercorn(app: str = "tests.apps.suite:app", **settings: Any) -> Server:
     return Server([sys.executable, "-m", "hypercorn", app, "--bind", f"127.0.0.1:{port}"], settings, port)
 
 
+def hypercorn_alone(app: str = "tests.apps.suite:app", **settings: Any) -> Server:
+    """In one process, whose event loop has the signals."""
+    port = free_port()
+    return Server([sys.executable, "-m", "hypercorn", app, "--workers", "0", "--bind", f"127.0.0.1:{port}"], settings, port)
+
+
 def granian(app: str = "tests.apps.suite:app", **settings: Any) -> Server:
     port = free_port()
     return Server([sys.executable, "-m", "granian", "--interface", "asgi", "--port", str(port), app], settings, port)

@@ -1,6 +1,10 @@
 //! What an engine knows of its own state, its shards asked.
 use super::Engine;
-use crate::{Health, Tally, shard::Command};
+use crate::{
+    Health, Tally,
+    health::{DEGRADED, OK},
+    shard::Command,
+};
 use serde::Serialize;
 use std::time::Duration;
 use tokio::{sync::oneshot, time::timeout};
@@ -40,8 +44,8 @@ impl Engine {
             tally.add(answer);
             shards_silent -= 1;
         }
-        if shards_silent > 0 {
-            health.status = "degraded";
+        if shards_silent > 0 && health.status == OK {
+            health.status = DEGRADED;
         }
         Inspection { health, tally, shards, shards_silent }
     }

@@ -2,6 +2,7 @@
 mod dead_letters;
 #[cfg(unix)]
 mod doors;
+mod drain;
 mod inspect;
 mod publish;
 mod threads;
@@ -138,6 +139,7 @@ impl Engine {
     /// answers and commands wait for it.
     #[must_use]
     pub fn admit(&self, head: RequestHead<'_>) -> Admission {
+        self.serve();
         let mut admission = admission::admit(&self.0.config, head, self.0.counters.connections.load(Relaxed));
         admission.offer.outcomes = Some((self.0.bus.producers_epoch(), self.0.bus.outcome_limits().age));
         let refused = if self.0.draining.load(Relaxed) {
@@ -257,19 +259,6 @@ impl Engine {
     /// hold for a topic the first counts; one that is known already is passed over.
     pub fn register_snapshot(&self, scope: TopicScope, sharing: Sharing) {
         self.0.snapshots.register(scope, sharing);
-    }
-
-    /// Tells every client to return soon (1012), refuses new ones, and waits up to `limit` for the clients to go. Publishing
-    /// still works.
-    pub async fn drain(&self, limit: Duration) {
-        self.0.draining.store(true, Relaxed);
-        let drains = self.0.shards.iter().map(|shard| {
-            let (done, drained) = oneshot::channel();
-            // A shard that has ended has no clients left.
-            shard.commands.send(Command::Drain { limit, done });
-            drained
-        });
-        futures_util::future::join_all(drains).await;
     }
 
     /// Closes the bus. Connections end with the last handle.

@@ -105,8 +105,11 @@ impl HttpServer {
 }
 
 async fn health(engine: &Engine) -> Answer {
-    let body = serde_json::to_vec(&engine.inspect().await).unwrap_or_default();
-    let mut answer = Response::new(Full::from(body));
+    let inspection = engine.inspect().await;
+    let mut answer = Response::new(Full::from(serde_json::to_vec(&inspection).unwrap_or_default()));
+    if inspection.health.is_draining() {
+        *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
     answer.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     answer
 }

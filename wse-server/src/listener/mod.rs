@@ -29,6 +29,7 @@ use tokio::net::TcpListener;
 /// Serves an application on a listening socket: WebSockets at `path`, `GET {path}/health`, and 404 elsewhere. Ends only when
 /// it is dropped.
 pub async fn serve(listener: TcpListener, path: &str, app: &App) {
+    app.engine().serve();
     way_in::serve(listener, path.trim_end_matches('/'), app).await;
 }
 

@@ -1,12 +1,12 @@
 //! What the other threads ask of a shard.
-use super::AsyncStream;
+use super::{AsyncStream, DrainPlan};
 use crate::{
     Tally,
     host::{ConnectionId, SharedHost},
     transport::{Prelude, Transport},
 };
 use bytes::Bytes;
-use std::{fmt, net::TcpStream, time::Duration};
+use std::{fmt, net::TcpStream};
 use tokio::sync::oneshot;
 use wse_core::session::Offer;
 use wse_protocol::{CloseCode, Followed, Format, WireError};
@@ -103,7 +103,7 @@ pub(crate) enum Command {
         answer: oneshot::Sender<Tally>,
     },
     Drain {
-        limit: Duration,
+        plan: DrainPlan,
         done: oneshot::Sender<()>,
     },
 }

@@ -1,9 +1,11 @@
 //! A shard: one thread with a current-thread runtime that owns its connections and their hub.
 mod command;
+mod drain;
 mod queue;
 mod turns;
 
 pub(crate) use command::{Command, NewConnection, Stream};
+pub(crate) use drain::DrainPlan;
 pub(crate) use queue::{CommandReceiver, Commands, WAITING_BYTES, commands};
 
 use crate::{
@@ -23,12 +25,11 @@ use std::{
     collections::HashMap,
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::{Duration, Instant},
+    time::Instant,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{Notify, oneshot},
-    time::timeout,
+    sync::Notify,
 };
 use wse_core::{
     InflateLimits, Inflater, Prepared,
@@ -39,8 +40,6 @@ use wse_pubsub::{Bus, Consumer};
 
 /// What a client is told whose commands had no room.
 const BEHIND: &str = "the server is behind with its answers; try again";
-/// What clients are told while it drains.
-const RESTARTS: &str = "the server restarts";
 
 /// A byte stream in both directions.
 pub trait AsyncStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -110,7 +109,7 @@ impl Shard {
     /// The session of a new connection. One that was let in before the shard began to drain gets its error and close at once.
     pub(crate) fn session(&self, name: String, mut offer: Offer) -> Session {
         if self.draining.get() {
-            offer.refusal = Some(WireError::new(ErrorCode::ServerRestart, RESTARTS));
+            offer.refusal = Some(WireError::new(ErrorCode::ServerRestart, drain::RESTARTS));
         }
         Session::new(self.config.clone(), name, offer, Instant::now())
     }
@@ -143,26 +142,5 @@ impl Shard {
         tracing::warn!(%error, "a socket could not be adopted");
         self.counters.connections.fetch_sub(1, Relaxed);
         host.closed(id, CloseCode::ABNORMAL, error.to_string(), false);
-    }
-
-    /// Tells every client to return soon, and waits for them to go.
-    fn drain(self: &Rc<Self>, limit: Duration, done: oneshot::Sender<()>) {
-        self.draining.set(true);
-        let now = Instant::now();
-        for connection in self.connections.borrow().values() {
-            connection.session().close(now, CloseCode::RESTART, RESTARTS);
-            connection.wake();
-        }
-        let shard = self.clone();
-        tokio::task::spawn_local(async move {
-            let _ = timeout(limit, shard.emptied()).await;
-            let _ = done.send(());
-        });
-    }
-
-    async fn emptied(&self) {
-        while !self.connections.borrow().is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
     }
 }

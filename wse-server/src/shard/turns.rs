@@ -73,7 +73,7 @@ impl Shard {
             }
             // Whoever asked may have lost patience.
             Command::Tally { answer } => drop(answer.send(self.tally())),
-            Command::Drain { limit, done } => self.drain(limit, done),
+            Command::Drain { plan, done } => self.drain(plan, done),
         }
     }
 }

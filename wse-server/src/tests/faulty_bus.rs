@@ -122,6 +122,14 @@ impl Bus for FaultyBus {
         self.bus.births(pattern, since, limit).await
     }
 
+    fn serve(&self, serves: bool) {
+        self.bus.serve(serves);
+    }
+
+    async fn others(&self) -> Result<usize, BusError> {
+        self.bus.others().await
+    }
+
     fn health(&self) -> BusHealth {
         self.bus.health()
     }

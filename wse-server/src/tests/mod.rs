@@ -1,5 +1,6 @@
 //! A shard without a thread, sockets or a clock of its own, on a bus that waits and fails when it is told to.
 mod beacons;
+mod drain;
 mod faulty_bus;
 mod filters;
 mod joins;
@@ -73,8 +74,13 @@ impl Rig {
 
     /// A connection that is ready.
     pub(crate) fn connect(&self) -> Client {
+        self.connect_with(Offer::default())
+    }
+
+    /// A connection that this was said of when it came.
+    pub(crate) fn connect_with(&self, offer: Offer) -> Client {
         let id = ConnectionId(self.next.replace(self.next.get() + 1));
-        let session = Session::new(self.shard.config.clone(), format!("c{}", id.0), Offer::default(), Instant::now());
+        let session = Session::new(self.shard.config.clone(), format!("c{}", id.0), offer, Instant::now());
         let connection = Rc::new(Connection::new(id, session, Arc::new(Nobody), Waker::Task(Notify::new())));
         self.shard.connections.borrow_mut().insert(id, connection.clone());
         let client = Client { connection, shard: self.shard.clone() };

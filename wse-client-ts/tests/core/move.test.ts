@@ -1,0 +1,186 @@
+// Going on over a second socket before the first one ends ([P-67], [P-68]): nothing shows, nothing is lost, nothing comes twice.
+import { describe, expect, it } from 'vitest';
+import type { ClientState, TopicState } from '../../src/core';
+import { createTestClient } from '../../src/testing';
+
+/** A connected client that notes what an application sees. */
+async function moving(options: Parameters<typeof createTestClient>[0] = {}) {
+  const test = createTestClient({ topics: ['a'], ...options });
+  const states: ClientState[] = [];
+  const topics: (TopicState | undefined)[] = [];
+  const seen: unknown[] = [];
+  const errors: string[] = [];
+  test.client.connect();
+  await test.clock.advance(0);
+  test.client.onNotice('status', (state) => states.push(state));
+  test.client.onNotice('topics', () => topics.push(test.client.topics.get('a')));
+  test.client.onNotice('error', ({ code }) => errors.push(code));
+  test.client.on('*', (payload) => seen.push(payload));
+  const isSteady = (): boolean => states.every(({ isConnected, connectionHealth }) => isConnected && connectionHealth !== 'offline') && topics.every((state) => state?.status === 'live');
+  return { ...test, states, topics, seen, errors, isSteady };
+}
+
+describe('a move', () => {
+  it('opens the second socket when it is due, resumes there, and closes the first with 1000', async () => {
+    const { server, clock, client, isSteady, errors } = await moving();
+    server.publish('a', 1);
+    server.move(1_250);
+    await clock.advance(1_249);
+    expect(server.connections).toHaveLength(1);
+    await clock.advance(1);
+    const [first, second] = server.connections;
+    expect(second?.of('client_hello')[0]?.p).toMatchObject({ move: true, topics: ['a'], positions: { a: { seq: 1 } } });
+    expect([first?.isOpen, first?.clientCloseCode, second?.isOpen]).toEqual([false, 1000, true]);
+    expect(client.state.connection).toBe('connection-2');
+    expect([isSteady(), errors]).toEqual([true, []]);
+    await clock.advance(60_000);
+    expect(server.connections).toHaveLength(2);
+  });
+
+  it('gives each message once, whichever socket brings it, and keeps the status while the second has not answered', async () => {
+    const { server, clock, client, seen, isSteady } = await moving();
+    server.publish('a', 1);
+    server.mode = 'mute';
+    server.move();
+    await clock.advance(0);
+    const [first, second] = server.connections;
+    server.publish('a', 2);
+    expect(seen).toEqual([1, 2]);
+    second?.send({ t: 'server_hello', c: 'WSE', p: {} });
+    second?.send({ t: 'server_ready', c: 'WSE', p: { connection: 'c2', user: null } });
+    server.publish('a', 3);
+    expect([seen, first?.isOpen]).toEqual([[1, 2, 3], true]);
+    const e = server.log('a').epoch;
+    second?.send({ t: 'subscription_update', c: 'WSE', p: { topics: [{ tp: 'a', status: 'recovered', e, seq: 1, recovered: 2 }] } });
+    for (const seq of [2, 3, 4]) second?.send({ t: 'a', id: `${seq}`, ts: '2026-01-15T10:30:00.000Z', tp: 'a', e, seq, p: seq });
+    expect([seen, first?.isOpen, first?.clientCloseCode]).toEqual([[1, 2, 3, 4], false, 1000]);
+    expect([isSteady(), client.topics.get('a')?.status]).toEqual([true, 'live']);
+  });
+
+  it('waits for what was sent on the first socket, and sends what comes meanwhile after it, on the second', async () => {
+    const { server, clock, client, isSteady } = await moving();
+    server.on('slow', () => undefined);
+    server.on('next', (payload) => payload);
+    const slow = client.sendMessage('slow', 1);
+    await clock.advance(0);
+    server.move();
+    await clock.advance(0);
+    const [first, second] = server.connections;
+    expect([client.state.connection, first?.isOpen]).toEqual(['connection-2', true]);
+    const next = client.sendMessage('next', 2);
+    await clock.advance(0);
+    expect(second?.of('next')).toHaveLength(0);
+    first?.send({ t: 'reply', c: 'WSE', cid: first.of('slow')[0]?.cid ?? '', p: 'done' });
+    expect(await slow).toBe('done');
+    expect(await next).toBe(2);
+    expect([first?.of('next').length, second?.of('next').length, first?.clientCloseCode, isSteady()]).toEqual([0, 1, 1000, true]);
+  });
+
+  it.each([
+    ['ends', 1012, 0],
+    ['is let go when its time is over', undefined, 8_000],
+  ])('tells that the effect is unknown of what has no answer when the first socket %s', async (_, close, wait) => {
+    const { server, clock, client, isSteady } = await moving({ requestTimeoutMs: 60_000 });
+    server.on('slow', () => undefined);
+    const slow = client.sendMessage('slow', 1);
+    await clock.advance(0);
+    server.move();
+    await clock.advance(0);
+    if (close !== undefined) server.connections[0]?.close(close);
+    await clock.advance(wait);
+    await expect(slow).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' });
+    expect([server.connections[0]?.isOpen, isSteady()]).toEqual([false, true]);
+  });
+
+  it('tries again where it came to the server that ends, and stays where it is meanwhile', async () => {
+    const { server, clock, seen, errors, isSteady } = await moving();
+    server.mode = 'refuse';
+    server.move();
+    await clock.advance(3_000);
+    expect(server.connections.length).toBeGreaterThan(3);
+    server.publish('a', 1);
+    expect([seen, server.open.length]).toEqual([[1], 1]);
+    server.mode = 'accept';
+    await clock.advance(1_000);
+    server.publish('a', 2);
+    expect([seen, server.open.length, server.connections[0]?.clientCloseCode]).toEqual([[1, 2], 1, 1000]);
+    expect([isSteady(), errors]).toEqual([true, []]);
+  });
+
+  it('that never succeeds ends with the first socket, as any connection does', async () => {
+    const { server, clock, client, seen } = await moving();
+    server.mode = 'hang';
+    server.move();
+    await clock.advance(7_000);
+    server.publish('a', 1);
+    expect([seen, client.state.isConnected]).toEqual([[1], true]);
+    server.connections[0]?.close(1012);
+    expect([client.state.status, server.open.length]).toEqual(['waiting', 0]);
+    server.mode = 'accept';
+    await clock.advance(1_000);
+    server.publish('a', 2);
+    expect([client.state.isConnected, seen]).toEqual([true, [1, 2]]);
+  });
+
+  it('that is refused for good is not tried again, and does not end the client', async () => {
+    const { server, clock, client, isSteady } = await moving();
+    server.refusal = { code: 'AUTH_FAILED', close: 4401 };
+    server.move();
+    await clock.advance(60_000);
+    expect([server.connections.length, client.state.status, isSteady()]).toEqual([2, 'ready', true]);
+    server.connections[0]?.close(1012);
+    await clock.advance(1_000);
+    expect(client.state).toMatchObject({ status: 'closed', error: { code: 'AUTH_FAILED' } });
+  });
+
+  it('carries what changed while it was under way: topics that came, went, and got another filter', async () => {
+    const { server, clock, client } = await moving({ topics: ['a', 'gone'], lingerMs: 0 });
+    server.mode = 'mute';
+    server.move();
+    await clock.advance(0);
+    server.mode = 'accept';
+    const late = client.hold();
+    late.set(['late']);
+    client.unsubscribe('gone');
+    await clock.advance(1);
+    const [first, second] = server.connections;
+    second?.send({ t: 'server_hello', c: 'WSE', p: {} });
+    second?.send({ t: 'server_ready', c: 'WSE', p: { connection: 'c2', user: null } });
+    await clock.advance(0);
+    const asked = second?.of('subscription').map(({ p }) => p as { action: string; topics: string[] });
+    expect(asked).toMatchObject([{ action: 'unsubscribe', topics: ['gone'] }, { action: 'subscribe', topics: ['late'] }]);
+    expect([first?.of('subscription').length, client.topics.get('late')?.status]).toEqual([2, 'live']);
+  });
+
+  it('is called off with the client', async () => {
+    const { server, clock, client } = await moving();
+    server.move(1_000);
+    client.close();
+    await clock.advance(60_000);
+    expect([server.connections.length, server.open.length, clock.waiting]).toEqual([1, 0, 0]);
+  });
+
+  it('can be followed by another one', async () => {
+    const { server, clock, seen, isSteady } = await moving();
+    for (const n of [1, 2, 3]) {
+      server.move(500);
+      await clock.advance(600);
+      server.publish('a', n);
+    }
+    expect([server.connections.length, server.open.length, seen, isSteady()]).toEqual([4, 1, [1, 2, 3], true]);
+  });
+
+  it('to another user is a connection of its own: places are forgotten and nothing of the first is awaited', async () => {
+    const { server, clock, client } = await moving();
+    const users: unknown[] = [];
+    client.onNotice('user', (user) => users.push(user));
+    server.on('slow', () => undefined);
+    const slow = client.sendMessage('slow', 1);
+    await clock.advance(0);
+    server.user = 'eve';
+    server.move();
+    await clock.advance(0);
+    await expect(slow).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' });
+    expect([users, server.open.length, client.state.user]).toEqual([['eve'], 1, 'eve']);
+  });
+});
