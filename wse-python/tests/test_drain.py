@@ -80,6 +80,7 @@ async def test_sigterm_has_clients_move_to_another_worker_and_then_ends_this_one
             async with elsewhere(server, pid):
                 assert (await client.request("echo", "still here"))["p"]["payload"] == "still here"
         await is_gone(pid)
+        await both_serve(server)  # a worker that starts while its parent ends would be left over
 
 
 async def test_every_new_client_is_turned_away_by_a_worker_that_drains_and_health_says_so(redis_url: str) -> None:

@@ -93,7 +93,8 @@ class Host:
         if self._lifespans:
             return
         if self._sigterm is not None:
-            self._sigterm = self._sigterm.unchain()
+            self._sigterm.unchain()
+            self._sigterm = None
         if self.running is not None:
             self._drained = True
             hostlock.release(self.config.redis_prefix)

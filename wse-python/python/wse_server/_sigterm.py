@@ -75,7 +75,7 @@ class Sigterm:
         self._passed_on = True
         self.unchain()
         if isinstance(self._before, asyncio.Handle):
-            self._before._run()  # type: ignore[attr-defined]
+            self._before._run()
         elif callable(self._before):
             self._before(signal.SIGTERM, None)
         else:
