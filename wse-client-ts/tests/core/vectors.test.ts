@@ -144,8 +144,8 @@ describe('messages.json', () => {
   const { count, server, client, refused } = readVectors<Messages>('messages.json');
   const at7 = { epoch: 'e1', seq: 7 };
 
-  it('has 22 of servers, 13 of clients, and 35 that servers refuse', () => {
-    expect([server.length, client.length, refused.length, count]).toEqual([22, 13, 35, 22 + 13 + 35]);
+  it('has 24 of servers, 14 of clients, and 36 that servers refuse', () => {
+    expect([server.length, client.length, refused.length, count]).toEqual([24, 14, 36, 24 + 14 + 36]);
   });
 
   it.each(server)('reads $name ($rule) as its kind', ({ kind, text }) => {
