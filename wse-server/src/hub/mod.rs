@@ -1,10 +1,12 @@
 //! Which connections of a shard follow which topics, and what each gets: every entry is encoded once for each variant and shared.
 mod beacons;
+mod catch_up;
 mod fan_out;
 mod filters;
 mod join;
 mod patterns;
 mod pin;
+mod plan;
 mod record;
 mod snapshots;
 
