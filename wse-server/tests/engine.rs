@@ -277,6 +277,9 @@ async fn draining_sends_everyone_away_with_1012_and_still_publishes() {
     let mut late = TcpStream::connect(address).await.unwrap();
     late.write_all(UPGRADE.as_bytes()).await.unwrap();
     assert!(answer(&mut late).await.starts_with("HTTP/1.1 503"));
+    let mut probe = TcpStream::connect(address).await.unwrap();
+    probe.write_all(b"GET /wse/health HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    assert!(answer(&mut probe).await.starts_with("HTTP/1.1 503"), "a proxy sends nobody here any more");
 }
 
 #[tokio::test(flavor = "multi_thread")]

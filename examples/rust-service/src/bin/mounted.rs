@@ -1,7 +1,7 @@
 //! The same service mounted in an axum router: `cargo run -p rust-service --bin mounted -- 127.0.0.1:8000`.
-use axum::{Json, Router, body::Body, extract::Request, routing::get};
+use axum::{Json, Router, body::Body, extract::Request, http::StatusCode, routing::get};
 use std::error::Error;
-use wse_server::{Engine, listener};
+use wse_server::{Engine, Inspection, listener};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -11,10 +11,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let health = engine.clone();
     let router = Router::new()
         .route("/", get(|| async { "the page of the service" }))
-        .route("/wse/health", get(|| async move { Json(health.inspect().await) }))
+        .route("/wse/health", get(|| async move { report(health.inspect().await) }))
         .route("/wse", get(move |mut request: Request| async move { listener::upgrade(&engine, &host, &mut request).map(Body::new) }));
     let socket = tokio::net::TcpListener::bind(&address).await?;
     println!("ws://{address}/wse");
     axum::serve(socket, router).await?;
     Ok(())
+}
+
+/// 503 once clients are sent away, so that a proxy brings no more.
+fn report(inspection: Inspection) -> (StatusCode, Json<Inspection>) {
+    let status = if inspection.health.is_draining() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    (status, Json(inspection))
 }
