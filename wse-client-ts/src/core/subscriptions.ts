@@ -112,6 +112,7 @@ export class Subscriptions {
     const { topics, filters } = this.#planned;
     this.#leaving.clear();
     this.#dropped.clear();
+    this.#snapshots.handleMove();
     for (const entry of this.#book.entries.values()) entry.handleMove();
     for (const topic of topics) {
       const entry = this.#book.entries.get(topic);
@@ -135,6 +136,7 @@ export class Subscriptions {
     this.#connected = false;
     this.#dropped.clear();
     this.#leaving.clear();
+    this.#snapshots.handleClose();
     this.#book.streams.dropAll(now);
     for (const entry of this.#book.entries.values()) entry.handleClose();
   }
@@ -174,6 +176,7 @@ export class Subscriptions {
 
   /** The state of a topic will not come. */
   handleSnapshotFailure(topic: string, error: WSEError): void {
+    this.#snapshots.handleAnswer(topic);
     this.#book.streams.find(topic)?.handleSnapshotFailure();
     this.#book.entries.get(topic)?.handleSnapshotFailure(error);
   }
@@ -249,6 +252,7 @@ export class Subscriptions {
   #handleSnapshot(message: EventMessage, topic: string, position: Position, now: number): readonly StreamItem[] {
     if (this.#book.streams.find(topic)?.handleSnapshot(now, position) !== true) return [];
     this.#book.streams.noteChange(topic);
+    this.#snapshots.handleAnswer(topic);
     this.#book.entries.get(topic)?.handleSnapshot();
     return [message];
   }

@@ -152,6 +152,27 @@ describe('a move', () => {
     expect([first?.of('subscription').length, client.topics.get('late')?.status]).toEqual([2, 'live']);
   });
 
+  it('asks again for a state that the first socket was asked for and has not given', async () => {
+    const { server, clock, client } = await moving({ topics: ['a', 'b:*'] });
+    server.publish('b:1', 1);
+    await clock.advance(0);
+    server.mode = 'mute';
+    client.resnapshot(['a', 'b:*']);
+    await clock.advance(0);
+    server.mode = 'accept';
+    const asked = (index: number): unknown => server.connections[index]?.of('snapshot_request').map(({ p }) => (p as { topics: string[] }).topics);
+    expect(asked(0)).toEqual([['a', 'b:1']]);
+    for (const topic of ['a', 'b:1']) server.log(topic).state = () => topic;
+    const states: unknown[] = [];
+    client.onNotice('snapshot', ({ state }) => states.push(state));
+    server.move();
+    await clock.advance(0);
+    expect([asked(1), states]).toEqual([[['a', 'b:1']], ['a', 'b:1']]);
+    server.move();
+    await clock.advance(0);
+    expect([server.open.length, asked(2)]).toEqual([1, []]);
+  });
+
   it('is called off with the client', async () => {
     const { server, clock, client } = await moving();
     server.move(1_000);
