@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { direct } from './client/direct.mjs';
 import { filters } from './client/filters.mjs';
 import { formats } from './client/formats.mjs';
 import { gaps } from './client/gaps.mjs';
@@ -17,7 +18,7 @@ import { uvicorn } from './lib/server.mjs';
 import { Stage } from './lib/stage.mjs';
 
 const FOLDER = join(FIXTURES, 'client');
-const SCENARIOS = { ...formats, ...filters, ...patterns, ...requests, ...slow, ...snapshots };
+const SCENARIOS = { ...direct, ...formats, ...filters, ...patterns, ...requests, ...slow, ...snapshots };
 const WAYS = [
   { name: 'in Node on taken sockets', transport: 'native', takeover: 'always', Peer: NodePeer, scenarios: { ...SCENARIOS, ...gaps } },
   { name: 'in Node by ASGI', transport: 'asgi', takeover: 'never', Peer: NodePeer, scenarios: { ...SCENARIOS, ...gaps } },

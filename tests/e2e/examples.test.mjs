@@ -9,6 +9,7 @@ import { freePort, run, start, until } from './lib/process.mjs';
 import { uvicorn } from './lib/server.mjs';
 
 const FILTERS = join(ROOT, 'examples/filters');
+const DIRECT = join(ROOT, 'examples/direct');
 
 test('examples/filters: the client shows what passes its filters and the serverâ€™s own, and nothing else is encoded for it', async () => {
   const folder = temporaryFolder('filters');
@@ -38,6 +39,28 @@ test('examples/filters: the client shows what passes its filters and the serverâ
     assert.ok((await (await fetch(`${url}/wse/health`)).json()).filter_classes > 0);
   } finally {
     await watch.stop();
+    await server.stop();
+  }
+});
+
+test('examples/direct: a client shows what is sent to its user and its session, and nothing of another user', async () => {
+  const folder = temporaryFolder('direct');
+  cpSync(DIRECT, folder, { recursive: true, filter: (path) => !path.includes('node_modules') });
+  await run('direct-install', 'npm', ['install', '--no-save', '--no-audit', '--no-fund', '--prefer-offline', 'ws', distFile(TARBALL)], { cwd: folder });
+  const port = await freePort();
+  const server = await uvicorn({ name: 'direct', folder, port });
+  const inbox = start('inbox', process.execPath, ['inbox.mjs', 'ada', `ws://127.0.0.1:${port}/wse`], { cwd: folder });
+  const post = async (user, text) => assert.equal((await fetch(`http://127.0.0.1:${port}/notes/${user}?text=${text}`, { method: 'POST' })).status, 200);
+  try {
+    await until('the session', () => inbox.output().includes('messages to the session live') && inbox.output().includes('export done'));
+    await post('bob', 'not-hers');
+    await post('ada', 'one');
+    await post('ada', 'two');
+    await until('the last of them', () => inbox.output().includes('two'));
+    const shown = inbox.output().split('\n').filter((line) => /^(note|progress) /.test(line));
+    assert.deepEqual(shown.sort(), ['note 1 one', 'note 2 two', 'progress 100']);
+  } finally {
+    await inbox.stop();
     await server.stop();
   }
 });

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from fastapi import FastAPI
-from wse_server import Connection, Publication, Receipt, SlowPolicy, Takeover, TopicPolicy, WSEConfig, create_wse_router
+from wse_server import Connection, Message, Publication, Receipt, SlowPolicy, Takeover, TopicPolicy, WSEConfig, create_wse_router
 
 app = FastAPI()
 wse = create_wse_router(
@@ -17,6 +17,7 @@ wse = create_wse_router(
         filter_limit=8,
         pattern_topics=50,
         shards=2,
+        auth_handler=(lambda connection: connection.token) if "USERS" in os.environ else None,
         topics={
             "tenant:*": TopicPolicy(filter={"tenant": "a"}),
             "rows:*": TopicPolicy(filter={"tenant": "a"}),
@@ -62,6 +63,24 @@ def message(order: dict[str, Any], n: int) -> Publication:
 @wse.on("fail")
 async def fail(payload: Any) -> None:
     raise ValueError("it always does")
+
+
+@wse.on("session")
+async def session(_: Any, message: Message) -> str | None:
+    return message.connection.session
+
+
+@wse.on("send")
+async def send(order: dict[str, Any]) -> int:
+    """`count` messages of `type` to a `user` or a `session`."""
+    kind, seq = order.get("type", "note"), 0
+    for n in range(order.get("count", 1)):
+        if "session" in order:
+            receipt = await wse.send_to_session(order["session"], kind, {"n": n})
+        else:
+            receipt = await wse.send_to_user(order["user"], kind, {"n": n})
+        seq = receipt.seq
+    return seq
 
 
 gates: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)

@@ -140,7 +140,11 @@ class Client:
 
     async def publish(self, topic: str, **options: Any) -> int:
         """Has the service publish; the number of the last message. What comes before the reply is kept for `receive`."""
-        await self.send({"t": "publish", "cid": "p", "p": {"topic": topic, **options}})
+        return await self.order("publish", {"topic": topic, **options})
+
+    async def order(self, kind: str, payload: Any) -> Any:
+        """A handler's reply. What comes before it is kept for `receive`."""
+        await self.send({"t": kind, "cid": "p", "p": payload})
         kept = []
         while (message := await self.receive()).get("cid") != "p":
             kept.append(message)
@@ -176,13 +180,23 @@ def free_port() -> int:
 @pytest.fixture(scope="session", params=SERVERS)
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """Each test runs on every server."""
-    command, variables = SERVERS[request.param]
+    yield from running(request.param)
+
+
+@pytest.fixture(scope="session", params=SERVERS)
+def guarded(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """Every server, where a client's token is the name of its user."""
+    yield from running(request.param, USERS="1")
+
+
+def running(kind: str, **more: str) -> Iterator[Server]:
+    command, variables = SERVERS[kind]
     port = free_port()
     address = str(port) if command is UVICORN else f"127.0.0.1:{port}"
-    process = subprocess.Popen([*command, address], cwd=HERE, env={**os.environ, **variables})
+    process = subprocess.Popen([*command, address], cwd=HERE, env={**os.environ, **variables, **more})
     try:
         wait_for(port, process)
-        yield Server(request.param, port)
+        yield Server(kind, port)
     finally:
         process.terminate()
         process.wait(PATIENCE)

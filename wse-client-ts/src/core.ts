@@ -16,6 +16,7 @@ export { decodeEnvelope, encodeEnvelope, type Category, type Envelope, type Prio
 export type { TopicState, TopicStatus } from './core/entry';
 export type { Environment, EnvironmentEvent } from './core/environment';
 export { CLIENT_CODES, WSEError, type ClientCode, type ErrorCode, type Fault } from './core/errors';
+export type { DirectNotice } from './core/direct';
 export { INITIAL_STATE, type ClientState, type EventHandler, type EventMeta, type Notices, type ResyncNotice, type SkipNotice, type SnapshotNotice } from './core/events';
 export { filterKey, viewKey, type Filter } from './core/filter-key';
 export { HEALTH_THRESHOLDS, HEALTH_WINDOW, type ConnectionHealth } from './core/health';

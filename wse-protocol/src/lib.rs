@@ -20,6 +20,7 @@
 //!
 //! The rules `[P-n]` are in `docs/PROTOCOL.md`.
 mod check;
+mod direct;
 pub mod encode;
 pub mod envelope;
 mod error;
@@ -40,6 +41,7 @@ mod transcode;
 pub mod ws;
 
 pub use check::{check_depth, check_payload};
+pub use direct::{Direct, SessionId};
 pub use error::WireError;
 pub use format::Format;
 pub use generated::codes::{CloseCode, ErrorCode};

@@ -5,6 +5,9 @@ use std::{borrow::Cow, fmt, sync::Arc};
 /// The largest integer that a header may hold: 2^53 - 1 ([P-11]).
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;
 
+/// Between what stands for no log yet, and what tells one log from another.
+const WITHIN: char = '.';
+
 /// The life of one topic's log; random, compared for equality only. 1 to 64 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Epoch(Arc<str>);
@@ -14,6 +17,18 @@ impl Epoch {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         (1..=64).contains(&text.len()).then(|| Self(text.into()))
+    }
+
+    /// An epoch of a log that its first message makes: `run` stands for the time before there is one.
+    #[must_use]
+    pub fn within(run: &Self, nonce: &str) -> Option<Self> {
+        Self::parse(&format!("{run}{WITHIN}{nonce}", run = run.0))
+    }
+
+    /// Whether it stands for the time before the log of `other` had a first message.
+    #[must_use]
+    pub fn precedes(&self, other: &Self) -> bool {
+        other.0.strip_prefix(&*self.0).is_some_and(|rest| rest.starts_with(WITHIN))
     }
 
     /// The epoch as it stands on the wire.
@@ -72,6 +87,15 @@ pub struct Position {
     pub epoch: Epoch,
     /// The sequence number within it.
     pub seq: Seq,
+}
+
+impl Position {
+    /// The same place in the log of `epoch`: before its first message, where this is the time before there was one.
+    #[must_use]
+    pub fn within(self, epoch: &Epoch) -> Self {
+        let begins = self.seq == Seq::ZERO && self.epoch.precedes(epoch);
+        if begins { Self { epoch: epoch.clone(), ..self } } else { self }
+    }
 }
 
 impl<'de> Deserialize<'de> for Position {

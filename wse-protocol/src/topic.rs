@@ -17,10 +17,17 @@ impl Topic {
         Ok(Self(name.into()))
     }
 
-    /// The part before the first `:`, for which patterns are named; none where there is no `:`, or nothing before it.
+    /// One of the server's own, made by this crate.
+    pub(crate) fn trusted(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// The part before the first `:`, for which patterns are named; none where there is no `:`, or nothing before it, and for the
+    /// server's own.
     #[must_use]
     pub fn namespace(&self) -> Option<&str> {
-        self.0.split_once(':').map(|(namespace, _)| namespace).filter(|namespace| !namespace.is_empty())
+        let named = |namespace: &&str| !namespace.is_empty() && !namespace.starts_with('@');
+        self.0.split_once(':').map(|(namespace, _)| namespace).filter(named)
     }
 
     /// The name.

@@ -85,6 +85,12 @@ pub trait Bus: Producers + DeadLetters + Send + Sync + std::fmt::Debug {
     /// [`BusError::Unavailable`] when the bus did not answer in time.
     async fn others(&self) -> Result<usize, BusError>;
 
+    /// Whether a log of the server's own ([P-65]) that had a message within `away` may be gone since, so that finding none says nothing.
+    ///
+    /// Such a log is made by its first message, which `subscribe` does not wait for: before it the topic stands at number 0 of an epoch
+    /// that [`Epoch::precedes`](wse_protocol::Epoch::precedes) the log's, and the first message follows without a reset.
+    fn may_have_forgotten(&self, topic: &Topic, away: Duration) -> bool;
+
     /// What the bus knows of its own state.
     fn health(&self) -> BusHealth;
 

@@ -9,6 +9,7 @@
 mod bus;
 pub mod conformance;
 mod dead_letters;
+mod direct;
 mod event;
 mod handover;
 mod memory;
@@ -18,6 +19,7 @@ mod redis;
 
 pub use bus::{Bus, BusError, BusHealth, NewEntry, Receipt, Tried};
 pub use dead_letters::{Claim, DeadLetter, DeadLetterLimits, DeadLetters};
+pub use direct::DirectLimits;
 pub use event::{Births, BusEvent, Consumer, Entry, Following, History, HistoryGap, Run};
 pub use handover::EventReceiver;
 pub use memory::{MemoryBus, MemoryConfig};

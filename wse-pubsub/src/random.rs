@@ -15,3 +15,9 @@ pub(crate) fn random_share() -> f64 {
 pub(crate) fn new_epoch() -> Epoch {
     Epoch::parse(&format!("{:016x}", random_u64())).expect("16 digits are a valid epoch")
 }
+
+/// A new epoch, of a log of `run` where its first message makes it.
+pub(crate) fn new_epoch_within(run: Option<&Epoch>) -> Epoch {
+    let epoch = new_epoch();
+    run.and_then(|run| Epoch::within(run, epoch.as_str())).unwrap_or(epoch)
+}

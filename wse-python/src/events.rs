@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use wse_protocol::{CloseCode, envelope::Envelope};
+use wse_protocol::{CloseCode, SessionId, envelope::Envelope};
 use wse_pubsub::BusError;
 use wse_server::{ConnectionId, Host, token::Identity};
 
@@ -30,7 +30,7 @@ pub(crate) mod kind {
 #[derive(Debug)]
 pub(crate) enum Event {
     Authenticate(ConnectionId, Option<String>, Option<Identity>),
-    Opened(ConnectionId, Option<Identity>),
+    Opened(ConnectionId, Option<Identity>, Option<SessionId>),
     Message(ConnectionId, Box<Envelope>),
     Closed(ConnectionId, CloseCode, String),
     Published(u64, Result<Receipt, BusError>),
@@ -106,8 +106,8 @@ impl Host for Queue {
         self.push(Event::Authenticate(connection, token, identity));
     }
 
-    fn opened(&self, connection: ConnectionId, identity: Option<Identity>) {
-        self.push(Event::Opened(connection, identity));
+    fn opened(&self, connection: ConnectionId, identity: Option<Identity>, session: Option<SessionId>) {
+        self.push(Event::Opened(connection, identity, session));
     }
 
     fn messages(&self, connection: ConnectionId, envelopes: Vec<Box<Envelope>>) {
@@ -165,7 +165,9 @@ impl EventQueue {
 fn tuple(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyTuple>> {
     match event {
         Event::Authenticate(id, token, identity) => (kind::AUTHENTICATE, id.0, token, identity_of(py, identity)?).into_pyobject(py),
-        Event::Opened(id, identity) => (kind::OPENED, id.0, identity_of(py, identity)?).into_pyobject(py),
+        Event::Opened(id, identity, session) => {
+            (kind::OPENED, id.0, identity_of(py, identity)?, session.map(|session| session.to_string())).into_pyobject(py)
+        }
         Event::Message(id, message) => {
             let payload = value_to_python(py, &message.payload)?;
             (kind::MESSAGE, id.0, &*message.event_type, payload, message.id.as_deref(), message.cid.as_deref()).into_pyobject(py)

@@ -14,7 +14,7 @@ use wse_core::{
     session::SessionConfig,
 };
 use wse_protocol::defaults;
-use wse_pubsub::{DeadLetterLimits, MemoryConfig, OutcomeLimits, RedisConfig};
+use wse_pubsub::{DeadLetterLimits, DirectLimits, MemoryConfig, OutcomeLimits, RedisConfig};
 use wse_server::{
     BusChoice, EngineConfig, Policies, TopicPolicy, TopicScope,
     token::{Key, TokenConfig, TokenConfigError, TokenVerifier},
@@ -131,7 +131,7 @@ fn bus_choice(options: &Options<'_, '_>) -> PyResult<BusChoice> {
     options.set("handover_bytes", &mut handover)?;
     let mut meta_age = Duration::from_millis(defaults::META_AGE_MS);
     options.seconds("meta_age", &mut meta_age)?;
-    let (outcomes, dead_letters) = (outcome_limits(options)?, dead_letter_limits(options)?);
+    let (outcomes, dead_letters, direct) = (outcome_limits(options)?, dead_letter_limits(options)?, direct_limits(options)?);
     let Some(url) = options.given::<String>("redis_url")? else {
         let config = MemoryConfig::default()
             .history(limits)
@@ -140,7 +140,8 @@ fn bus_choice(options: &Options<'_, '_>) -> PyResult<BusChoice> {
             .meta_age(meta_age)
             .handover_bytes(handover)
             .outcomes(outcomes)
-            .dead_letters(dead_letters);
+            .dead_letters(dead_letters)
+            .direct(direct);
         return Ok(BusChoice::Memory(config));
     };
     let mut timeout = Duration::from_millis(defaults::PUBLISH_TIMEOUT_MS);
@@ -149,7 +150,8 @@ fn bus_choice(options: &Options<'_, '_>) -> PyResult<BusChoice> {
     options.set("breaker_failures", &mut breaker.failures)?;
     options.seconds("breaker_cooldown", &mut breaker.cooldown)?;
     let config = RedisConfig::new(url).history(limits).meta_age(meta_age).handover_bytes(handover).publish_timeout(timeout);
-    let config = config.outcomes(outcomes).dead_letters(dead_letters).breaker_failures(breaker.failures).breaker_cooldown(breaker.cooldown);
+    let config = config.outcomes(outcomes).dead_letters(dead_letters).direct(direct);
+    let config = config.breaker_failures(breaker.failures).breaker_cooldown(breaker.cooldown);
     Ok(BusChoice::Redis(match options.given::<String>("redis_prefix")? {
         Some(prefix) => config.namespace(prefix),
         None => config,
@@ -187,6 +189,17 @@ fn dead_letter_limits(options: &Options<'_, '_>) -> PyResult<DeadLetterLimits> {
     options.set("dead_letters", &mut limits.letters)?;
     options.set("dead_letter_bytes", &mut limits.bytes)?;
     options.seconds("dead_letter_age", &mut limits.age)?;
+    Ok(limits)
+}
+
+fn direct_limits(options: &Options<'_, '_>) -> PyResult<DirectLimits> {
+    let mut limits = DirectLimits::default();
+    options.seconds("direct_age", &mut limits.user.age)?;
+    options.seconds("session_grace", &mut limits.session.age)?;
+    options.set("direct_messages", &mut limits.user.messages)?;
+    options.set("direct_bytes", &mut limits.user.bytes)?;
+    options.set("direct_budget_bytes", &mut limits.budget_bytes)?;
+    limits.session = LogLimits { age: limits.session.age, ..limits.user };
     Ok(limits)
 }
 

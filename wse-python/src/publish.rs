@@ -9,7 +9,7 @@ use pyo3::{
     types::{PyList, PyString, PyTuple},
 };
 use std::{fmt::Display, time::Duration};
-use wse_protocol::{Format, Priority, Topic, WireError, check_depth, check_payload};
+use wse_protocol::{Format, Priority, SessionId, Topic, WireError, check_depth, check_payload};
 use wse_pubsub::BusError;
 use wse_server::NewMessage;
 
@@ -57,10 +57,32 @@ impl Receipt {
 /// From here on a copy, and giving it back, costs more than sharing does.
 const SHARED_BYTES: usize = 512;
 
+/// Whom a message is for: `To` of `_native.pyi`.
+#[derive(FromPyObject)]
+enum Address {
+    /// Everybody in a topic.
+    Topic(String),
+    /// The kind, `user` or `session`, and which.
+    Direct(String, String),
+}
+
+impl Address {
+    fn read(self, py: Python<'_>) -> PyResult<Topic> {
+        match self {
+            Self::Topic(name) => Topic::parse(&name).map_err(|error| topic_error(py, &name, &error)),
+            Self::Direct(kind, id) if kind == "user" => Topic::of_user(&id).map_err(|error| usage_error(py, &error.message)),
+            Self::Direct(_, id) => match SessionId::parse(&id) {
+                Some(id) => Ok(Topic::of_session(&id)),
+                None => Err(usage_error(py, "a session is what connection.session says, 32 hexadecimal digits")),
+            },
+        }
+    }
+}
+
 /// `Outgoing` of `_native.pyi`.
 #[derive(FromPyObject)]
 pub(crate) struct Outgoing(
-    String,         // topic
+    Address,        // topic, ("user", id) or ("session", id)
     PyBackedBytes,  // payload
     Option<String>, // format
     Option<String>, // type
@@ -74,7 +96,7 @@ impl Outgoing {
     /// As the engine takes it; `path` is what errors call the payload.
     pub(crate) fn read(self, py: Python<'_>, path: impl Display) -> PyResult<(Topic, NewMessage)> {
         let Self(topic, payload, format, event_type, priority, key, ttl_ms, idempotency_key) = self;
-        let topic = Topic::parse(&topic).map_err(|error| topic_error(py, &topic, &error))?;
+        let topic = topic.read(py)?;
         let (format, payload) = read_payload(py, path, payload, format.as_deref())?;
         let message = NewMessage {
             format,

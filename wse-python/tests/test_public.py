@@ -29,6 +29,7 @@ def test_the_public_names() -> None:
     assert (PACKAGE / "py.typed").exists()
 
 
+SEND = "type, payload, *, priority=<Priority.NORMAL: 5>, ttl=None, idempotency_key=None)"
 PUBLISH = "(self, topic, payload, *, type=None, priority=<Priority.NORMAL: 5>, key=None, ttl=None, idempotency_key=None)"
 
 
@@ -37,6 +38,11 @@ PUBLISH = "(self, topic, payload, *, type=None, priority=<Priority.NORMAL: 5>, k
     [
         (wse_server.WSERouter.publish, PUBLISH),
         (wse_server.WSERouter.publish_sync, PUBLISH),
+        (wse_server.WSERouter.send_to_user, f"(self, user, {SEND}"),
+        (wse_server.WSERouter.send_to_user_sync, f"(self, user, {SEND}"),
+        (wse_server.WSERouter.send_to_session, f"(self, session, {SEND}"),
+        (wse_server.WSERouter.send_to_session_sync, f"(self, session, {SEND}"),
+        (wse_server.Publisher.send_to_user, f"(self, user, {SEND}"),
         (wse_server.WSERouter.publish_many, "(self, messages)"),
         (wse_server.Publication, "(topic, payload, type=None, priority=<Priority.NORMAL: 5>, key=None, idempotency_key=None, ttl=None)"),
         (wse_server.TopicPolicy, "(*, slow=<SlowPolicy.RECOVER: 'recover'>, filter=None)"),
@@ -61,7 +67,7 @@ def test_the_public_signatures(function: Any, signature: str) -> None:
 
 def test_what_handlers_are_given() -> None:
     names = [name for name in dir(wse_server.Connection) if not name.startswith("_")]
-    assert names == ["claims", "client", "close", "headers", "id", "token", "topics", "user"]
+    assert names == ["claims", "client", "close", "headers", "id", "session", "token", "topics", "user"]
     assert [field.name for field in dataclasses.fields(wse_server.Message)] == ["type", "id", "connection"]
     assert [name for name in dir(wse_server.Receipt) if not name.startswith("_")] == ["epoch", "id", "seq", "topic"]
     assert inspect.iscoroutinefunction(wse_server.WSERouter.publish) and not inspect.iscoroutinefunction(wse_server.WSERouter.publish_sync)

@@ -171,7 +171,7 @@ def as_text(frame: bytes) -> str | None:
 
 def test_messages_are_taken_and_refused_as_listed(session: Session) -> None:
     file = vectors("messages.json")
-    assert [len(file[part]) for part in ("server", "client", "refused")] == [24, 14, 36]
+    assert [len(file[part]) for part in ("server", "client", "refused")] == [26, 15, 38]
     late = {"client_hello": "UNEXPECTED_MESSAGE", "snapshot_request": "NO_SNAPSHOT"}  # this session has had its hello, and no topic
     for case in file["client"]:
         assert session.code_of(case["text"]) == late.get(case["kind"]), case["name"]
@@ -181,7 +181,9 @@ def test_messages_are_taken_and_refused_as_listed(session: Session) -> None:
 
 def test_topic_names_are_judged_as_listed(engine: _native.Engine, session: Session) -> None:
     file = vectors("topics.json")
-    assert (len(file["valid"]), len(file["invalid"]), len(file["patterns"]), file["count"]) == (12, 19, 2, 33)
+    assert [len(file[part]) for part in ("valid", "invalid", "patterns", "users")] == [12, 19, 2, 10] and file["count"] == 43
+    for case in file["users"]:
+        assert engine.publish_blocking((("user", case["id"]), b"1", None, "t", 5, None, None, None)).topic == case["name"]
     for name in file["valid"]:
         assert engine.publish_blocking((name, b"1", None, None, 5, None, None, None)).seq >= 1
     for case in file["invalid"]:

@@ -46,6 +46,7 @@ pub(crate) fn admit(config: &EngineConfig, head: RequestHead<'_>, connections: u
             token: token(config, &head),
             topics: topics(head.query),
             outcomes: None,
+            secret: 0,
             refusal: inside,
         },
     }

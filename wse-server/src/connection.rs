@@ -16,7 +16,7 @@ use std::{
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard};
 use wse_core::{
     Variant,
-    session::{Event, Session, Wanted},
+    session::{Event, Session},
 };
 use wse_crypto::token::Identity;
 use wse_protocol::{CloseCode, Pattern, Topic};
@@ -172,8 +172,12 @@ pub(crate) fn dispatch(shard: &Rc<Shard>, connection: &Rc<Connection>) -> Option
         }
         match next? {
             Event::Authenticate { token } => identity = authenticate(shard, connection, token),
-            Event::Opened => host.opened(id, identity.take()),
-            Event::Subscribe(wanted) => subscribe(shard, connection, wanted),
+            Event::Opened => {
+                let session = connection.session().session();
+                host.opened(id, identity.take(), session);
+            }
+            Event::Direct { wanted, away } => join(shard, connection, |s, c| async move { s.hub.direct(&s, &c, wanted, away).await }),
+            Event::Subscribe(wanted) => join(shard, connection, |s, c| async move { s.hub.subscribe(&s, &c, wanted).await }),
             Event::Unsubscribe(names) => shard.hub.unsubscribe(connection, &names),
             Event::Snapshot { topics, cid } => shard.hub.snapshot(shard, connection, &topics, cid.as_deref()),
             Event::Heartbeat => shard.hub.tell_positions(connection),
@@ -191,17 +195,21 @@ pub(crate) fn dispatch(shard: &Rc<Shard>, connection: &Rc<Connection>) -> Option
     }
 }
 
-/// Subscribes at once where the bus need not be waited for, so that the answer goes out with what is written now; otherwise in a task
+/// Joins topics at once where the bus need not be waited for, so that the answer goes out with what is written now; otherwise in a task
 /// of its own.
-fn subscribe(shard: &Rc<Shard>, connection: &Rc<Connection>, wanted: Vec<Wanted>) {
-    let (shard, connection) = (shard.clone(), connection.clone());
-    let mut subscribing = Box::pin(async move {
-        shard.hub.subscribe(&shard, &connection, wanted).await;
-        connection
-    });
+fn join<F: Future<Output = ()> + 'static>(
+    shard: &Rc<Shard>,
+    connection: &Rc<Connection>,
+    join: impl FnOnce(Rc<Shard>, Rc<Connection>) -> F,
+) {
+    let mut joining = Box::pin(join(shard.clone(), connection.clone()));
     let mut context = Context::from_waker(std::task::Waker::noop());
-    if subscribing.as_mut().poll(&mut context).is_pending() {
-        tokio::task::spawn_local(async move { subscribing.await.wake() });
+    if joining.as_mut().poll(&mut context).is_pending() {
+        let connection = connection.clone();
+        tokio::task::spawn_local(async move {
+            joining.await;
+            connection.wake();
+        });
     }
 }
 

@@ -2,7 +2,7 @@
 use crate::SnapshotCall;
 use std::{fmt::Debug, sync::Arc};
 use wse_crypto::token::Identity;
-use wse_protocol::{CloseCode, envelope::Envelope};
+use wse_protocol::{CloseCode, SessionId, envelope::Envelope};
 
 /// The number of a connection within its engine; never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,8 +14,9 @@ pub trait Host: Send + Sync + Debug {
     /// Judge a credential; answer with `Engine::welcome` or `Engine::refuse`. `identity` is what the engine's own check of the
     /// token found, where it has one.
     fn authenticate(&self, connection: ConnectionId, token: Option<String>, identity: Option<Identity>);
-    /// The client may send. `identity` comes here where only the engine checked the token.
-    fn opened(&self, connection: ConnectionId, identity: Option<Identity>);
+    /// The client may send. `identity` comes here where only the engine checked the token; `session` is what the client can be sent
+    /// messages by on whatever connection resumes it, where it asked for one.
+    fn opened(&self, connection: ConnectionId, identity: Option<Identity>, session: Option<SessionId>);
     /// Messages for handlers, in order; answer each with `Engine::reply` or `Engine::fail` if it has a `cid`, and count it with
     /// `Engine::handled`. One that has an `origin` is answered in any case, or given up by `Engine::unhandled`; so is one that was
     /// answered after its connection's end.

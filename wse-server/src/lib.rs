@@ -34,7 +34,7 @@ pub mod ws;
 pub use admission::{Admission, RequestHead, SUBPROTOCOL};
 pub use app::{App, Message, SnapshotRequest};
 pub use config::{BusChoice, EngineConfig, SnapshotConfig};
-pub use engine::{Engine, Inspection, NewMessage, Outcomes, StartError};
+pub use engine::{Engine, Inspection, NewMessage, Outcomes, SendError, StartError};
 pub use health::Health;
 pub use host::{ConnectionId, Host, SharedHost};
 pub use idempotent::IdempotentTypes;

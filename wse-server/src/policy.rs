@@ -40,7 +40,7 @@ impl TopicScope {
         match self {
             Self::Topic(name) => name == topic,
             Self::Pattern(pattern) => topic.namespace() == Some(pattern.namespace()),
-            Self::All => true,
+            Self::All => topic.direct().is_none(),
         }
     }
 }

@@ -313,7 +313,7 @@ struct Talker(OnceLock<Engine>);
 
 impl Host for Talker {
     fn authenticate(&self, _: ConnectionId, _: Option<String>, _: Option<token::Identity>) {}
-    fn opened(&self, _: ConnectionId, _: Option<token::Identity>) {}
+    fn opened(&self, _: ConnectionId, _: Option<token::Identity>, _: Option<wse_protocol::SessionId>) {}
     fn messages(&self, id: ConnectionId, _: Vec<Box<Envelope>>) {
         let payload = Bytes::from(format!("\"{}\"", "x".repeat(1 << 20)));
         (0..80).for_each(|_| self.0.get().unwrap().reply(id, "q", Format::Json, payload.clone()));

@@ -35,7 +35,16 @@ async fn connect(engine: &Engine, host: &SharedHost, user: &str) -> Client {
     let mut socket = WebSocket::after_handshake(ours.unwrap(), Role::Client);
     socket.set_auto_close(false);
     let mut client = Client(socket);
-    while client.next().await["t"] != "server_ready" {}
+    let ready = loop {
+        let next = client.next().await;
+        if next["t"] == "server_ready" {
+            break next;
+        }
+    };
+    if !ready["p"]["user"].is_null() {
+        // Where messages to the user stand.
+        assert_eq!(client.next().await["t"], "subscription_update");
+    }
     client
 }
 

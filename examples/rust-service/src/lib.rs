@@ -1,4 +1,5 @@
-//! What the service does: one handler that echoes, one that publishes, one that fails; and states of topics.
+//! What the service does: one handler that echoes, one that publishes, one that fails; states of topics, and messages to users.
+mod direct;
 mod states;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ pub fn config() -> EngineConfig {
     config.filter_limit = 8;
     config.pattern_topics = 50;
     config.shards = 2;
+    config.auth_required = direct::has_users();
     let policy = |slow| TopicPolicy { slow, filter: None };
     let forced = Filter::compile_json(br#"{"tenant":"a"}"#).expect("a filter");
     let rows = forced.clone();
@@ -46,7 +48,7 @@ pub fn app(engine: Engine) -> App {
         .on("echo", |message| async move { Ok(message.payload) })
         .on("publish", move |message| publish(publisher.clone(), message))
         .on("fail", |_| async { Err(WireError::new(ErrorCode::HandlerFailed, "it always does")) });
-    states::with_states(app).expect("patterns")
+    direct::with_users(states::with_states(app).expect("patterns"))
 }
 
 /// `count` messages to `topic`, numbered by `n`; `bytes` of padding, `keys` and `priorities` in turn; `ttl` in seconds; `many`: in one call.

@@ -53,6 +53,11 @@ export class Stage {
     return this.#post('/fill', order);
   }
 
+  /** Sends `payload` to a `user` or a `session`. */
+  send(order) {
+    return this.#post('/send', order);
+  }
+
   /** Has the server give the states of a topic `held:...` from now on. */
   letStatesGo(topic) {
     return this.#post('/open', topic);

@@ -7,6 +7,7 @@ const FRAME_LIMIT_MS = 250;
 /** Real time. */
 export const systemClock: Clock = {
   now: () => performance.now(),
+  wall: () => Date.now(),
   setTimer(task, ms) {
     const timer = setTimeout(task, ms);
     return () => clearTimeout(timer);

@@ -1,5 +1,6 @@
 // Hands events to the page as window CustomEvents, without ever imitating one of the browser's own.
 import type { WSEClient } from '../core/client';
+import { isDirect } from '../core/direct';
 
 /** Native events of windows and documents that have no `on...` property everywhere. */
 const NATIVE = new Set(['DOMContentLoaded', 'visibilitychange', 'readystatechange', 'fullscreenchange', 'fullscreenerror', 'pointerlockchange', 'selectionchange', 'deviceorientationabsolute', 'gamepadconnected', 'gamepaddisconnected', 'compositionstart', 'compositionupdate', 'compositionend', 'focusin', 'focusout', 'touchstart', 'touchend', 'touchmove', 'touchcancel', 'DOMActivate', 'beforeinstallprompt', 'appinstalled', 'vrdisplaypresentchange', 'securitypolicyviolation', 'prerenderingchange', 'freeze', 'resume']);
@@ -14,7 +15,7 @@ export function windowEventName(name: string, target: object): string {
 
 /**
  * Dispatches each event once per distinct name of {type, topic}, `detail` being the payload, and the client's own
- * notices as `wse:status`, `wse:error`, `wse:resync`, `wse:skip`, `wse:snapshot`. Returns what ends it.
+ * notices as `wse:status`, `wse:error`, `wse:resync`, `wse:direct`, `wse:skip`, `wse:snapshot`. Returns what ends it.
  */
 export function bridgeToWindow(client: WSEClient, target: EventTarget): () => void {
   const dispatch = (name: string, detail: unknown): void => {
@@ -23,11 +24,14 @@ export function bridgeToWindow(client: WSEClient, target: EventTarget): () => vo
   const stops = [
     client.on('*', (payload, { type, topic, category }) => {
       if (category === 'S') return;
-      for (const name of new Set([type, topic ?? type])) dispatch(safeName(name, target), payload);
+      // The server's own names are no application's.
+      const own = topic === undefined || isDirect(topic) ? type : topic;
+      for (const name of new Set([type, own])) dispatch(safeName(name, target), payload);
     }),
     client.onNotice('status', (state) => dispatch('wse:status', state)),
     client.onNotice('error', (error) => dispatch('wse:error', error)),
     client.onNotice('resync', (resync) => dispatch('wse:resync', resync)),
+    client.onNotice('direct', (direct) => dispatch('wse:direct', direct)),
     client.onNotice('snapshot', (snapshot) => dispatch('wse:snapshot', snapshot)),
     client.onNotice('skip', (skip) => dispatch('wse:skip', skip)),
   ];

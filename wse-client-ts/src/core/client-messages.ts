@@ -1,6 +1,7 @@
 // What a client may send: one constructor for each message.
 import type { Agreement } from './agreement';
 import { DEFAULTS } from './defaults.gen';
+import type { DirectHello } from './direct';
 import { encodeEnvelope, type Priority } from './envelope';
 import type { Filter } from './filter-key';
 import type { Position } from './topic-update';
@@ -19,10 +20,12 @@ export interface ClientHello extends Asked {
   readonly offers: Agreement;
   /** Name and version of the client. */
   readonly client: string;
+  /** What is known of messages to the user and the session; undefined: no session is asked for. */
+  readonly direct?: DirectHello | undefined;
 }
 
 /** First frame of every connection. */
-export function encodeClientHello({ token, offers, client, ...asked }: ClientHello): string {
+export function encodeClientHello({ token, offers, client, direct, ...asked }: ClientHello): string {
   const p: Record<string, unknown> = {
     versions: [DEFAULTS.protocolVersion],
     // In order of preference: every server speaks JSON.
@@ -33,7 +36,10 @@ export function encodeClientHello({ token, offers, client, ...asked }: ClientHel
   if (offers.batch) p['batch'] = true;
   p['move'] = true;
   if (token !== undefined) p['token'] = token;
-  if (asked.topics.length > 0) Object.assign(p, wireOf(asked));
+  const positions = new Map([...asked.positions, ...(direct?.positions ?? [])]);
+  if (asked.topics.length + positions.size > 0) Object.assign(p, wireOf({ ...asked, positions }));
+  if (direct !== undefined) p['session'] = direct.session;
+  if (direct?.awayMs !== undefined) p['away_ms'] = Math.ceil(direct.awayMs);
   return encodeEnvelope({ t: 'client_hello', c: 'WSE', p });
 }
 

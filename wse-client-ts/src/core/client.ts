@@ -61,6 +61,7 @@ export class WSEClient {
       onSend: (text) => this.#connection.send(text),
       onItem: (item) => this.#handleItem(item),
       onResync: (notice) => this.#notify('resync', notice),
+      onDirect: (notice) => this.#notify('direct', notice),
       onRefusal: (error) => this.#fault(error),
       onChange: () => this.#notify('topics', null),
     });
@@ -211,8 +212,8 @@ export class WSEClient {
   }
 
   #hello(token: string | undefined, isMove: boolean): string {
-    const asked = isMove ? this.#topics.planMove() : this.#topics.handleOpen(this.#isSameToken);
-    return encodeClientHello({ token, offers: this.#options, client: `wse-client/${VERSION}`, ...asked });
+    const { asked, direct } = this.#topics.handleOpen(this.#isSameToken, this.#connection.silentMs, isMove);
+    return encodeClientHello({ token, offers: this.#options, client: `wse-client/${VERSION}`, direct, ...asked });
   }
 
   /** Returns whether the user is the one from before. */
@@ -223,7 +224,7 @@ export class WSEClient {
     this.#knownUser = ready.user;
     this.#isSameToken = true;
     this.#update({ user: ready.user, connection: ready.connection });
-    this.#topics.handleReady(isSameUser);
+    this.#topics.handleReady(isSameUser, ready.session);
     this.#sendRequests();
     return isSameUser;
   }

@@ -63,6 +63,8 @@ export class Connection {
   readonly #moveTimer: Deadline;
   #unwatch: (() => void) | null = null;
   #remembered: Promise<void> | null = null;
+  /** By both clocks: one stands still while the machine sleeps, the other may be set back. */
+  #heardAt: { readonly now: number; readonly wall: number } | null = null;
 
   constructor(options: ResolvedOptions, roles: Roles, events: ConnectionEvents) {
     this.#roles = roles;
@@ -78,6 +80,12 @@ export class Connection {
     this.#moveTimer = new Deadline(roles.clock, () => this.#handleMoveTimer());
     this.#machineTimer = new Deadline(roles.clock, () => this.#handleMachineTimer());
     this.#livenessTimer = new Deadline(roles.clock, () => this.#handleLivenessTimer());
+  }
+
+  /** How long ago the server was last heard on a ready connection, in milliseconds; undefined: never. */
+  get silentMs(): number | undefined {
+    const { clock } = this.#roles;
+    return this.#heardAt === null ? undefined : Math.max(clock.now() - this.#heardAt.now, clock.wall() - this.#heardAt.wall);
   }
 
   get status(): ConnectionStatus {
@@ -146,7 +154,9 @@ export class Connection {
     const line: Line = new Line(this.#roles, this.#offers, {
       onOpen: (token) => this.#handleOpen(line, token),
       onFrame: () => {
-        if (line === this.#line) this.#liveness.handleFrame(this.#now());
+        if (line !== this.#line) return;
+        this.#liveness.handleFrame(this.#now());
+        if (this.#machine.status === 'ready') this.#heardAt = { now: this.#now(), wall: this.#roles.clock.wall() };
       },
       onMessage: (message) => this.#handleMessage(line, message),
       onFault: (error, isFatal) => this.#handleFault(line, error, isFatal),

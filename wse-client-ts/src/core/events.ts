@@ -1,5 +1,6 @@
 // What a client tells its listeners: the connection's state, events, and notices of its own.
 import type { Category } from './envelope';
+import type { DirectNotice } from './direct';
 import type { WSEError } from './errors';
 import type { ConnectionHealth } from './health';
 import type { ConnectionStatus } from './machine';
@@ -92,6 +93,8 @@ export interface Notices {
   /** An error that no caller receives. */
   error: WSEError;
   resync: ResyncNotice;
+  /** After each connection: how messages to this user, and to this session, go on. */
+  direct: DirectNotice;
   skip: SkipNotice;
   snapshot: SnapshotNotice;
   /** The state of some subscription changed. */

@@ -71,7 +71,7 @@ export interface HelloMessage {
 /** What the server may send. */
 export type ServerMessage =
   | HelloMessage
-  | { readonly kind: 'ready'; readonly connection: string; readonly user: string | null; readonly retryMs: number }
+  | { readonly kind: 'ready'; readonly connection: string; readonly user: string | null; readonly retryMs: number; /** Resumes the session ([P-66]). */ readonly session: string | null }
   | { readonly kind: 'subscriptions'; readonly cid: string | undefined; readonly topics: readonly TopicUpdate[] }
   | { readonly kind: 'batch'; readonly messages: readonly EventMessage[] }
   | { readonly kind: 'ping' | 'pong'; readonly payload: unknown }
@@ -138,6 +138,7 @@ function parseReady(p: Readonly<Record<string, unknown>>): ServerMessage {
     kind: 'ready',
     connection: readText(p['connection']) ?? '',
     user: readText(p['user']) ?? null,
+    session: readText(p['session']) ?? null,
     retryMs: p['retry_ms'] === 0 ? 0 : count(p['retry_ms'], DEFAULTS.restartRetryMs),
   };
 }

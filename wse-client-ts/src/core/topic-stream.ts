@@ -78,6 +78,8 @@ export class TopicStream {
   /** A message of the topic came; what is next goes to `ready`. Returns whether what is missing must be asked for now. */
   handle(now: number, message: StreamItem | BeaconMessage, ready: (item: StreamItem) => void): boolean {
     const { position } = message;
+    // A log that its first message makes begins where the time before it ended ([P-65]).
+    if (this.#buffer.position === 0 && position?.epoch.startsWith(`${this.#epoch}.`) === true) this.#epoch = position.epoch;
     if (position === undefined || position.epoch !== this.#epoch) return true;
     const { seq } = position;
     if (message.kind === 'beacon') return this.#buffer.note(now, seq, message.previous, ready) === 'recover';

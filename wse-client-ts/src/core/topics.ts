@@ -1,6 +1,7 @@
 // Drives the subscriptions: sends what they ask for, keeps their timer, and tells what they say.
 import { encodeSnapshotRequest, encodeSubscription, type Asked } from './client-messages';
 import { Deadline } from './deadline';
+import { DirectStreams, isDirect, type DirectHello, type DirectNotice } from './direct';
 import type { TopicState } from './entry';
 import type { WSEError } from './errors';
 import type { ResyncNotice } from './events';
@@ -22,6 +23,8 @@ export interface TopicEvents {
   /** A message to hand on. */
   onItem(item: StreamItem): void;
   onResync(notice: ResyncNotice): void;
+  /** Messages to the user or the session go on. */
+  onDirect(notice: DirectNotice): void;
   onRefusal(error: WSEError): void;
   /** The state of some subscription changed. */
   onChange(): void;
@@ -33,6 +36,7 @@ export class Topics {
   readonly #events: TopicEvents;
   readonly #pool: ReorderPool;
   readonly #subscriptions: Subscriptions;
+  readonly #direct: DirectStreams;
   readonly #timer: Deadline;
   readonly #gapTimer: Deadline;
   #flushPlanned = false;
@@ -43,6 +47,7 @@ export class Topics {
     const { reorderMessages: items, reorderBytes: bytes, reorderWaitMs: waitMs } = options;
     this.#pool = new ReorderPool({ items, bytes, waitMs });
     this.#subscriptions = new Subscriptions(options, this.#pool);
+    this.#direct = new DirectStreams(this.#pool);
     this.#timer = new Deadline(roles.clock, () => this.#handleTimer());
     this.#gapTimer = new Deadline(roles.clock, () => this.#handleGapTimer());
   }
@@ -125,14 +130,10 @@ export class Topics {
     );
   }
 
-  /** A new connection opens; returns what its `client_hello` asks for. */
-  handleOpen(mayResume: boolean): Asked {
-    return this.#subscriptions.handleOpen(mayResume);
-  }
-
-  /** A second connection opens; returns what its `client_hello` asks for. */
-  planMove(): Asked {
-    return this.#subscriptions.planMove();
+  /** A connection opens, the second one where `isMove`; returns what its `client_hello` asks for, and what it says of the server's own names. */
+  handleOpen(mayResume: boolean, awayMs: number | undefined, isMove: boolean): { readonly asked: Asked; readonly direct: DirectHello } {
+    const asked = isMove ? this.#subscriptions.planMove() : this.#subscriptions.handleOpen(mayResume);
+    return { asked, direct: this.#direct.handleOpen(awayMs) };
   }
 
   /** The second connection is ready, and the one to speak to. */
@@ -146,7 +147,8 @@ export class Topics {
   }
 
   /** `server_ready` came. */
-  handleReady(isSameUser: boolean): void {
+  handleReady(isSameUser: boolean, session: string | null): void {
+    this.#direct.handleReady(session, isSameUser);
     if (!isSameUser) this.#subscriptions.forgetPositions();
     this.#subscriptions.handleReady();
     this.#flush();
@@ -155,21 +157,28 @@ export class Topics {
   /** The connection is gone. */
   handleClose(): void {
     this.#subscriptions.handleClose(this.#now());
+    this.#direct.handleClose(this.#now());
     this.#handleChange();
   }
 
   /** A message came; `isOld`: on the connection that was left. */
   handleMessage(message: EventMessage | SkipMessage | BeaconMessage, isOld: boolean): void {
+    if (message.topic !== undefined && isDirect(message.topic)) {
+      if (!isOld) this.#handleDirect(message.topic, message);
+      return;
+    }
     if (isOld && !this.#subscriptions.takesOld(message.topic)) return;
     for (const item of this.#subscriptions.handleMessage(message, this.#now())) this.#events.onItem(item);
-    this.#gapTimer.arm(this.#subscriptions.pollGapTimeout());
+    this.#armGapTimer();
     if (this.#subscriptions.hasGap) this.#planFlush();
     if (message.kind === 'event' && message.category === 'S') this.#events.onChange();
   }
 
   /** The server spoke of topics. */
   handleUpdates(cid: string | undefined, updates: readonly TopicUpdate[]): void {
-    const { resyncs, refusals } = this.#subscriptions.handleUpdates(cid, updates, this.#now());
+    const isOwn = ({ topic }: TopicUpdate): boolean => isDirect(topic) && !this.#subscriptions.entries.has(topic);
+    for (const update of updates.filter(isOwn)) this.#handleDirectUpdate(update);
+    const { resyncs, refusals } = this.#subscriptions.handleUpdates(cid, updates.filter((update) => !isOwn(update)), this.#now());
     for (const notice of resyncs) this.#events.onResync(notice);
     for (const error of refusals) this.#events.onRefusal(error);
     this.#sendSnapshotRequest();
@@ -194,7 +203,32 @@ export class Topics {
 
   #handleGapTimer(): void {
     this.#subscriptions.handleGapTimeout(this.#now());
+    for (const topic of this.#direct.handleTimeout(this.#now())) this.#recoverDirect(topic);
     this.#flush();
+  }
+
+  #handleDirectUpdate(update: TopicUpdate): void {
+    const notice = this.#direct.handleUpdate(this.#now(), update);
+    if (notice === undefined) return;
+    if (notice.reason !== null) this.#events.onResync({ topic: update.topic, reason: notice.reason });
+    this.#events.onDirect(notice);
+  }
+
+  #handleDirect(topic: string, message: EventMessage | SkipMessage | BeaconMessage): void {
+    const { items, isGap } = this.#direct.handle(this.#now(), topic, message);
+    for (const item of items) this.#events.onItem(item);
+    if (isGap) this.#recoverDirect(topic);
+    this.#armGapTimer();
+  }
+
+  #recoverDirect(topic: string): void {
+    const asked = { topics: [topic], positions: this.#direct.position(topic), filters: new Map() };
+    this.#events.onSend(encodeSubscription('subscribe', asked, this.#roles.environment.uuid()));
+  }
+
+  #armGapTimer(): void {
+    const dues = [this.#subscriptions.pollGapTimeout(), this.#direct.pollTimeout()].filter((due) => due !== null);
+    this.#gapTimer.arm(dues.length === 0 ? null : Math.min(...dues));
   }
 
   /** Changes made in one turn go out as one message. */
@@ -222,7 +256,7 @@ export class Topics {
 
   #handleChange(): void {
     this.#timer.arm(this.#subscriptions.pollTimeout());
-    this.#gapTimer.arm(this.#subscriptions.pollGapTimeout());
+    this.#armGapTimer();
     this.#events.onChange();
   }
 }

@@ -7,11 +7,17 @@ export const FRAME_MS = 16;
 /** Runs timers in order of their time as the test advances it. */
 export class FakeClock implements Clock {
   #now = 0;
+  /** What the wall clock shows beside the time that passed; change it to set the clock. */
+  wallOffset = Date.UTC(2026, 0, 15);
   #order = 0;
   readonly #timers = new Set<{ at: number; order: number; task: () => void }>();
 
   now(): number {
     return this.#now;
+  }
+
+  wall(): number {
+    return this.#now + this.wallOffset;
   }
 
   setTimer(task: () => void, ms: number): Cancel {

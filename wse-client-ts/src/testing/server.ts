@@ -38,6 +38,8 @@ export class FakeServer {
   /** Whether pings get their pongs. */
   answersPings = true;
   user: string | null = null;
+  /** What resumes the session, for clients that ask for one; null: they get none. */
+  session: string | null = null;
   heartbeatMs: number = DEFAULTS.heartbeatMs;
   retryMs: number = DEFAULTS.restartRetryMs;
   messageBytes: number = DEFAULTS.messageBytes;
@@ -193,7 +195,7 @@ export class FakeServer {
     const agreed = { format, compression, batch: this.batch && hello.batch === true };
     this.#welcome(connection, { ...agreed, compression: compression ? 'zlib' : null });
     connection.agreed = agreed;
-    connection.send({ t: 'server_ready', c: 'WSE', p: { connection: this.#id(connection), user: this.user, retry_ms: this.retryMs } });
+    connection.send({ t: 'server_ready', c: 'WSE', p: { connection: this.#id(connection), user: this.user, retry_ms: this.retryMs, ...(this.session === null ? {} : { session: this.session }) } });
     const { topics = [] } = hello;
     if (topics.length > 0) this.#handleSubscription(connection, { ...hello, action: 'subscribe', topics }, undefined);
   }

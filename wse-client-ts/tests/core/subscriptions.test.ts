@@ -243,12 +243,6 @@ describe('order', () => {
     expect(resyncs).toEqual([{ topic: 'a', reason: 'epoch' }]);
   });
 
-  it('hands on messages of the topics that the server gives by itself', async () => {
-    const { server, seen } = await connected([]);
-    server.last.send({ t: 'note', tp: '@user:1', e: 'x', seq: 5, id: 'i', ts: '2026-01-15T10:30:00.000Z', p: 'for you' });
-    expect(seen).toEqual(['for you']);
-  });
-
   it('hands nothing on after the topic was let go', async () => {
     const { server, client, clock, seen } = await connected(['a']);
     client.unsubscribe('a');

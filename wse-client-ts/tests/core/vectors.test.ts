@@ -144,8 +144,8 @@ describe('messages.json', () => {
   const { count, server, client, refused } = readVectors<Messages>('messages.json');
   const at7 = { epoch: 'e1', seq: 7 };
 
-  it('has 24 of servers, 14 of clients, and 36 that servers refuse', () => {
-    expect([server.length, client.length, refused.length, count]).toEqual([24, 14, 36, 24 + 14 + 36]);
+  it('has 26 of servers, 15 of clients, and 38 that servers refuse', () => {
+    expect([server.length, client.length, refused.length, count]).toEqual([26, 15, 38, 26 + 15 + 38]);
   });
 
   it.each(server)('reads $name ($rule) as its kind', ({ kind, text }) => {
@@ -166,7 +166,7 @@ describe('messages.json', () => {
       patterns: 16,
       server: 'wse-server/0.1.0',
     });
-    expect(first('server_ready')).toEqual({ kind: 'ready', connection: 'c1', user: 'ada', retryMs: 500 });
+    expect(first('server_ready')).toEqual({ kind: 'ready', connection: 'c1', user: 'ada', retryMs: 500, session: null });
     expect(first('move')).toEqual({ kind: 'move', inMs: 1_250, forMs: 10_000 });
     expect(first('error')).toMatchObject({ cid: 'q1', error: { code: 'NO_HANDLER', message: 'the server has no handler for "x"' } });
     expect(first('reply')).toEqual({ kind: 'reply', cid: 'q1', payload: { ok: true } });

@@ -18,6 +18,8 @@ pub struct Offer {
     pub topics: Vec<String>,
     /// The producers' epoch and how long outcomes are kept, where they are ([P-52]).
     pub outcomes: Option<(Epoch, Duration)>,
+    /// 128 random bits, for a session if the client asks for one ([P-66]).
+    pub secret: u128,
     /// Refuse the client inside the WebSocket, because a browser cannot see an HTTP refusal ([P-7]).
     pub refusal: Option<WireError>,
 }
@@ -44,12 +46,22 @@ pub(super) struct Handshake {
     early: Option<Box<Early>>,
 }
 
+/// What was said before the connection was ready, and is for then.
 #[derive(Debug)]
-struct Early {
+pub(super) struct Early {
     token: Option<String>,
-    agreed: Agreed,
-    request: Subscription,
-    outcomes: Option<(Epoch, Duration)>,
+    /// What was agreed on.
+    pub(super) agreed: Agreed,
+    /// What to subscribe to.
+    pub(super) request: Subscription,
+    /// What to say of outcomes.
+    pub(super) outcomes: Option<(Epoch, Duration)>,
+    /// The session that is asked for, or "" for a new one.
+    pub(super) session: Option<String>,
+    /// How long the client was away.
+    pub(super) away: Option<Duration>,
+    /// Of a new session.
+    pub(super) secret: u128,
 }
 
 impl Handshake {
@@ -61,8 +73,9 @@ impl Handshake {
             filters: Default::default(),
             cid: None,
         };
-        let early = Some(Box::new(Early { token: offer.token, agreed: Agreed::default(), request, outcomes: offer.outcomes }));
-        Self { stage: Stage::AwaitsHello(hello_due), auth_required: offer.auth_required, moves: false, early }
+        let Offer { token, outcomes, secret, auth_required, .. } = offer;
+        let early = Early { token, agreed: Agreed::default(), request, outcomes, session: None, away: None, secret };
+        Self { stage: Stage::AwaitsHello(hello_due), auth_required, moves: false, early: Some(Box::new(early)) }
     }
 
     /// Takes in what the hello says and what of it was agreed on; returns the credential to judge. The frame's own goes before the request's.
@@ -77,13 +90,14 @@ impl Handshake {
         early.agreed = agreed;
         early.request.positions = hello.positions;
         early.request.filters = hello.filters;
+        early.session = hello.session;
+        early.away = hello.away_ms.map(Duration::from_millis);
         hello.token.or_else(|| early.token.take())
     }
 
-    /// What was agreed on, what was asked for before the connection was ready, and what to say of outcomes.
-    pub(super) fn finish(&mut self) -> (Agreed, Option<Subscription>, Option<(Epoch, Duration)>) {
-        let Some(early) = self.early.take() else { return Default::default() };
-        (early.agreed, Some(early.request).filter(|request| !request.topics.is_empty()), early.outcomes)
+    /// What was said; nothing a second time.
+    pub(super) fn finish(&mut self) -> Option<Box<Early>> {
+        self.early.take()
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {

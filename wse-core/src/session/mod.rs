@@ -3,6 +3,7 @@
 //! A driver feeds it frames, commands and the time; then drains [`Session::poll_event`] and [`Session::poll_transmit`],
 //! and calls [`Session::handle_timeout`] at [`Session::poll_timeout`]. It reads the peer only while [`Session::reads`].
 mod config;
+mod direct;
 mod handshake;
 mod inbound;
 mod incoming;
@@ -51,6 +52,13 @@ pub enum Event {
     Opened,
     /// A heartbeat went out: a moment to tell the peer where quiet topics stand.
     Heartbeat,
+    /// Join these, which are the server's own for this connection ([P-65]); answer with `directed`.
+    Direct {
+        /// Topics, with the client's positions.
+        wanted: Vec<Wanted>,
+        /// How long the client says that it was away.
+        away: Option<Duration>,
+    },
     /// Subscribe to these; answer with `subscribed`, one outcome each, in this order.
     Subscribe(Vec<Wanted>),
     /// Unsubscribe from these.

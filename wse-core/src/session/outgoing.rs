@@ -1,6 +1,6 @@
 //! What the server has for the peer: the welcome, answers of hub and handlers, topics' frames, the close.
 use super::{
-    Event, Outcome, Session, SlowPolicy,
+    Event, Outcome, Session, SlowPolicy, direct,
     handshake::Stage,
     subscriptions::{self, Request, Work},
 };
@@ -31,19 +31,23 @@ impl Session {
         self.handshake.stage = Stage::Ready;
         self.opened = true;
         self.user = user.as_deref().map(Into::into);
-        let (agreed, request, outcomes) = self.handshake.finish();
-        let hello = self.server_hello(agreed);
+        let Some(early) = self.handshake.finish() else { return };
+        let hello = self.server_hello(early.agreed);
         let mut body = Vec::with_capacity(256);
         hello.encode(&mut body);
         self.outbound.push_hello(Prepared::new(Format::Json, &body));
-        self.variant = agreed.into();
+        self.variant = early.agreed.into();
+        let session = early.session.as_deref().map(|asked| direct::session(asked, early.secret, user.as_deref()));
+        self.subscriptions.own(direct::topics(user.as_deref(), session.as_ref()));
         let retry_ms = self.config.restart_retry.as_millis() as u64;
-        let (producers, outcomes_ms) = outcomes.map(|(epoch, age)| (epoch, age.as_millis() as u64)).unzip();
-        let ready = ServerReady { connection: self.id.clone().into(), user, retry_ms, producers, outcomes_ms };
+        let (producers, outcomes_ms) = early.outcomes.map(|(epoch, age)| (epoch, age.as_millis() as u64)).unzip();
+        let session = session.map(|session| session.to_string());
+        let ready = ServerReady { connection: self.id.clone().into(), user, retry_ms, producers, outcomes_ms, session };
         self.push_with(|format, out| ready.encode(format, out));
         self.events.push_back(Event::Opened);
-        if let Some(request) = request {
-            self.subscriptions.request(Request::Change(request));
+        self.begin_direct(&early.request.positions, early.away);
+        if !early.request.topics.is_empty() {
+            self.subscriptions.request(Request::Change(early.request));
             self.advance_subscriptions();
         }
     }

@@ -95,6 +95,8 @@ struct Asked {
 #[derive(Debug)]
 pub(super) struct Subscriptions {
     names: HashSet<Followed>,
+    /// The server's own for this connection: not asked for, not counted, and never left.
+    owned: Box<[Topic]>,
     limit: usize,
     patterns: usize,
     waiting: VecDeque<Request>,
@@ -103,11 +105,20 @@ pub(super) struct Subscriptions {
 
 impl Subscriptions {
     pub(super) fn new(limit: usize, patterns: usize) -> Self {
-        Self { names: HashSet::new(), limit, patterns, waiting: VecDeque::new(), open: None }
+        Self { names: HashSet::new(), owned: Box::default(), limit, patterns, waiting: VecDeque::new(), open: None }
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &Followed> {
         self.names.iter()
+    }
+
+    /// The server has these for the connection.
+    pub(super) fn own(&mut self, topics: Box<[Topic]>) {
+        self.owned = topics;
+    }
+
+    pub(super) fn owned(&self) -> &[Topic] {
+        &self.owned
     }
 
     pub(super) fn clear(&mut self) -> Vec<Followed> {
@@ -143,7 +154,8 @@ impl Subscriptions {
         let Subscription { topics, positions, filters, cid, .. } = request;
         let (mut entries, mut asked, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
         for name in topics {
-            let admitted = compiled(filters.get(&name)).and_then(|filter| Ok((self.admit(&name)?, filter)));
+            let filter = filters.get(&name).filter(|_| !name.starts_with('@'));
+            let admitted = compiled(filter).and_then(|filter| Ok((self.admit(&name)?, filter)));
             match admitted {
                 Ok(((followed, held), filter)) => {
                     asked.push(Asked { index: entries.len(), followed: followed.clone(), held });
@@ -159,6 +171,9 @@ impl Subscriptions {
 
     /// What a name stands for, and whether it was subscribed already.
     fn admit(&mut self, name: &str) -> Result<(Followed, bool), WireError> {
+        if let Some(owned) = self.owned.iter().find(|topic| topic.as_str() == name) {
+            return Ok((Followed::Topic(owned.clone()), true));
+        }
         let followed = Followed::parse(name)?;
         if self.names.contains(&followed) {
             return Ok((followed, true));

@@ -1,4 +1,5 @@
 //! Both ends of a connection in memory, with a clock that only the test moves.
+mod direct;
 mod moving;
 mod rules;
 

@@ -101,6 +101,20 @@ pub const HISTORY_COMPRESS_AFTER_MS: u64 = 30000;
 pub const HISTORY_COMPRESS_FROM_BYTES: u64 = 512;
 /// Default of `meta_age_ms`.
 pub const META_AGE_MS: u64 = 86_400_000;
+/// Default of `direct_age_ms`.
+pub const DIRECT_AGE_MS: u64 = 300_000;
+/// Default of `direct_messages`.
+pub const DIRECT_MESSAGES: u64 = 256;
+/// Default of `direct_bytes`.
+pub const DIRECT_BYTES: u64 = 262_144;
+/// Default of `direct_logs`.
+pub const DIRECT_LOGS: u64 = 100_000;
+/// Default of `direct_budget_bytes`.
+pub const DIRECT_BUDGET_BYTES: u64 = 33_554_432;
+/// Default of `direct_meta_age_ms`.
+pub const DIRECT_META_AGE_MS: u64 = 3_600_000;
+/// Default of `session_grace_ms`.
+pub const SESSION_GRACE_MS: u64 = 120_000;
 /// Default of `bus_breaker_failures`.
 pub const BUS_BREAKER_FAILURES: u64 = 5;
 /// Default of `bus_breaker_cooldown_ms`.

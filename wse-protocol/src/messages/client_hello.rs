@@ -32,6 +32,12 @@ pub struct ClientHello {
     /// The filters of topics and patterns, as sent.
     #[serde(skip_serializing_if = "HashMap::is_empty")]
     pub filters: HashMap<String, Value>,
+    /// Asks for a session ([P-66]): what `server_ready` gave on an earlier connection, or "" for a new one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// How long ago the client last heard of the server, milliseconds ([P-65]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub away_ms: Option<u64>,
     /// Name and version of the client, for logs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,

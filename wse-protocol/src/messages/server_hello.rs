@@ -73,6 +73,9 @@ pub struct ServerReady {
     /// How long the server keeps outcomes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcomes_ms: Option<u64>,
+    /// What resumes the session ([P-66]); none where none was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
 }
 
 impl ServerReady {

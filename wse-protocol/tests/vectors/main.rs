@@ -98,7 +98,12 @@ fn assert_counts<const N: usize>(file: &Value, lists: [&[Value]; N], counts: [us
 fn topic_names_are_judged_as_listed() {
     let file = vectors("topics.json");
     let (valid, invalid) = (cases(&file, "valid"), cases(&file, "invalid"));
-    assert_counts(&file, [valid, invalid, cases(&file, "patterns")], [12, 19, 2]);
+    let users = cases(&file, "users");
+    assert_counts(&file, [valid, invalid, cases(&file, "patterns"), users], [12, 19, 2, 10]);
+    for case in users {
+        let name = Topic::of_user(text(case, "id"));
+        assert_eq!(name.as_ref().map(Topic::as_str), Ok(text(case, "name")));
+    }
     for name in valid {
         let name = name.as_str().expect("a name");
         assert_eq!(Topic::parse(name).as_ref().map(Topic::as_str), Ok(name));

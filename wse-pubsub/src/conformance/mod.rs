@@ -1,15 +1,17 @@
 //! What every bus must do, as a suite that each one runs: [`conformance_suite!`](crate::conformance_suite) makes the tests.
 mod consumers;
 mod dead_letters;
+mod direct;
 mod outcomes;
 mod patterns;
 
 pub use consumers::*;
 pub use dead_letters::*;
+pub use direct::*;
 pub use outcomes::*;
 pub use patterns::*;
 
-use crate::{Bus, BusError, BusEvent, Consumer, DeadLetterLimits, Entry, EventReceiver, History, HistoryGap, OutcomeLimits};
+use crate::{Bus, BusError, BusEvent, Consumer, DeadLetterLimits, DirectLimits, Entry, EventReceiver, History, HistoryGap, OutcomeLimits};
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
@@ -31,6 +33,8 @@ pub struct Setup {
     pub outcomes: OutcomeLimits,
     /// What is kept of dead letters.
     pub dead_letters: DeadLetterLimits,
+    /// What is kept of messages to users and sessions.
+    pub direct: DirectLimits,
 }
 
 /// Makes the bus under test. The test owns it; it must be empty.
@@ -84,6 +88,9 @@ macro_rules! conformance_suite {
             dead_letters_are_listed_claimed_and_removed,
             dead_letters_are_bounded,
             a_bus_is_not_among_its_own_others,
+            the_first_message_makes_a_users_log,
+            one_who_was_away_reads_from_before_the_log,
+            users_logs_have_their_own_bounds,
             closing_ends_calls_and_events);
     };
     (@ $module:ident, $factory:expr, $($case:ident),*) => {
@@ -106,8 +113,8 @@ pub async fn within_a_minute(case: impl Future<Output = ()>) {
 }
 
 fn roomy() -> Setup {
-    let (outcomes, dead_letters) = (OutcomeLimits::default(), DeadLetterLimits::default());
-    Setup { history: LogLimits::default(), handover_bytes: 1 << 22, consumers: 1, births: 16_384, outcomes, dead_letters }
+    let (outcomes, dead_letters, direct) = (OutcomeLimits::default(), DeadLetterLimits::default(), DirectLimits::default());
+    Setup { history: LogLimits::default(), handover_bytes: 1 << 22, consumers: 1, births: 16_384, outcomes, dead_letters, direct }
 }
 
 /// The consumer of cases that need one.

@@ -1,5 +1,5 @@
 //! What can be set of a `MemoryBus`.
-use crate::{DeadLetterLimits, OutcomeLimits};
+use crate::{DeadLetterLimits, DirectLimits, OutcomeLimits};
 use std::time::Duration;
 use wse_core::log::LogLimits;
 use wse_protocol::defaults;
@@ -17,6 +17,7 @@ pub struct MemoryConfig {
     pub(crate) births: usize,
     pub(crate) outcomes: OutcomeLimits,
     pub(crate) dead_letters: DeadLetterLimits,
+    pub(crate) direct: DirectLimits,
     pub(crate) handover_bytes: usize,
 }
 
@@ -33,6 +34,7 @@ impl Default for MemoryConfig {
             births: 16_384,
             outcomes: OutcomeLimits::default(),
             dead_letters: DeadLetterLimits::default(),
+            direct: DirectLimits::default(),
             handover_bytes: defaults::HANDOVER_BYTES as usize,
         }
     }
@@ -108,6 +110,13 @@ impl MemoryConfig {
     #[must_use]
     pub fn dead_letters(mut self, limits: DeadLetterLimits) -> Self {
         self.dead_letters = limits;
+        self
+    }
+
+    /// What is kept of messages to users and sessions; see [`DirectLimits`].
+    #[must_use]
+    pub fn direct(mut self, limits: DirectLimits) -> Self {
+        self.direct = limits;
         self
     }
 

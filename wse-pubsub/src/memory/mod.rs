@@ -5,6 +5,7 @@ mod letters;
 mod outcomes;
 mod retry;
 mod store;
+mod stores;
 mod turn;
 
 pub use config::MemoryConfig;
@@ -21,7 +22,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
-use store::{Store, StoreLimits};
+use stores::Stores;
 use turn::{Full, Turn};
 use wse_core::log::{PackCounts, PageLimit};
 use wse_protocol::{Epoch, Pattern, Position, Publication, Seq, Topic};
@@ -50,7 +51,7 @@ pub struct MemoryBus {
 
 #[derive(Debug)]
 struct State {
-    store: Store,
+    stores: Stores,
     retries: RetryWindow,
     closed: bool,
 }
@@ -60,17 +61,10 @@ impl MemoryBus {
     /// `Consumer(0)`.
     #[must_use]
     pub fn new(config: MemoryConfig, consumers: usize) -> (Self, Vec<EventReceiver>) {
-        let limits = StoreLimits {
-            log: config.history,
-            compress_after: config.compress_after,
-            budget_bytes: config.budget_bytes,
-            meta_age: config.meta_age,
-            topics: config.topics,
-            births: config.births,
-        };
+        let stores = Stores::new(&config);
         let retries = RetryWindow::new(config.retry_age, config.retry_keys);
         let (queues, receivers) = handovers(consumers, config.handover_bytes, &Arc::default());
-        let state = Mutex::new(State { store: Store::new(limits), retries, closed: false });
+        let state = Mutex::new(State { stores, retries, closed: false });
         let (outcomes, letters) = (Mutex::new(Outcomes::new(config.outcomes)), Mutex::new(Letters::new(config.dead_letters)));
         let outcome_limits = config.outcomes;
         (Self { state, outcomes, outcome_limits, letters, queues, started: Instant::now() }, receivers)
@@ -79,7 +73,7 @@ impl MemoryBus {
     /// What became so far of payloads that were old enough to be packed.
     #[must_use]
     pub fn pack_counts(&self) -> PackCounts {
-        self.lock().store.pack_counts()
+        self.lock().stores.pack_counts()
     }
 
     fn now(&self) -> Duration {
@@ -175,7 +169,7 @@ impl Bus for MemoryBus {
 
     fn unsubscribe(&self, topic: &Topic, consumer: Consumer) {
         let now = self.now();
-        self.lock().store.remove_interest(now, topic, consumer);
+        self.lock().stores.remove_interest(now, topic, consumer);
     }
 
     async fn history(&self, topic: &Topic, since: &Position, limit: PageLimit) -> Result<History, BusError> {
@@ -189,7 +183,7 @@ impl Bus for MemoryBus {
 
     fn unfollow(&self, pattern: &Pattern, consumer: Consumer) {
         let now = self.now();
-        self.lock().store.namespaces_mut().unfollow(now, pattern, consumer);
+        self.lock().stores.topics().namespaces_mut().unfollow(now, pattern, consumer);
     }
 
     async fn births(&self, pattern: &Pattern, since: &Position, limit: usize) -> Result<Births, BusError> {
@@ -204,9 +198,14 @@ impl Bus for MemoryBus {
         Ok(0)
     }
 
+    fn may_have_forgotten(&self, topic: &Topic, away: Duration) -> bool {
+        self.turn(|turn| turn.may_have_forgotten(topic, away)).unwrap_or(true)
+    }
+
     fn health(&self) -> BusHealth {
-        let state = self.lock();
-        let (up, topics, patterns) = (!state.closed, state.store.interested(), state.store.namespaces().followed());
+        let mut state = self.lock();
+        let (up, store) = (!state.closed, state.stores.topics());
+        let (topics, patterns) = (store.interested(), store.namespaces().followed());
         let (outcomes_forgotten, fault) = (held(&self.outcomes).forgotten(), state.closed.then(|| "closed".into()));
         BusHealth { kind: "memory", up, proved: Duration::ZERO, topics, patterns, outcomes_forgotten, fault }
     }

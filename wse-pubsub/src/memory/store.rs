@@ -6,7 +6,7 @@
 //!
 //! `now` is the time since any fixed instant, the same one in every call.
 use super::births::{Birth, BirthLimits, Namespaces};
-use crate::{Consumer, handover::Place};
+use crate::{Consumer, handover::Place, random::new_epoch_within};
 use slab::Slab;
 use std::{
     collections::{BTreeSet, HashMap},
@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 use wse_core::log::{LogLimits, PackCounts, TopicLog};
-use wse_protocol::{Position, Publication, Topic};
+use wse_protocol::{Epoch, Position, Publication, Seq, Topic};
 
 /// Names a topic that is remembered, until it is forgotten.
 pub(crate) type TopicId = usize;
@@ -37,6 +37,10 @@ pub(crate) struct Store {
     bytes: usize,
     interests: usize,
     packed: PackCounts,
+    /// Where logs are made by their first message: what stands for the time before it.
+    run: Option<Epoch>,
+    /// When a log with messages last had to give way before its time.
+    evicted: Option<Duration>,
 }
 
 /// The bounds of a [`Store`].
@@ -89,7 +93,13 @@ impl Store {
         let births = BirthLimits { entries: limits.births, total: limits.topics, meta_age: limits.meta_age, namespaces: limits.topics };
         let [by_due, idle] = [BTreeSet::new(), BTreeSet::new()];
         let (ids, slots, namespaces, by_size) = (HashMap::new(), Slab::new(), Namespaces::new(births), BTreeSet::new());
-        Self { limits, ids, slots, recent: 0, namespaces, by_size, by_due, idle, bytes: 0, interests: 0, packed: PackCounts::default() }
+        let (packed, run, evicted) = (PackCounts::default(), None, None);
+        Self { limits, ids, slots, recent: 0, namespaces, by_size, by_due, idle, bytes: 0, interests: 0, packed, run, evicted }
+    }
+
+    /// One whose logs are made by their first message; until then they stand at the beginning of `run`.
+    pub(crate) fn of_run(limits: StoreLimits, run: Epoch) -> Self {
+        Self { run: Some(run), ..Self::new(limits) }
     }
 
     /// The topic, if it is remembered.
@@ -100,7 +110,7 @@ impl Store {
 
     /// Begins a topic that is not remembered; the birth, if it has a namespace.
     pub(crate) fn begin(&mut self, now: Duration, topic: &Topic) -> (TopicId, Option<Birth>) {
-        let log = TopicLog::new(crate::random::new_epoch(), self.limits.log).compress_after(self.limits.compress_after);
+        let log = TopicLog::new(new_epoch_within(self.run.as_ref()), self.limits.log).compress_after(self.limits.compress_after);
         let start = log.position();
         let keys = Keys::default();
         let slot = Slot { topic: topic.clone(), namespace: None, log, interests: Vec::new(), used: now, bytes: 0, keys };
@@ -127,6 +137,36 @@ impl Store {
         self.recent = id;
         self.reindex(id);
         self.keep_bounds(now, id);
+    }
+
+    /// Where a topic stands.
+    pub(crate) fn position(&self, id: TopicId) -> Position {
+        let position = self.slots[id].log.position();
+        self.unborn().filter(|_| position.seq == Seq::ZERO).unwrap_or(position)
+    }
+
+    /// Where one stands that has no log, if its first message makes it.
+    pub(crate) fn unborn(&self) -> Option<Position> {
+        Some(Position { epoch: self.run.clone()?, seq: Seq::ZERO })
+    }
+
+    /// Whether a log that had a message may be gone that had it within `away` before `now`.
+    pub(crate) fn may_have_forgotten(&self, now: Duration, away: Duration) -> bool {
+        away >= self.limits.meta_age || self.evicted.is_some_and(|at| at.saturating_add(away) >= now)
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Gives up entries until no more is held: of the largest log first.
+    pub(crate) fn shrink_to(&mut self, bytes: usize) {
+        while self.bytes > bytes {
+            let Some(&(_, id)) = self.by_size.last() else { return };
+            self.slots[id].log.trim_oldest();
+            self.reindex(id);
+        }
     }
 
     /// The topic's log.
@@ -166,9 +206,18 @@ impl Store {
         if slot.interests[at].count == 0 {
             slot.interests.swap_remove(at);
             self.interests -= usize::from(slot.interests.is_empty());
+            if self.run.is_some() && slot.interests.is_empty() && slot.log.position().seq == Seq::ZERO {
+                return self.forget(id);
+            }
             self.reindex(id);
             self.keep_bounds(now, id);
         }
+    }
+
+    /// Topics that are remembered.
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> usize {
+        self.slots.len()
     }
 
     /// Topics with interest.
@@ -228,14 +277,10 @@ impl Store {
                 break;
             }
         }
-        while self.bytes > self.limits.budget_bytes {
-            let Some(&(_, id)) = self.by_size.last() else { return };
-            self.slots[id].log.trim_oldest();
-            self.reindex(id);
-        }
+        self.shrink_to(self.limits.budget_bytes);
         while self.slots.len() > self.limits.topics {
             let Some(&(key, id)) = self.idle.iter().find(|(_, id)| *id != current) else { return };
-            self.forget_unless_used_since(key, id);
+            self.forget_unless_used_since(now, key, id);
         }
         self.namespaces.keep_bounds(now);
     }
@@ -256,9 +301,10 @@ impl Store {
         true
     }
 
-    fn forget_unless_used_since(&mut self, key: Duration, id: TopicId) {
+    fn forget_unless_used_since(&mut self, now: Duration, key: Duration, id: TopicId) {
         let slot = &mut self.slots[id];
         if slot.used <= key {
+            self.evicted = if slot.log.position().seq > Seq::ZERO { Some(now) } else { self.evicted };
             return self.forget(id);
         }
         slot.keys.idle = Some(slot.used);

@@ -43,8 +43,9 @@ impl<'a> Turn<'a> {
         if let Some(receipt) = known {
             return Ok(Admission::Again(receipt));
         }
-        if let Some(id) = self.state.store.find(topic) {
-            self.room(self.state.store.interests(id).iter().map(|interest| interest.consumer))?;
+        let store = self.state.stores.of(topic);
+        if let Some(id) = store.find(topic) {
+            self.room(store.interests(id).iter().map(|interest| interest.consumer))?;
             return Ok(Admission::New(id));
         }
         self.begin(topic).map(Admission::New)
@@ -62,13 +63,15 @@ impl<'a> Turn<'a> {
     fn store(&mut self, id: TopicId, topic: &Topic, publication: Publication, retry_key: Option<&str>) -> Receipt {
         let message_id = publication.id.clone();
         let publication = Arc::new(publication);
-        let position = self.state.store.next_position(id);
-        for interest in self.state.store.interests_mut(id) {
+        let store = self.state.stores.of_mut(topic);
+        let position = store.next_position(id);
+        for interest in store.interests_mut(id) {
             let at = usize::from(interest.consumer.0);
             let first = self.queues[at].push_entry(&mut interest.place, topic, &position, publication.clone());
             self.begun |= u64::from(first) << at;
         }
-        self.state.store.push(self.now, id, publication);
+        store.push(self.now, id, publication);
+        self.state.stores.keep_budget();
         let receipt = Receipt { id: message_id, position };
         if let Some(key) = retry_key {
             self.state.retries.insert(self.now, topic, key, receipt.clone());
@@ -102,38 +105,52 @@ impl<'a> Turn<'a> {
 
     pub(super) fn subscribe(&mut self, topic: &Topic, consumer: Consumer) -> Result<Position, Full> {
         let id = self.find_or_begin(topic)?;
-        self.state.store.add_interest(self.now, id, consumer);
-        Ok(self.state.store.log(self.now, id).position())
+        let store = self.state.stores.of_mut(topic);
+        store.add_interest(self.now, id, consumer);
+        store.log(self.now, id);
+        Ok(store.position(id))
     }
 
     pub(super) fn history(&mut self, topic: &Topic, since: &Position, limit: PageLimit) -> Result<History, Full> {
+        let store = self.state.stores.of(topic);
+        if let (None, Some(top)) = (store.find(topic), store.unborn()) {
+            let nothing = History::Entries { entries: Vec::new(), top: top.seq };
+            return Ok(if *since == top { nothing } else { History::Gap { top, reason: HistoryGap::Epoch } });
+        }
         let id = self.find_or_begin(topic)?;
-        let log = self.state.store.log(self.now, id);
+        let store = self.state.stores.of_mut(topic);
+        let told = store.position(id);
+        let log = store.log(self.now, id);
         let top = log.position();
-        Ok(match log.since(self.now, since, limit) {
+        Ok(match log.since(self.now, &since.clone().within(&top.epoch), limit) {
             Ok(run) => History::Entries { entries: entries(topic, &top, run), top: top.seq },
-            Err(gap) => History::Gap { top, reason: HistoryGap::from(gap) },
+            Err(gap) => History::Gap { top: told, reason: HistoryGap::from(gap) },
         })
     }
 
+    pub(super) fn may_have_forgotten(&self, topic: &Topic, away: Duration) -> bool {
+        self.state.stores.of(topic).may_have_forgotten(self.now, away)
+    }
+
     pub(super) fn follow(&mut self, pattern: &Pattern, consumer: Consumer) -> Following {
-        let (namespace, position) = self.state.store.namespaces_mut().follow(self.now, pattern, consumer);
-        Following { position, topics: self.state.store.members(namespace) }
+        let topics = self.state.stores.topics();
+        let (namespace, position) = topics.namespaces_mut().follow(self.now, pattern, consumer);
+        Following { position, topics: topics.members(namespace) }
     }
 
     pub(super) fn births(&mut self, pattern: &Pattern, since: &Position, limit: usize) -> Births {
-        self.state.store.namespaces_mut().read(self.now, pattern, since, limit)
+        self.state.stores.topics().namespaces_mut().read(self.now, pattern, since, limit)
     }
 
     fn find_or_begin(&mut self, topic: &Topic) -> Result<TopicId, Full> {
-        self.state.store.find(topic).map_or_else(|| self.begin(topic), Ok)
+        self.state.stores.of(topic).find(topic).map_or_else(|| self.begin(topic), Ok)
     }
 
     /// Begins a topic and tells its pattern's followers.
     fn begin(&mut self, topic: &Topic) -> Result<TopicId, Full> {
-        let followers: Vec<_> = self.state.store.namespaces().followers(topic).collect();
+        let followers: Vec<_> = self.state.stores.of(topic).namespaces().followers(topic).collect();
         self.room(followers.iter().copied())?;
-        let (id, birth) = self.state.store.begin(self.now, topic);
+        let (id, birth) = self.state.stores.of_mut(topic).begin(self.now, topic);
         if let Some(birth) = birth {
             followers.into_iter().for_each(|consumer| self.tell(consumer, topic, &birth));
         }

@@ -1,5 +1,5 @@
 //! What can be set of a `RedisBus`.
-use crate::{DeadLetterLimits, OutcomeLimits};
+use crate::{DeadLetterLimits, DirectLimits, OutcomeLimits};
 use std::time::Duration;
 use wse_core::{BreakerConfig, log::LogLimits};
 use wse_protocol::defaults;
@@ -19,6 +19,7 @@ pub struct RedisConfig {
     pub(crate) births: usize,
     pub(crate) outcomes: OutcomeLimits,
     pub(crate) dead_letters: DeadLetterLimits,
+    pub(crate) direct: DirectLimits,
     pub(crate) handover_bytes: usize,
 }
 
@@ -39,6 +40,7 @@ impl RedisConfig {
             births: 16_384,
             outcomes: OutcomeLimits::default(),
             dead_letters: DeadLetterLimits::default(),
+            direct: DirectLimits::default(),
             handover_bytes: defaults::HANDOVER_BYTES as usize,
         }
     }
@@ -128,6 +130,13 @@ impl RedisConfig {
     #[must_use]
     pub fn dead_letters(mut self, limits: DeadLetterLimits) -> Self {
         self.dead_letters = limits;
+        self
+    }
+
+    /// What is kept of messages to users and sessions; see [`DirectLimits`].
+    #[must_use]
+    pub fn direct(mut self, limits: DirectLimits) -> Self {
+        self.direct = limits;
         self
     }
 

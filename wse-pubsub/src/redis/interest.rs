@@ -187,12 +187,12 @@ impl Interests {
         self.suspected.notify_one();
     }
 
-    /// Every log is to be checked.
-    pub(crate) fn suspect_all(&self) {
+    /// Every log that `is_meant` is to be checked.
+    pub(crate) fn suspect_all(&self, is_meant: impl Fn(&Followed) -> bool) {
         let mut state = self.lock();
         let State { tracks, suspects, .. } = &mut *state;
         for (name, track) in tracks {
-            if track.suspect() == Step::Read {
+            if is_meant(&track.of) && track.suspect() == Step::Read {
                 suspects.push_back(name.clone());
             }
         }
@@ -249,11 +249,11 @@ impl Interests {
         self.confirmed.notify_waiters();
     }
 
-    /// Topics and patterns with interest.
+    /// Topics and patterns with interest, without the server's own.
     pub(crate) fn count(&self) -> (usize, usize) {
         let state = self.lock();
-        let topics = state.tracks.values().filter(|track| matches!(track.of, Followed::Topic(_))).count();
-        (topics, state.tracks.len() - topics)
+        let count = |counts: fn(&Followed) -> bool| state.tracks.values().filter(|track| counts(&track.of)).count();
+        (count(|of| matches!(of, Followed::Topic(topic) if topic.direct().is_none())), count(|of| matches!(of, Followed::Pattern(_))))
     }
 
     /// Ends the events.

@@ -12,6 +12,7 @@ use redis::{
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
 use wse_core::{Backoff, BackoffConfig, log::PageLimit};
+use wse_protocol::Followed;
 
 /// Between attempts to connect, and between reads that failed.
 const BACKOFF: BackoffConfig =
@@ -68,7 +69,8 @@ async fn session(core: &Core) -> Result<Infallible, Lost> {
         lost = peers::show(core, sink.clone()) => lost,
         lost = follow_interest(core, sink) => lost,
         lost = prove(core) => lost,
-        lost = audit(core) => lost,
+        lost = audit(core, core.config.meta_age, |of| !is_direct(of)) => lost,
+        lost = audit(core, core.config.direct.remembered(), is_direct) => lost,
     }
 }
 
@@ -119,11 +121,15 @@ async fn prove(core: &Core) -> Result<Infallible, Lost> {
 }
 
 /// Looks at every log four times in the life of its meta, so that it stays alive and no bell is lost for ever.
-async fn audit(core: &Core) -> Result<Infallible, Lost> {
+async fn audit(core: &Core, meta_age: Duration, is_meant: fn(&Followed) -> bool) -> Result<Infallible, Lost> {
     loop {
-        sleep(core.config.meta_age / 4).await;
-        core.interests.suspect_all();
+        sleep(meta_age / 4).await;
+        core.interests.suspect_all(is_meant);
     }
+}
+
+fn is_direct(of: &Followed) -> bool {
+    matches!(of, Followed::Topic(topic) if topic.direct().is_some())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]

@@ -33,9 +33,12 @@ use pulse::Pulse;
 use reader::Reader;
 use redis::{Client, ErrorKind, RedisError};
 use scripts::Scripts;
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 use tokio::{task::JoinSet, time::timeout};
 use track::{Content, Rung};
@@ -193,6 +196,11 @@ impl Bus for RedisBus {
         self.core.others().await
     }
 
+    fn may_have_forgotten(&self, _: &Topic, away: Duration) -> bool {
+        // What the server drops for want of memory it does not tell.
+        away >= self.core.config.direct.remembered()
+    }
+
     fn health(&self) -> BusHealth {
         let (heard, proved, deaf) = self.core.pulse.read();
         let mute = self.core.guard.fault();
@@ -279,6 +287,7 @@ impl Core {
         let (mut entries, mut after) = (Vec::new(), since.clone());
         loop {
             let read = self.reader.read(of, Some(&after), PageLimit { entries: HISTORY_CHUNK.min(limit.entries), ..limit }).await?;
+            after = after.within(&read.top.epoch);
             if let Some(reason) = read.gap(&after) {
                 return Ok(Err((read.top, reason)));
             }

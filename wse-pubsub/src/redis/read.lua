@@ -3,7 +3,12 @@
 local meta, log = KEYS[1], KEYS[2]
 local fence, fresh, name, age, meta_age = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local bytes, births, epoch, since = tonumber(ARGV[6]), ARGV[7], ARGV[8], tonumber(ARGV[9])
-local limit, reply_bytes = tonumber(ARGV[10]), tonumber(ARGV[11])
+local limit, reply_bytes, unborn = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12]
+
+-- One of the server's own is made by its first message; what was before that is read from its beginning.
+if unborn ~= '' then
+  if redis.call('EXISTS', meta) == 0 then return { unborn, 0, 1, {} } end
+end
 
 local topic, now, names = open(meta, log, fence, fresh), now_ms(), names_at(3, births)
 if names then attend(names, births, fence, fresh, topic, name, now, meta_age) end
@@ -16,6 +21,8 @@ end
 
 local function seq_of(entry) return tonumber(string.match(entry[1], '-(%d+)$')) end
 
+local before = since == 0 and unborn == epoch and string.sub(topic.epoch, 1, #unborn + 1) == unborn .. '.'
+if unborn ~= '' and before then epoch = topic.epoch end
 local same = epoch == topic.epoch and since <= topic.seq
 local oldest = range(same and since + 1 or 0, 1)[1]
 local first = oldest and seq_of(oldest) or topic.seq + 1

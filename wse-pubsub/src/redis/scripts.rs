@@ -1,13 +1,13 @@
 //! The scripts and their arguments: everything that must be one atomic step on the server.
 use super::{RedisConfig, keys::Keys, link::Node, record};
 use crate::{
-    NewEntry,
-    random::{new_epoch, random_u64},
+    DirectLimits, NewEntry,
+    random::{new_epoch, new_epoch_within, random_u64},
 };
 use redis::{RedisError, Script, ScriptInvocation, aio::MultiplexedConnection};
 use std::time::Duration;
-use wse_core::log::PageLimit;
-use wse_protocol::{Followed, Pattern, Position, Topic};
+use wse_core::log::{LogLimits, PageLimit};
+use wse_protocol::{Epoch, Followed, Pattern, Position, Topic};
 
 /// The scripts, sent by their hash, and whole where the server does not know them.
 #[derive(Debug)]
@@ -17,14 +17,21 @@ pub(crate) struct Scripts {
     members: Script,
     positions: Script,
     keys: Keys,
-    age: u64,
+    history: LogLimits,
     meta_age: u64,
+    direct: DirectLimits,
     retry_age: u64,
     /// A call repeats itself until the publish timeout.
     call_age: u64,
-    messages: usize,
-    bytes: usize,
     births: usize,
+}
+
+/// What holds for one topic's log.
+struct Limits {
+    log: LogLimits,
+    meta_age: u64,
+    /// Where its first message makes it: what stands for the time before it.
+    unborn: Option<Epoch>,
 }
 
 /// What `read.lua` answers: epoch, top, first seq that can be had, entries.
@@ -44,12 +51,11 @@ impl Scripts {
             members: script(include_str!("members.lua")),
             positions: script(include_str!("positions.lua")),
             keys: Keys::new(&config.namespace),
-            age: millis(config.history.age),
+            history: config.history,
             meta_age: millis(config.meta_age.max(config.history.age)),
+            direct: config.direct,
             retry_age: millis(config.retry_age),
             call_age: millis(config.publish_timeout.saturating_mul(2)),
-            messages: config.history.messages,
-            bytes: config.history.bytes,
             births: config.births.max(1),
         }
     }
@@ -68,8 +74,9 @@ impl Scripts {
         let (keys, name) = (&self.keys, topic.as_str());
         let mut script = self.publish.key(keys.meta(name));
         script.key(keys.log(name)).key(keys.bell(name)).key(call);
-        script.arg(&node.fence).arg(new_epoch().as_str()).arg(name);
-        script.arg(self.age).arg(self.meta_age).arg(self.messages).arg(self.bytes);
+        let Limits { log, meta_age, unborn } = self.limits(topic, &node.fence);
+        script.arg(&node.fence).arg(new_epoch_within(unborn.as_ref()).as_str()).arg(name);
+        script.arg(millis(log.age)).arg(meta_age).arg(log.messages).arg(log.bytes);
         self.name_namespace(&mut script, topic);
         // Retry keys tell a repetition by themselves.
         let unkeyed = run.iter().any(|entry| entry.retry_key.is_none());
@@ -81,7 +88,7 @@ impl Scripts {
         script.invoke_async(&mut node.connection.clone()).await
     }
 
-    /// Reads where a log stands (a topic is born if there is none) and the entries after `since`, as many as `limit` allows.
+    /// Reads where a log stands (a topic is born if there is none, but for the server's own) and the entries after `since`, as many as `limit` allows.
     pub(crate) async fn read(
         &self,
         connection: &mut MultiplexedConnection,
@@ -92,18 +99,24 @@ impl Scripts {
     ) -> Result<RawRead, RedisError> {
         let (epoch, seq) = since.map_or(("", 0), |since| (since.epoch.as_str(), since.seq.number()));
         let mut script = self.read.key(self.keys.meta(of.as_str()));
-        script.key(self.keys.log(of.as_str())).arg(fence).arg(new_epoch().as_str()).arg(of.as_str());
+        script.key(self.keys.log(of.as_str())).arg(fence);
+        let mut unborn = None;
         match of {
             Followed::Topic(topic) => {
-                script.arg(self.age).arg(self.meta_age).arg(self.bytes);
+                let Limits { log, meta_age, unborn: run } = self.limits(topic, fence);
+                script.arg(new_epoch_within(run.as_ref()).as_str()).arg(topic.as_str());
+                script.arg(millis(log.age)).arg(meta_age).arg(log.bytes);
                 self.name_namespace(&mut script, topic);
+                unborn = run;
             }
             // Births are bounded by count alone.
-            Followed::Pattern(_) => {
+            Followed::Pattern(pattern) => {
+                script.arg(new_epoch().as_str()).arg(pattern.as_str());
                 script.arg(u64::MAX >> 12).arg(self.births_age()).arg(u64::MAX >> 12).arg(0);
             }
         }
         script.arg(epoch).arg(seq).arg(limit.entries).arg(limit.bytes.min(REPLY_BYTES));
+        script.arg(unborn.as_ref().map_or("", Epoch::as_str));
         script.invoke_async(connection).await
     }
 
@@ -136,6 +149,13 @@ impl Scripts {
         script.invoke_async(connection).await
     }
 
+    fn limits(&self, topic: &Topic, fence: &str) -> Limits {
+        match topic.direct() {
+            None => Limits { log: self.history, meta_age: self.meta_age, unborn: None },
+            Some(direct) => Limits { log: self.direct.of(direct), meta_age: millis(self.direct.remembered()), unborn: run_of(fence) },
+        }
+    }
+
     /// Names the keys of a topic's births log, and how many births it holds; 0 where no pattern stands for it.
     fn name_namespace(&self, script: &mut ScriptInvocation<'_>, topic: &Topic) {
         let Some(pattern) = Pattern::of(topic) else {
@@ -151,6 +171,11 @@ impl Scripts {
     fn births_age(&self) -> u64 {
         self.meta_age + self.meta_age / 8
     }
+}
+
+/// What stands for a node's logs before their first messages: the first half of its `run_id`, so that they are of one life of its data.
+fn run_of(fence: &str) -> Option<Epoch> {
+    Epoch::parse(fence.get(..fence.len().min(20))?)
 }
 
 /// Redis takes no expiry of 0.

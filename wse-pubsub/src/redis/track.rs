@@ -100,6 +100,7 @@ impl Interest {
     pub(crate) fn wants(&self, told: &Told) -> bool {
         let (Told::Entry(Rung { position, .. }) | Told::Reset(position, _)) = told;
         let news = |Before { position: told, theirs }: &Before| {
+            let told = told.clone().within(&position.epoch);
             if position.epoch == told.epoch { position.seq > told.seq } else { position.epoch != theirs.epoch }
         };
         !self.untold && self.before.as_ref().is_none_or(news)
@@ -181,6 +182,9 @@ impl Track {
             self.keep(entry);
             return Step::Rest;
         };
+        if position.seq == Seq::ZERO {
+            *position = position.clone().within(&entry.position.epoch);
+        }
         let same = entry.position.epoch == position.epoch;
         if same && entry.position.seq <= position.seq {
             return Step::Rest;
@@ -217,7 +221,8 @@ impl Track {
         if position != since {
             return self.suspect();
         }
-        if let Some(reason) = read.gap(since) {
+        *position = position.clone().within(&read.top.epoch);
+        if let Some(reason) = read.gap(position) {
             *position = read.resume_at();
             out.push(Told::Reset(position.clone(), reason));
         }
@@ -237,6 +242,7 @@ impl Track {
     fn settle(&mut self, out: &mut Vec<Told>) -> Step {
         let Some(position) = self.position.as_mut() else { return Step::Rest };
         if let Some(mut ahead) = self.ahead.take() {
+            *position = position.clone().within(&ahead.epoch);
             let same = ahead.epoch == position.epoch;
             if same {
                 ahead.entries.start(Duration::ZERO, position.seq.next(), |entry| {

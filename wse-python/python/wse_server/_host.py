@@ -128,7 +128,7 @@ class Host:
         peer = self._peers[number] = Peer(self.engine(), number, connection, self.handlers, self.authenticator)
         return peer
 
-    async def publish(self, topic: str, payload: object, *options: Any) -> _native.Receipt:
+    async def publish(self, topic: _payload.To, payload: object, *options: Any) -> _native.Receipt:
         """See `Publishing.publish`. Suspends only where the engine has to start, or the bus to be waited for."""
         message = _outgoing(topic, payload, *options)
         engine = self.running or await self.ready()
@@ -150,7 +150,7 @@ class Host:
             return await ticket
         return result
 
-    def publish_sync(self, topic: str, payload: object, *options: Any) -> _native.Receipt:
+    def publish_sync(self, topic: _payload.To, payload: object, *options: Any) -> _native.Receipt:
         """See `Publishing.publish_sync`."""
         if self.config.redis_url is not None and _on_loop():
             raise WSEUsageError("publish_sync would block this event loop while Redis answers: use `await wse.publish(...)` here")
@@ -195,7 +195,7 @@ class Host:
 
 
 def _outgoing(
-    topic: str, payload: object, type: str | None, priority: int, key: str | None, ttl: float | None, idempotency_key: str | None
+    topic: _payload.To, payload: object, type: str | None, priority: int, key: str | None, ttl: float | None, idempotency_key: str | None
 ) -> _payload.Outgoing:
     """A publish's arguments as the engine takes them."""
     if priority is not _NORMAL and priority not in _PRIORITIES:

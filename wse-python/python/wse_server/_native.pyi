@@ -6,7 +6,7 @@ from ._payload import Outcomes, Outgoing, Pair
 
 # Kinds of events: the first item of every tuple that `EventQueue.drain` returns.
 AUTHENTICATE: Final[int]  # (kind, connection, token: str | None, identity: tuple[str, dict] | None): the user's id and claims of a checked token
-OPENED: Final[int]  # (kind, connection, identity: tuple[str, dict] | None): None where AUTHENTICATE had it, or nobody asks
+OPENED: Final[int]  # (kind, connection, identity: tuple[str, dict] | None, session: str | None): no identity where AUTHENTICATE had it, or nobody asks
 MESSAGE: Final[int]  # (kind, connection, type: str, payload, id: str | None, cid: str | None)
 CLOSED: Final[int]  # (kind, connection, code: int, reason: str)
 PUBLISHED: Final[int]  # (kind, ticket: int, result: Receipt | WSEError, of publish_many Outcomes)

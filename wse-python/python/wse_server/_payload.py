@@ -37,8 +37,11 @@ Pair = tuple[str, bytes, str | None]
 Outcomes = tuple[list[Receipt], tuple[BaseException, tuple[Receipt | WSEError, ...]] | None]
 """What `publish_many` gives: a receipt for each message; where one failed none, but the first failure and what became of each."""
 
-Outgoing = tuple[str, bytes, str | None, str | None, int, str | None, int | None, str | None]
-"""A message as the engine takes it: topic, payload and format as in `Encoded`, type, priority, key, ttl in ms, idempotency key."""
+To = str | tuple[str, str]
+"""A topic, or ("user", id), or ("session", id)."""
+
+Outgoing = tuple[To, bytes, str | None, str | None, int, str | None, int | None, str | None]
+"""A message as the engine takes it: whom it is for, payload and format as in `Encoded`, type, priority, key, ttl in ms, idempotency key."""
 
 
 def encode(value: object) -> Encoded:

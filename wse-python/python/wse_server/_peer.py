@@ -52,7 +52,7 @@ class Peer:
     def _handled_at_once(self, event: Event) -> bool:
         """Begin and end of a connection without hooks cost no task."""
         if event[0] == _native.OPENED and not self._handlers.connect:
-            self._open(event[2])
+            self._open(*event[2:])
             return True
         if event[0] == _native.CLOSED and not (self._opened and self._handlers.disconnect):
             self.gone.set()
@@ -78,14 +78,15 @@ class Peer:
             self._identify(event[3])
             await self._authenticator.authenticate(self._engine, self._number, self.connection, event[2])
         elif kind == _native.OPENED:
-            self._open(event[2])
+            self._open(*event[2:])
             for hook in self._handlers.connect:
                 await self._hook(hook(self.connection))
         elif kind == _native.CLOSED:
             await self._closed(*event[2:])
 
-    def _open(self, identity: tuple[str, dict[str, Any]] | None) -> None:
+    def _open(self, identity: tuple[str, dict[str, Any]] | None, session: str | None) -> None:
         self._opened = True
+        self.connection.session = session
         self._identify(identity)
 
     def _identify(self, identity: tuple[str, dict[str, Any]] | None) -> None:

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 _SECONDS = (
     "heartbeat", "idle_timeout", "handshake_timeout", "auth_timeout", "publish_timeout",
     "history_age", "meta_age", "restart_retry", "drain_timeout", "rate_patience", "breaker_cooldown", "snapshot_timeout",
-    "outcome_age", "outcome_lease", "dead_letter_age",
+    "outcome_age", "outcome_lease", "dead_letter_age", "direct_age", "session_grace",
 )  # fmt: skip
 _COUNTS = (
     "message_bytes", "nesting_depth", "subscriptions", "outbound_bytes", "handover_bytes",
     "handler_queue", "history_messages", "history_bytes", "history_budget_bytes", "compression_from", "compression_level",
     "batch_messages", "batch_bytes", "message_burst", "patterns", "pattern_topics", "filter_limit", "breaker_failures", "snapshot_calls",
     "snapshot_pin_bytes", "outcome_messages", "outcome_bytes", "outcome_reply_bytes", "outcome_producers", "outcome_budget_bytes",
-    "dead_letters", "dead_letter_bytes",
+    "dead_letters", "dead_letter_bytes", "direct_messages", "direct_bytes", "direct_budget_bytes",
 )  # fmt: skip
 _OPTIONAL_COUNTS = ("connections", "messages_per_second", "bytes_per_second", "shards")
 _SWITCHES = ("msgpack", "compression", "batch")
@@ -182,6 +182,16 @@ class WSEConfig:
     """Bytes of these."""
     dead_letter_age: float = table.DEAD_LETTER_AGE_MS / 1000
     """How long they are kept."""
+    direct_age: float = table.DIRECT_AGE_MS / 1000
+    """How long messages to a user are kept for one who is away."""
+    session_grace: float = table.SESSION_GRACE_MS / 1000
+    """How long messages to a session are kept for a client that resumes it."""
+    direct_messages: int = table.DIRECT_MESSAGES
+    """Messages kept for one user, or one session; above it the oldest goes, and a client that missed it is told `resync`."""
+    direct_bytes: int = table.DIRECT_BYTES
+    """Bytes of these."""
+    direct_budget_bytes: int = table.DIRECT_BUDGET_BYTES
+    """Bytes that the in-process bus keeps for all users and sessions together; they give way to topics."""
     shards: int | None = None
     """Threads that serve connections; None: half of the cores. The other half is Python's."""
 

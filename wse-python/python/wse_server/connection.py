@@ -57,7 +57,7 @@ class AuthResult:
 class Connection:
     """One client's connection."""
 
-    __slots__ = ("_engine", "_number", "claims", "client", "headers", "token", "user")
+    __slots__ = ("_engine", "_number", "claims", "client", "headers", "session", "token", "user")
 
     def __init__(self, engine: "Engine", number: int, headers: Headers, client: tuple[str, int] | None) -> None:
         self._engine = engine
@@ -71,6 +71,8 @@ class Connection:
         """What `auth_handler` returned; without one, the user's id of a token that `jwt_key` checked; None: anonymous."""
         self.claims: Mapping[str, Any] = {}
         """The claims of the checked token, or of an `AuthResult`."""
+        self.session: str | None = None
+        """What `send_to_session` reaches the client by, on this connection and those that resume it; None where it asked for no session."""
 
     @property
     def id(self) -> str:

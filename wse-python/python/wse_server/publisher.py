@@ -8,6 +8,7 @@ from typing import Any, Self
 from ._host import Host
 from ._native import Receipt
 from .config import WSEConfig
+from .direct import Sending
 from .errors import WSEConfigError, WSEUnavailable, WSEUsageError
 from .priority import Priority
 
@@ -25,7 +26,7 @@ class Publication:
     ttl: float | None = None
 
 
-class Publishing:
+class Publishing(Sending):
     """`publish`, `publish_many` and `publish_sync` over a host."""
 
     _host: Host
@@ -90,7 +91,7 @@ def _arguments(message: object) -> tuple[Any, ...]:
 
 
 class Publisher(Publishing):
-    """Publishes from a process that serves no sockets, such as a Celery worker or a script.
+    """Publishes, and sends to users, from a process that serves no sockets, such as a Celery worker or a script.
 
     `async with Publisher(redis_url=...) as p: await p.publish(...)`, or `with` and `publish_sync`.
     """

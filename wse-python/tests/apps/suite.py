@@ -62,6 +62,7 @@ async def who(_: Any, message: Message) -> Any:
         "host": c.client and c.client[0],
         "topics": c.topics,
         "token": c.token,
+        "session": c.session,
     }
 
 

@@ -18,14 +18,25 @@ class Client:
     """`async with Client(url) as c` is connected and ready (or refused: `ready=False`)."""
 
     def __init__(
-        self, url: str, *, topics: Iterable[str] = (), token: str | None = None, ready: bool = True, moves: bool = False, **options: Any
+        self,
+        url: str,
+        *,
+        topics: Iterable[str] = (),
+        token: str | None = None,
+        ready: bool = True,
+        moves: bool = False,
+        hello: dict[str, Any] | None = None,
+        **options: Any,
     ) -> None:
         self._connect = connect(url, subprotocols=["wse.v2"], proxy=None, open_timeout=SECONDS, max_size=None, **options)  # type: ignore[list-item]
-        self._hello: dict[str, Any] = {"topics": list(topics)} | ({"token": token} if token else {}) | ({"move": True} if moves else {})
+        more = ({"token": token} if token else {}) | ({"move": True} if moves else {}) | (hello or {})
+        self._hello: dict[str, Any] = {"topics": list(topics)} | more
         self._await_ready = ready
         self._cids = itertools.count(1)
         self.socket: ClientConnection
         self.ready: dict[str, Any] = {}
+        self.direct: dict[str, dict[str, Any]] = {}
+        """What the server told of its own names."""
 
     async def __aenter__(self) -> Self:
         self.socket = await self._connect
@@ -51,9 +62,17 @@ class Client:
         async with asyncio.timeout(seconds):
             while True:
                 envelope: dict[str, Any] = json.loads(await self.socket.recv())
+                if self._is_direct(envelope):
+                    continue
                 if not (envelope.get("c") == "WSE" and envelope["t"] == "ping"):
                     return envelope
                 await self.send({"v": 2, "c": "WSE", "t": "pong", "p": envelope.get("p")})
+
+    def _is_direct(self, envelope: dict[str, Any]) -> bool:
+        if envelope["t"] != "subscription_update" or not all(entry["tp"].startswith("@") for entry in envelope["p"]["topics"]):
+            return False
+        self.direct |= {entry["tp"]: entry for entry in envelope["p"]["topics"]}
+        return "cid" not in envelope
 
     async def kind(self, type: str) -> dict[str, Any]:
         """The next envelope, which must be of that type."""

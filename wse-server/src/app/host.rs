@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use wse_crypto::token::Identity;
-use wse_protocol::{CloseCode, ErrorCode, Format, Value, WireError, envelope::Envelope};
+use wse_protocol::{CloseCode, ErrorCode, Format, SessionId, Value, WireError, envelope::Envelope};
 
 /// Messages handled before the engine is told that they are.
 const HANDLED_AT_ONCE: usize = 128;
@@ -25,12 +25,16 @@ struct Shared {
 }
 
 /// Messages to handle, and whose they are.
-type Batch = (VecDeque<Box<Envelope>>, Option<Arc<str>>);
+type Batch = (VecDeque<Box<Envelope>>, Sender);
+
+/// The user and the session that messages are of.
+type Sender = (Option<Arc<str>>, Option<SessionId>);
 
 /// A connection's work, in order: bounded by the session, which hands over `handler_queue` messages and then stops reading.
 #[derive(Default)]
 struct Inbox {
     user: Option<Arc<str>>,
+    session: Option<SessionId>,
     waiting: VecDeque<Box<Envelope>>,
     /// Whether a task works on it.
     busy: bool,
@@ -66,9 +70,12 @@ impl Host for AppHost {
         });
     }
 
-    fn opened(&self, id: ConnectionId, identity: Option<Identity>) {
-        if let (Entry::Vacant(place), Some(identity)) = (self.shared.open().entry(id), identity) {
-            place.insert(Inbox { user: Some(identity.user.into()), ..Inbox::default() });
+    fn opened(&self, id: ConnectionId, identity: Option<Identity>, session: Option<SessionId>) {
+        let user = identity.map(|identity| identity.user.into());
+        match self.shared.open().entry(id) {
+            Entry::Occupied(mut inbox) => inbox.get_mut().session = session,
+            Entry::Vacant(place) if user.is_some() || session.is_some() => drop(place.insert(Inbox { user, session, ..Inbox::default() })),
+            Entry::Vacant(_) => {}
         }
     }
 
@@ -103,10 +110,10 @@ impl Shared {
 
     /// Handles what waits of a connection, until nothing does.
     async fn work(self: Arc<Self>, id: ConnectionId) {
-        while let Some((batch, user)) = self.next(id) {
+        while let Some((batch, sender)) = self.next(id) {
             let mut handled = 0;
             for envelope in batch {
-                self.handle(id, user.clone(), *envelope).await;
+                self.handle(id, sender.clone(), *envelope).await;
                 handled += 1;
                 if handled == HANDLED_AT_ONCE {
                     self.app.engine.handled(id, handled);
@@ -121,13 +128,13 @@ impl Shared {
         let mut open = self.open();
         let inbox = open.get_mut(&id)?;
         inbox.busy = !inbox.waiting.is_empty();
-        inbox.busy.then(|| (std::mem::take(&mut inbox.waiting), inbox.user.clone()))
+        inbox.busy.then(|| (std::mem::take(&mut inbox.waiting), (inbox.user.clone(), inbox.session)))
     }
 
-    async fn handle(&self, id: ConnectionId, user: Option<Arc<str>>, envelope: Envelope) {
+    async fn handle(&self, id: ConnectionId, sender: Sender, envelope: Envelope) {
         let reference = envelope.reference();
         let cid = envelope.cid.clone();
-        match (self.answer(id, user, envelope).await, cid) {
+        match (self.answer(id, sender, envelope).await, cid) {
             (Ok(value), Some(cid)) => {
                 let reply = simd_json::to_vec(&value).unwrap_or_else(|_| b"null".to_vec());
                 self.app.engine.reply(id, &cid, Format::Json, reply);
@@ -137,12 +144,12 @@ impl Shared {
         }
     }
 
-    async fn answer(&self, connection: ConnectionId, user: Option<Arc<str>>, envelope: Envelope) -> Result<Value, WireError> {
+    async fn answer(&self, connection: ConnectionId, (user, session): Sender, envelope: Envelope) -> Result<Value, WireError> {
         let Some(handler) = self.app.handlers.get(&envelope.event_type) else {
             return Err(WireError::new(ErrorCode::NoHandler, format!("this server has no handler for {:?}", envelope.event_type)));
         };
         let Envelope { event_type, id, payload, .. } = envelope;
-        let call = handler(Message { connection, user, event_type, id, payload });
+        let call = handler(Message { connection, user, session, event_type, id, payload });
         // A panic ends the message and not the connection's order.
         let outcome = AssertUnwindSafe(call).catch_unwind().await;
         outcome.unwrap_or_else(|_| Err(WireError::new(ErrorCode::HandlerFailed, "the handler failed; the server's log says why")))

@@ -7,7 +7,7 @@ pub use snapshot::SnapshotRequest;
 use crate::{ConnectionId, Engine, SharedHost, TopicScope};
 use host::AppHost;
 use std::{collections::HashMap, fmt, future::Future, pin::Pin, sync::Arc};
-use wse_protocol::{Value, WireError};
+use wse_protocol::{SessionId, Value, WireError};
 
 /// A message as a handler gets it.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct Message {
     pub connection: ConnectionId,
     /// Who that is, where an authenticator or a token said so.
     pub user: Option<Arc<str>>,
+    /// What [`Engine::send_to_session`] reaches the client by, on this connection and those that resume it; none where it asked for none.
+    pub session: Option<SessionId>,
     /// The event type.
     pub event_type: Box<str>,
     /// The message id, where the client gave one.

@@ -1,5 +1,6 @@
 //! The engine: one process's hub and connections behind a handle that any thread may use.
 mod dead_letters;
+mod direct;
 #[cfg(unix)]
 mod doors;
 mod drain;
@@ -7,6 +8,7 @@ mod inspect;
 mod publish;
 mod threads;
 
+pub use direct::SendError;
 pub use inspect::Inspection;
 pub use publish::Outcomes;
 
@@ -90,6 +92,12 @@ pub struct NewMessage {
 }
 
 impl NewMessage {
+    /// A message of an event type, of normal priority, its payload in JSON.
+    #[must_use]
+    pub fn of_type(event_type: &str, payload: impl Into<Bytes>) -> Self {
+        Self { event_type: Some(event_type.into()), ..Self::new(payload) }
+    }
+
     /// A message of the topic's own type, of normal priority, its payload in JSON.
     #[must_use]
     pub fn new(payload: impl Into<Bytes>) -> Self {
@@ -142,6 +150,7 @@ impl Engine {
         self.serve();
         let mut admission = admission::admit(&self.0.config, head, self.0.counters.connections.load(Relaxed));
         admission.offer.outcomes = Some((self.0.bus.producers_epoch(), self.0.bus.outcome_limits().age));
+        admission.offer.secret = direct::secret();
         let refused = if self.0.draining.load(Relaxed) {
             Some(WireError::new(ErrorCode::ServerRestart, "this server is shutting down; try again"))
         } else if self.0.shards.iter().any(|shard| shard.commands.is_full()) {

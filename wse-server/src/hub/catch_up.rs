@@ -134,9 +134,12 @@ impl Hub {
     /// From here on entries are buffered, to follow what is read.
     fn begin_reading(&self, id: ConnectionId, topic: &Topic) -> Option<Position> {
         let mut records = self.topics.borrow_mut();
-        match &mut records.get_mut(topic)?.subscriber(id)?.state {
+        let record = records.get_mut(topic)?;
+        let epoch = record.position.as_ref()?.epoch.clone();
+        match &mut record.subscriber(id)?.state {
             State::Behind { after, buffer } => {
                 *buffer = Some(Buffer::default());
+                *after = after.clone().within(&epoch);
                 Some(after.clone())
             }
             State::Live(_) | State::Waiting { .. } => None,

@@ -3,6 +3,7 @@
 use super::{
     Hub,
     catch_up::last_of,
+    counted,
     filters::HeldFilter,
     gone,
     plan::{Answers, Plan},
@@ -11,7 +12,12 @@ use super::{
     unavailable,
 };
 use crate::{connection::Connection, host::ConnectionId, shard::Shard};
-use std::{rc::Rc, sync::Arc, sync::atomic::Ordering::Relaxed, time::Instant};
+use std::{
+    rc::Rc,
+    sync::Arc,
+    sync::atomic::Ordering::Relaxed,
+    time::{Duration, Instant},
+};
 use wse_core::{
     Chunk, SlowPolicy,
     filter::Filter,
@@ -30,6 +36,8 @@ pub(super) struct Joining {
     pub(super) by_pattern: bool,
     /// The client has no position of its own: it needs the topic's state, where there is one.
     pub(super) fresh: bool,
+    /// How long the client was away; none where that is not known.
+    pub(super) away: Option<Duration>,
 }
 
 /// One that has begun: entries after `start` are buffered.
@@ -39,6 +47,8 @@ pub(super) struct Begun {
     start: Position,
     /// It was in the topic already, and stays as it was.
     stays: bool,
+    /// What the client has missed cannot be known.
+    forgotten: bool,
 }
 
 /// What was read of the log for it.
@@ -65,7 +75,8 @@ impl Hub {
             plans.push(match wanted.followed.clone() {
                 Followed::Topic(topic) => {
                     let fresh = wanted.position.is_none();
-                    Plan::Topic(Joining { topic, theirs: wanted.position, filter: wanted.filter, by_pattern: false, fresh })
+                    let (filter, away) = (wanted.filter, Some(Duration::ZERO));
+                    Plan::Topic(Joining { topic, theirs: wanted.position, filter, by_pattern: false, fresh, away })
                 }
                 Followed::Pattern(pattern) => {
                     let (own, joinings) = self.follow(connection, pattern.clone(), wanted).await;
@@ -140,7 +151,7 @@ impl Hub {
         entered
     }
 
-    fn enter(&self, connection: &Rc<Connection>, joining: Joining) -> Result<Begun, WireError> {
+    fn enter(&self, connection: &Rc<Connection>, mut joining: Joining) -> Result<Begun, WireError> {
         let mut records = self.topics.borrow_mut();
         let known = records.get_mut(&joining.topic).and_then(|record| Some((record.position.clone()?, record)));
         let (start, record) = known.ok_or_else(|| WireError::new(ErrorCode::Internal, "the topic has no position"))?;
@@ -154,19 +165,20 @@ impl Hub {
                 if let Some(subscriber) = record.subscriber(connection.id) {
                     (subscriber.by_name, subscriber.by_pattern) = marks;
                 }
-                return Ok(Begun { joining, start, stays });
+                return Ok(Begun { joining, start, stays, forgotten: false });
             }
         }
+        let forgotten = self.settle_beginning(&mut joining, &start);
         let after = joining.theirs.clone().unwrap_or_else(|| start.clone());
         let mut subscriber = Subscriber::new(connection.clone(), after);
         (subscriber.by_name, subscriber.by_pattern) = marks;
         match record.enter(&joining.topic, filter, &self.filters, subscriber) {
-            Some(None) => self.counters.subscriptions.fetch_add(1, Relaxed),
+            Some(None) => self.counters.subscriptions.fetch_add(counted(&joining.topic), Relaxed),
             Some(Some(_)) => self.leave_earlier(connection, &joining.topic, record),
             None => return Err(too_many_filters(&joining.topic, self.filters.limit())),
         };
         connection.topics.borrow_mut().insert(joining.topic.clone());
-        Ok(Begun { joining, start, stays: false })
+        Ok(Begun { joining, start, stays: false, forgotten })
     }
 
     /// A subscription has taken the place of an earlier one: what waits of that one is not for it.
@@ -202,6 +214,7 @@ impl Hub {
         let Begun { joining, start, .. } = begun;
         let theirs = joining.theirs.clone().unwrap_or_else(|| start.clone());
         let (outcome, from, frames) = match page {
+            None if begun.forgotten => self.lost(start, HistoryGap::Trimmed),
             None => (Outcome::Live(start.clone()), start.clone(), Vec::new()),
             Some(Ok(History::Entries { entries, top })) if entries.first().is_none_or(|first| first.position.epoch == theirs.epoch) => {
                 let behind = top.number().saturating_sub(theirs.seq.number());

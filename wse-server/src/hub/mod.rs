@@ -1,6 +1,7 @@
 //! Which connections of a shard follow which topics, and what each gets: every entry is encoded once for each variant and shared.
 mod beacons;
 mod catch_up;
+mod direct;
 mod fan_out;
 mod filters;
 mod join;
@@ -160,7 +161,7 @@ impl Hub {
     fn remove(&self, id: ConnectionId, topic: &Topic) {
         let was = self.topics.borrow_mut().get_mut(topic).and_then(|record| record.remove(id));
         if was.is_some() {
-            self.counters.subscriptions.fetch_sub(1, Relaxed);
+            self.counters.subscriptions.fetch_sub(counted(topic), Relaxed);
             self.release(topic);
         }
     }
@@ -171,7 +172,7 @@ impl Hub {
             let mut records = self.topics.borrow_mut();
             if !records.contains_key(topic) {
                 records.insert(topic.clone(), Record::new(self.policies.of(topic)));
-                self.counters.topics.fetch_add(1, Relaxed);
+                self.counters.topics.fetch_add(counted(topic), Relaxed);
             }
             let Some(record) = records.get_mut(topic) else { return Ok(()) };
             record.users += 1;
@@ -196,7 +197,7 @@ impl Hub {
         record.users -= 1;
         if record.users == 0 {
             let known = records.remove(topic).is_some_and(|r| r.interest.initialized());
-            self.counters.topics.fetch_sub(1, Relaxed);
+            self.counters.topics.fetch_sub(counted(topic), Relaxed);
             drop(records);
             if known {
                 self.bus.unsubscribe(topic, self.consumer);
@@ -224,6 +225,11 @@ impl Hub {
             }
         }
     }
+}
+
+/// What a topic counts as one of those that are subscribed to: the server's own do not.
+fn counted(topic: &Topic) -> usize {
+    usize::from(topic.direct().is_none())
 }
 
 fn unavailable(error: &BusError) -> WireError {

@@ -99,7 +99,7 @@ impl Hub {
         let joining = |(topic, at): (Topic, Position)| {
             let born = newborn.contains(&topic).then(|| Position { epoch: at.epoch.clone(), seq: Seq::ZERO });
             let known = wanted.known.get(&topic).cloned();
-            Joining { fresh: known.is_none(), topic, theirs: known.or(born), filter: wanted.filter.clone(), by_pattern: true }
+            Joining { fresh: known.is_none(), topic, theirs: known.or(born), filter: wanted.filter.clone(), by_pattern: true, away: None }
         };
         Ok((outcome, topics.into_iter().map(joining).collect()))
     }
@@ -179,7 +179,7 @@ impl Hub {
         if connection.topics.borrow().len() >= self.pattern_topics {
             return self.tell_lost(connection, pattern, position, "births");
         }
-        let joining = Joining { topic: topic.clone(), theirs: Some(start), filter, by_pattern: true, fresh: true };
+        let joining = Joining { topic: topic.clone(), theirs: Some(start), filter, by_pattern: true, fresh: true, away: None };
         let prepared = self.prepare(connection, vec![joining]).await.pop();
         if !self.follows(connection.id, pattern) {
             // It was given up meanwhile, maybe before the topic was entered.

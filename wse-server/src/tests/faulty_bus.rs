@@ -1,7 +1,10 @@
 //! The in-memory bus, whose calls can be held up and made to fail, as those of a bus beyond a network are.
-use std::sync::{
-    Mutex,
-    atomic::{AtomicUsize, Ordering::SeqCst},
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 use tokio::sync::watch;
 use wse_protocol::{Epoch, Pattern, Position, Publication, Seq, Topic};
@@ -128,6 +131,10 @@ impl Bus for FaultyBus {
 
     async fn others(&self) -> Result<usize, BusError> {
         self.bus.others().await
+    }
+
+    fn may_have_forgotten(&self, topic: &Topic, away: Duration) -> bool {
+        self.bus.may_have_forgotten(topic, away)
     }
 
     fn health(&self) -> BusHealth {

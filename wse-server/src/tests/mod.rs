@@ -21,7 +21,7 @@ use std::{cell::Cell, rc::Rc, sync::Arc, time::Instant};
 use tokio::{sync::Notify, task::LocalSet};
 use wse_core::session::{Offer, Session, Transmit};
 use wse_crypto::token::Identity;
-use wse_protocol::{CloseCode, Format, Priority, Publication, Topic, UnixMillis, envelope::Envelope};
+use wse_protocol::{CloseCode, Format, Priority, Publication, SessionId, Topic, UnixMillis, envelope::Envelope};
 use wse_pubsub::{Bus, Consumer, EventReceiver};
 
 /// An application that wants nothing.
@@ -30,7 +30,7 @@ pub(crate) struct Nobody;
 
 impl Host for Nobody {
     fn authenticate(&self, _: ConnectionId, _: Option<String>, _: Option<Identity>) {}
-    fn opened(&self, _: ConnectionId, _: Option<Identity>) {}
+    fn opened(&self, _: ConnectionId, _: Option<Identity>, _: Option<SessionId>) {}
     fn messages(&self, _: ConnectionId, _: Vec<Box<Envelope>>) {}
     fn closed(&self, _: ConnectionId, _: CloseCode, _: String, _: bool) {}
 }

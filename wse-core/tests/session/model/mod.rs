@@ -76,6 +76,7 @@ impl World {
             topics: setup.topics.iter().take(8).map(|name| name.as_str().into()).collect(),
             refusal: setup.refused.then(|| WireError::new(ErrorCode::OriginNotAllowed, "not from there")),
             outcomes: None,
+            secret: 7,
         };
         let waits = offer.hello_promised || (offer.auth_required && offer.token.is_none());
         let limits = InflateLimits { bytes: config.message_bytes, ..InflateLimits::default() };
