@@ -57,7 +57,7 @@ async def test_a_handler_gets_payload_type_and_id_and_its_return_value_is_the_re
 async def test_a_handler_sees_its_connection(anywhere: Server) -> None:
     async with Client(anywhere.ws(), topics=["mine"], user_agent_header="tests/1") as client:
         who = (await client.request("who", None))["p"]
-    assert who == {"user": None, "claims": {}, "agent": "tests/1", "host": "127.0.0.1", "topics": ["mine"], "token": None}
+    assert who == {"user": None, "claims": {}, "agent": "tests/1", "host": "127.0.0.1", "topics": ["mine"], "token": None, "session": None}
 
 
 @pytest.mark.parametrize(
