@@ -24,6 +24,7 @@ pub mod page;
 pub mod plan;
 pub mod pool;
 pub mod report;
+pub mod returning;
 pub mod runner;
 pub mod scan;
 pub mod scenario;

@@ -13,6 +13,7 @@ use wse_bench::{
     machine::{self, Machine},
     own, page, plan, report,
     report::Report,
+    returning,
     runner::{self, Cores, Outcome, Trial},
     subject::{self, Places},
     versions,
@@ -23,6 +24,7 @@ wse-bench measures WebSocket servers over loopback by what a receiver got.
 
   wse-bench run SCENARIO [options]     one scenario on servers that it starts, interleaved with the floor
   wse-bench suite short|full [options] the list of scenarios that the page is made from
+  wse-bench returns each|all [options] clients that lose their connections and return, on one server: prints JSON
   wse-bench load SCENARIO --url URL    the load alone, against any server: prints JSON
   wse-bench render FILE.json           tables of an earlier call; with --page, into a page
   wse-bench servers                    what it can start, and whether that is installed
@@ -40,6 +42,8 @@ Scenarios and their options (defaults):
   connects  --under-way 32 --warmup 0.2 --seconds 1
   idle      --few 1000 --many 10000 --settle 1
 
+returns: --server wse  --clients 1000  --size 128  --rate 10 (messages per second)  --seconds 60
+  each: --every 10 --away 2 (seconds): each client in turn    all: --under-way 256: all at once after a third of the time
 run and suite: --servers a,b,c  --rounds 9  --server-core 0  --load-core 1  --root .  --json FILE
 render: --page FILE.md --svg FILE.svg
 load: --url ws://HOST:PORT/PATH  --pid N (the server's, to read its CPU and memory)  --hello TEXT (first frame)
@@ -67,6 +71,10 @@ fn command() -> Result<()> {
         "run" | "suite" => measure(&verb, arguments),
         "load" => {
             println!("{:#}", own::run(arguments)?);
+            Ok(())
+        }
+        "returns" => {
+            println!("{:#}", returning::run(arguments)?);
             Ok(())
         }
         "render" => render(arguments),

@@ -73,6 +73,8 @@ struct Connection {
     fragments: (Vec<u8>, usize),
     /// Bytes that the socket did not take yet.
     unsent: Vec<u8>,
+    /// The first text frame, where it is another than the pool's.
+    hello: Option<Box<str>>,
 }
 
 /// Client connections to one server.
@@ -185,10 +187,21 @@ impl Pool {
         }
         let data = epoll::EventData::new_u64(self.connections.len() as u64);
         epoll::add(&self.epoll, &socket, data, epoll::EventFlags::OUT).doing("epoll")?;
-        let (carry, fragments, unsent) = Default::default();
-        self.connections.push(Connection { socket: Some(socket), phase: Phase::Connecting, carry, fragments, unsent });
+        let (carry, fragments, unsent, hello) = Default::default();
+        self.connections.push(Connection { socket: Some(socket), phase: Phase::Connecting, carry, fragments, unsent, hello });
         self.under_way += 1;
         Ok(())
+    }
+
+    /// Begins one whose first text frame is its own; its number.
+    ///
+    /// # Errors
+    /// As [`Pool::start`].
+    pub fn start_saying(&mut self, hello: String) -> Result<usize> {
+        self.start()?;
+        let number = self.connections.len() - 1;
+        self.connections[number].hello = Some(hello.into());
+        Ok(number)
     }
 
     /// Waits for something to happen, at most `limit` (none: without end), and handles all that has.
@@ -362,7 +375,8 @@ impl Pool {
 
     fn upgraded(&mut self, number: usize) -> Result<()> {
         self.connections[number].phase = Phase::Greeting;
-        if let Some(hello) = self.opening.hello.clone() {
+        let own = self.connections[number].hello.take().map(String::from);
+        if let Some(hello) = own.or_else(|| self.opening.hello.clone()) {
             self.send_text(number, hello.as_bytes())?;
         }
         if self.opening.ready.is_none() {

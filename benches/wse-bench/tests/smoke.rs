@@ -1,7 +1,7 @@
 //! The whole tool against its own servers, briefly: what a receiver got is what was published.
 use std::time::Duration;
 use wse_bench::{
-    load::{Target, connects, echo, fanout, idle, ingest},
+    load::{Target, connects, echo, fanout, idle, ingest, returns},
     subject::{self, Places},
 };
 
@@ -82,4 +82,17 @@ fn connections_are_made_and_weighed() {
     assert!(made.connects > 0, "{made:?}");
     let held = idle::run(&target, &idle::Plan { few: 20, many: 220, settle: BRIEF }).expect("it runs");
     assert!((0.9..1.1).contains(&held.descriptors_each), "{held:?}");
+}
+
+#[test]
+fn clients_that_lose_their_connections_and_return_get_all_that_is_published() {
+    for fate in [returns::Fate::Each { every: BRIEF * 5, away: BRIEF * 2 }, returns::Fate::All { under_way: 8 }] {
+        let mut target = start("wse");
+        let plan = returns::Plan { clients: SUBSCRIBERS, size: 128, rate: 200, measured: BRIEF * 12, fate };
+        let outcome = returns::run(&mut target, &plan).expect("it runs");
+        assert_eq!(outcome.whole.received, outcome.published * SUBSCRIBERS as u64, "{outcome:?}");
+        assert_eq!((outcome.lost, outcome.whole.missing, outcome.whole.doubled, outcome.whole.late), (0, 0, 0, 0), "{outcome:?}");
+        assert!(outcome.losses >= SUBSCRIBERS as u64 && outcome.resyncs == 0, "{outcome:?}");
+        assert_eq!(outcome.recovered + outcome.live, outcome.losses, "{outcome:?}");
+    }
 }

@@ -1,10 +1,12 @@
 //! The load, one file per scenario: each drives one server for some seconds and says what that cost both sides.
 pub mod beside;
 pub mod connects;
+mod crowd;
 pub mod echo;
 pub mod fanout;
 pub mod idle;
 pub mod ingest;
+pub mod returns;
 pub mod topics;
 
 use crate::{
