@@ -36,7 +36,7 @@ export const CLIENT = [
         old: 'if (position === null || previous > position) return this.#hold(entry)',
         new: `if (position === null || (previous > position && !${on('position-passes-hole')})) return this.#hold(entry)`,
       },
-      { file: 'wse-server/src/hub/join.rs', old: 'wse_protocol::mutant("skip-one-replay")', new: '(wse_protocol::mutant("skip-one-replay") || wse_protocol::mutant("position-passes-hole"))' },
+      { file: 'wse-server/src/hub/catch_up.rs', old: 'wse_protocol::mutant("skip-one-replay")', new: '(wse_protocol::mutant("skip-one-replay") || wse_protocol::mutant("position-passes-hole"))' },
     ],
   },
   {
@@ -48,7 +48,7 @@ export const CLIENT = [
         old: 'if ((position !== null && seq <= position) ||',
         new: `if ((position !== null && seq <= position && !${on('repeats-taken')}) ||`,
       },
-      { file: 'wse-server/src/hub/join.rs', old: 'wse_protocol::mutant("replay-twice")', new: '(wse_protocol::mutant("replay-twice") || wse_protocol::mutant("repeats-taken"))' },
+      { file: 'wse-server/src/hub/catch_up.rs', old: 'wse_protocol::mutant("replay-twice")', new: '(wse_protocol::mutant("replay-twice") || wse_protocol::mutant("repeats-taken"))' },
     ],
   },
   {

@@ -25,6 +25,7 @@ pub fn mutated(name: &str, script: &str, old: &str, new: &str) -> String {
 ];
 
 const JOIN = 'wse-server/src/hub/join.rs';
+const CATCH_UP = 'wse-server/src/hub/catch_up.rs';
 const FAN_OUT = 'wse-server/src/hub/fan_out.rs';
 const SNAPSHOTS = 'wse-server/src/hub/snapshots.rs';
 const LANES = 'wse-core/src/lanes.rs';
@@ -36,7 +37,7 @@ export const SERVER = [
     is: 'of each page of a replay one message is left out',
     edits: [
       {
-        file: JOIN,
+        file: CATCH_UP,
         old: 'let messages = fan_out::number(&mut after.seq.clone(), &taken, passes.as_deref());',
         new: `let mut messages = fan_out::number(&mut after.seq.clone(), &taken, passes.as_deref());
         if ${on('skip-one-replay')} && messages.len() > 2 {
@@ -50,7 +51,7 @@ export const SERVER = [
     is: 'what was missed is sent twice',
     edits: [
       {
-        file: JOIN,
+        file: CATCH_UP,
         old: 'session.replay(topic, joined.policy, chunk);',
         new: `if ${on('replay-twice')} {
                 session.replay(topic, joined.policy, chunk.clone());
@@ -138,7 +139,7 @@ export const SERVER = [
     is: 'what comes between a subscription and the end of its replay is forgotten',
     edits: [
       {
-        file: JOIN,
+        file: CATCH_UP,
         old: 'State::Behind { buffer: Some(buffer), .. } if now_at.is_some() => buffer.after(from.seq),',
         new: `State::Behind { buffer: Some(_), .. } if now_at.is_some() && ${on('buffer-forgotten')} => Some(Vec::new()),
             State::Behind { buffer: Some(buffer), .. } if now_at.is_some() => buffer.after(from.seq),`,
@@ -162,7 +163,7 @@ export const SERVER = [
     is: 'a replay is not filtered',
     edits: [
       {
-        file: JOIN,
+        file: CATCH_UP,
         old: 'let mut cost = 0;\n        let fits =',
         new: `let filter = filter.filter(|_| !${on('filter-forgotten')});\n        let mut cost = 0;\n        let fits =`,
       },
