@@ -70,3 +70,19 @@ async def test_what_expires_while_a_state_is_made_is_left_out(server: Server) ->
         await publisher.ask("open", "own:ttl")
         assert (await client.receive())["c"] == "S"
         assert await stream(client, "own:ttl", entry, last) == ([0, 1], [last - 4, last - 3, last - 2])
+
+
+async def test_what_expires_while_a_client_does_not_read_is_left_out_of_its_own_queue_too(server: Server) -> None:
+    """[P-43] G5"""
+    hello = {"formats": ["msgpack"], "batch": True}
+    async with server.agreed() as publisher, server.stalled("fresh:slow", **hello) as client:
+        before = server.health()
+        last = await publisher.publish("fresh:slow", count=600, bytes=20_000, ttl=2)
+        await server.reaches("fell_behind", before["fell_behind"] + 1)
+        await asyncio.sleep(2.1)  # all have expired; what was written to the socket before comes all the same
+        seen, left_out = await stream(client, "fresh:slow", {"seq": last - 600}, last)
+        assert seen == list(range(len(seen)))
+        assert left_out == list(range(last - 600 + len(seen) + 1, last + 1))
+        assert server.health()["skipped_ttl"] > before["skipped_ttl"]
+        fresh = await publisher.publish("fresh:slow", ttl=60)
+        assert await stream(client, "fresh:slow", {"seq": last}, fresh) == ([0], [])

@@ -1,6 +1,6 @@
 //! What waits for one connection, by topic: five levels of rank under one bound, and who gives way when it is reached.
 use crate::run::Chunk;
-use std::{collections::VecDeque, fmt};
+use std::{collections::VecDeque, fmt, time::Instant};
 use wse_protocol::{Epoch, Priority, Seq, Topic, messages::SkipReason};
 
 const LEVELS: usize = 5;
@@ -42,7 +42,7 @@ pub struct Hole {
     pub from: Seq,
     /// The last.
     pub to: Seq,
-    /// By which policy.
+    /// Why.
     pub reason: SkipReason,
 }
 
@@ -78,6 +78,8 @@ pub struct ShedCounts {
     pub latest: u64,
     /// Messages left out for more important ones.
     pub drop_low: u64,
+    /// Messages that expired while they waited.
+    pub expired: u64,
 }
 
 /// A priority queue of topics: the topic with the highest rank goes first, a rank being the highest priority that waits in it.
@@ -153,13 +155,21 @@ impl Lanes {
         lane.items.push_back(Item::Chunk { chunk, arrived });
     }
 
-    /// Takes what comes next.
-    pub fn pop(&mut self) -> Option<Next> {
-        if let Some((_, _, chunk)) = self.only.take() {
-            self.bytes = 0;
-            return Some(Next::Frames(chunk));
+    /// Takes what comes next. Messages that have expired are left out, and told of in their place.
+    pub fn pop(&mut self, now: Instant) -> Option<Next> {
+        if let Some((topic, policy, chunk)) = self.only.take() {
+            if !chunk.has_expired(now) {
+                self.bytes = 0;
+                return Some(Next::Frames(chunk));
+            }
+            self.enter(&topic, policy, chunk);
         }
         let best = self.lanes.iter().enumerate().max_by_key(|(_, lane)| (lane.rank(), u64::MAX - lane.waits_since()))?.0;
+        if self.lanes[best].items.front().is_some_and(|item| item.has_expired(now)) {
+            self.expire(best, now);
+            // What is left may be of another rank.
+            return self.pop(now);
+        }
         let lane = &mut self.lanes[best];
         let item = lane.items.pop_front();
         let next = item.map(|item| match item {
@@ -174,6 +184,15 @@ impl Lanes {
             self.remove(best);
         }
         next
+    }
+
+    /// Leaves out what has expired of a lane.
+    fn expire(&mut self, index: usize, now: Instant) {
+        let lane = &mut self.lanes[index];
+        let before = lane.frames();
+        let fresh: Vec<bool> = lane.items.iter().flat_map(Item::marks).map(|mark| !mark.has_expired(now)).collect();
+        self.bytes -= lane.keep_only(&fresh, SkipReason::Ttl);
+        self.counts.expired += (before - lane.frames()) as u64;
     }
 
     /// Whether something of a topic waits.
@@ -315,6 +334,9 @@ impl Lane {
 
     /// Takes the newest chunk out, whose messages the log still has.
     fn cut_newest(&mut self) -> (usize, Option<Shed>) {
+        // Word of what had expired behind it is left to the log too.
+        let newest = self.items.iter().rposition(|item| item.arrived().is_some()).map_or(0, |newest| newest + 1);
+        self.items.truncate(newest);
         let Some(Item::Chunk { chunk, .. }) = self.items.pop_back() else { return (0, None) };
         self.forget(&chunk);
         (chunk.len(), Some(Shed::Behind { topic: self.topic.clone(), after: chunk.previous() }))
@@ -397,6 +419,10 @@ impl Item {
         if let Self::Chunk { chunk, .. } = self { chunk.marks() } else { &[] }
     }
 
+    fn has_expired(&self, now: Instant) -> bool {
+        if let Self::Chunk { chunk, .. } = self { chunk.has_expired(now) } else { false }
+    }
+
     fn sizes(&self) -> Vec<(Priority, usize)> {
         let Self::Chunk { chunk, .. } = self else { return Vec::new() };
         (0..chunk.marks().len()).map(|index| (chunk.marks()[index].priority, chunk.part(index..index + 1).len())).collect()
@@ -415,9 +441,11 @@ impl Item {
     }
 }
 
-/// Appends an item; a hole grows the hole before it.
+/// Appends an item; a hole grows the hole before it that has the same reason.
 fn push_item(items: &mut VecDeque<Item>, item: Item) {
-    if let (Some(Item::Hole(_, before)), Item::Hole(_, hole)) = (items.back_mut(), &item) {
+    if let (Some(Item::Hole(_, before)), Item::Hole(_, hole)) = (items.back_mut(), &item)
+        && before.reason == hole.reason
+    {
         before.to = hole.to;
         return;
     }

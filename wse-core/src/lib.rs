@@ -41,4 +41,4 @@ pub use run::{Chunk, Run};
 pub use sequencer::Sequencer;
 pub use token_bucket::TokenBucket;
 pub use variant::Variant;
-pub use wire::{Numbered, Wire, WireConfig};
+pub use wire::{Moment, Numbered, Wire, WireConfig};

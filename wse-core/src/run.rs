@@ -1,6 +1,6 @@
 //! What a turn holds of one topic for one wire variant: consecutive frames, made once and shared by every connection.
 use bytes::Bytes;
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc, time::Instant};
 use wse_protocol::{Epoch, Priority, Seq};
 
 /// Frames of one topic in ascending order, with their WebSocket headers, in one piece of memory.
@@ -11,6 +11,8 @@ pub struct Run {
     marks: Box<[Mark]>,
     /// Messages in all of its frames.
     messages: u64,
+    /// When the first of its messages to expire does.
+    until: Option<Instant>,
 }
 
 /// Where a frame of a run lies, and what it is.
@@ -29,12 +31,21 @@ pub(crate) struct Mark {
     pub(crate) priority: Priority,
     /// The key, which `latest` keeps the newest of.
     pub(crate) key: Option<Arc<str>>,
+    /// From when on it is not to be sent any more.
+    pub(crate) until: Option<Instant>,
+}
+
+impl Mark {
+    pub(crate) fn has_expired(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
 }
 
 impl Run {
     pub(crate) fn new(epoch: Epoch, bytes: Bytes, marks: Box<[Mark]>) -> Self {
         let messages = marks.iter().map(|mark| mark.messages).sum();
-        Self { epoch, bytes, marks, messages }
+        let until = marks.iter().filter_map(|mark| mark.until).min();
+        Self { epoch, bytes, marks, messages, until }
     }
 
     /// All of its frames.
@@ -101,6 +112,11 @@ impl Chunk {
     pub fn messages(&self) -> u64 {
         let is_whole = self.frames.len() == self.run.marks.len();
         if is_whole { self.run.messages } else { self.marks().iter().map(|mark| mark.messages).sum() }
+    }
+
+    /// Whether any of its messages has expired.
+    pub(crate) fn has_expired(&self, now: Instant) -> bool {
+        self.run.until.is_some_and(|until| until <= now) && self.marks().iter().any(|mark| mark.has_expired(now))
     }
 
     pub(crate) fn epoch(&self) -> &Epoch {

@@ -4,9 +4,12 @@ use crate::{
     run::{Mark, Run},
 };
 use bytes::Bytes;
-use std::ops::Range;
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 use wse_protocol::{
-    Epoch, Format, Position, Priority, Publication, Seq, Topic, encode,
+    Epoch, Format, Position, Priority, Publication, Seq, Topic, UnixMillis, encode,
     frame::{self, Opcode},
     messages::{Beacon, Skip, SkipReason},
 };
@@ -28,6 +31,29 @@ pub struct Numbered<'a> {
 impl Numbered<'_> {
     fn before(&self) -> Seq {
         self.previous.unwrap_or_else(|| Seq::new(self.seq.number().saturating_sub(1)).unwrap_or(Seq::ZERO))
+    }
+}
+
+/// One moment by the two clocks: a session's, and the one by which messages expire.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// What sessions are given.
+    pub now: Instant,
+    /// What publications name.
+    pub unix: UnixMillis,
+}
+
+impl Moment {
+    /// When a message expires; none where it does not, or later than clocks go.
+    fn until(self, publication: &Publication) -> Option<Instant> {
+        let left = publication.expires?.0.saturating_sub(self.unix.0);
+        self.now.checked_add(Duration::from_millis(left))
+    }
+
+    #[cfg(test)]
+    #[expect(clippy::disallowed_methods, reason = "an arbitrary origin for a test's clock")]
+    pub(crate) fn origin() -> Self {
+        Self { now: Instant::now(), unix: UnixMillis(0) }
     }
 }
 
@@ -59,11 +85,15 @@ impl Wire {
         Self { compressor, batcher, bodies: Vec::new(), scratch: Vec::new(), unreadable: 0 }
     }
 
-    /// The frames of consecutive messages of one topic, for every connection of a variant.
+    /// The frames of consecutive messages of one topic, for every connection of a variant. What expires is not batched, because it may
+    /// be left out by itself.
     #[must_use]
-    pub fn run(&mut self, variant: Variant, topic: &Topic, epoch: &Epoch, messages: &[Numbered<'_>]) -> Run {
+    pub fn run(&mut self, at: Moment, variant: Variant, topic: &Topic, epoch: &Epoch, messages: &[Numbered<'_>]) -> Run {
         let cost: usize = messages.iter().map(|message| message.publication.cost()).sum();
-        let mut run = Building { out: Vec::with_capacity(cost + 160 * messages.len()), marks: Vec::with_capacity(messages.len()) };
+        let (out, marks) = (Vec::with_capacity(cost + 160 * messages.len()), Vec::with_capacity(messages.len()));
+        let mut run = Building { out, marks, at };
+        let expire = messages.iter().any(|message| message.publication.expires.is_some());
+        let variant = if expire { variant.single() } else { variant };
         if variant.compressed || (variant.batched && messages.len() > 1) {
             self.packed(variant, topic, epoch, messages, &mut run);
         } else {
@@ -125,7 +155,7 @@ impl Wire {
         Beacon { topic: topic.as_str().into(), position: position.clone(), previous }.encode(format, &mut body);
         let payload = put(&mut out, if format == Format::Json { Opcode::Text } else { Opcode::Binary }, &body);
         let (first, last, end) = (position.seq, position.seq, out.len());
-        let mark = Mark { previous, first, last, messages: 0, payload, end, priority: Priority::default(), key: None };
+        let mark = Mark { previous, first, last, messages: 0, payload, end, priority: Priority::default(), key: None, until: None };
         Run::new(position.epoch.clone(), out.into(), [mark].into())
     }
 
@@ -143,7 +173,7 @@ impl Wire {
                 .encode(format, &mut body);
             let payload = put(&mut out, opcode, &body);
             let (end, priority) = (out.len(), message.publication.priority);
-            marks.push(Mark { previous, first: seq, last: seq, messages: 0, payload, end, priority, key: None });
+            marks.push(Mark { previous, first: seq, last: seq, messages: 0, payload, end, priority, key: None, until: None });
         }
         Run::new(epoch.clone(), out.into(), marks.into())
     }
@@ -151,9 +181,9 @@ impl Wire {
     /// A frame of the protocol's own around a body that `encode` made.
     #[must_use]
     pub fn own(&mut self, variant: Variant, body: &[u8]) -> Prepared {
-        let mut run = Building { out: Vec::with_capacity(body.len() + 10), marks: Vec::new() };
-        let payload = self.append(variant, &mut run.out, body);
-        Prepared::framed_at(run.out.into(), payload)
+        let mut out = Vec::with_capacity(body.len() + 10);
+        let payload = self.append(variant, &mut out, body);
+        Prepared::framed_at(out.into(), payload)
     }
 
     /// Payloads that their publishers vouched for and that are not what they were said to be: null was sent.
@@ -219,6 +249,7 @@ impl Wire {
 struct Building {
     out: Vec<u8>,
     marks: Vec<Mark>,
+    at: Moment,
 }
 
 impl Building {
@@ -234,6 +265,7 @@ impl Building {
             end: self.out.len(),
             priority: messages.iter().map(|message| message.publication.priority).max().unwrap_or_default(),
             key: last.publication.key.clone(),
+            until: self.at.until(last.publication),
         });
     }
 }
@@ -280,7 +312,7 @@ mod tests {
         let messages: Vec<_> =
             publications.iter().zip(1..).map(|(publication, n)| Numbered { seq: seq(n), previous: None, publication }).collect();
         let (topic, epoch) = (Topic::parse("a").expect("a name"), Epoch::parse("e").expect("short"));
-        Arc::new(Wire::new(WireConfig::default()).run(variant, &topic, &epoch, &messages))
+        Arc::new(Wire::new(WireConfig::default()).run(Moment::origin(), variant, &topic, &epoch, &messages))
     }
 
     /// What a client reads of a frame's payload: the numbers and payload sizes of its messages.
@@ -338,7 +370,7 @@ mod tests {
         let message = Numbered { seq: seq(1), previous: None, publication: &broken };
         let mut wire = Wire::new(WireConfig::default());
         let (topic, epoch) = (Topic::parse("a").expect("a name"), Epoch::parse("e").expect("short"));
-        let run = wire.run(Variant { format: Format::Msgpack, ..Variant::default() }, &topic, &epoch, &[message]);
+        let run = wire.run(Moment::origin(), Variant { format: Format::Msgpack, ..Variant::default() }, &topic, &epoch, &[message]);
         assert_eq!((wire.unreadable(), run.is_empty()), (1, false));
     }
 }

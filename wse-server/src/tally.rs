@@ -31,6 +31,8 @@ pub struct Tally {
     pub skipped_latest: u64,
     /// Messages left out for more important ones; every one was told.
     pub skipped_drop_low: u64,
+    /// Messages that expired while they waited for a client that did not read, counted for each client; every one was told.
+    pub skipped_ttl: u64,
     /// Frames compressed, each once for all who get it.
     pub compressed: u64,
     /// Bytes that these are smaller.
@@ -82,6 +84,7 @@ impl Tally {
     fn shed(&mut self, shed: ShedCounts) {
         self.skipped_latest += shed.latest;
         self.skipped_drop_low += shed.drop_low;
+        self.skipped_ttl += shed.expired;
     }
 
     /// Adds another shard's.
@@ -94,6 +97,7 @@ impl Tally {
         self.rate_closed += other.rate_closed;
         self.skipped_latest += other.skipped_latest;
         self.skipped_drop_low += other.skipped_drop_low;
+        self.skipped_ttl += other.skipped_ttl;
         self.compressed += other.compressed;
         self.compression_saved_bytes += other.compression_saved_bytes;
         self.inflated += other.inflated;

@@ -220,7 +220,7 @@ export const SERVER = [
       {
         file: 'wse-core/src/session/outbound.rs',
         old: 'Some(Next::Hole(topic, epoch, hole)) => return Some(Waiting::Hole(topic, epoch, hole)),',
-        new: `Some(Next::Hole(..)) if ${on('skip-untold')} => return self.poll(),
+        new: `Some(Next::Hole(..)) if ${on('skip-untold')} => return self.poll(now),
             Some(Next::Hole(topic, epoch, hole)) => return Some(Waiting::Hole(topic, epoch, hole)),`,
       },
     ],

@@ -1,5 +1,6 @@
 // Clients that do not keep up: what is left out on purpose is told, and nothing else is lost.
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { messagesOf, ofType } from '../lib/frames.mjs';
 import { until } from '../lib/process.mjs';
 
@@ -21,6 +22,13 @@ export const slow = {
     assert.deepEqual([...new Set(skips.map(({ reason }) => reason))], ['drop_low']);
   },
 
+  '[P-43] ttl: what expires while a client does not read is told and not handed to it, and what is fresh follows': async (stage) => {
+    const { messages, skips } = await flooded(stage, 'ttl', { ttl: 2 }, 2_100);
+    assert.deepEqual(messages.map(({ n }) => n), Array.from({ length: messages.length }, (_, n) => n), 'what was on its way before');
+    assert.ok(messages.length < FLOOD.count);
+    assert.deepEqual([...new Set(skips.map(({ reason }) => reason))], ['ttl']);
+  },
+
   '[G2] recover: a slow client gets all of it, once and in order': async (stage) => {
     const { messages, skips } = await flooded(stage, 'all', {});
     assert.deepEqual([messages.map(({ n }) => n), skips], [Array.from({ length: FLOOD.count }, (_, n) => n), []]);
@@ -28,7 +36,7 @@ export const slow = {
 };
 
 /** What a client that reads nothing for a while has heard and been told in the end: together every message, each once. */
-async function flooded(stage, namespace, order) {
+async function flooded(stage, namespace, order, wait = 0) {
   const topic = stage.name(`${namespace}:x`);
   const { peer, gate } = await stage.open({ compression: false }, { topics: [topic] });
   const before = await stage.health();
@@ -36,6 +44,7 @@ async function flooded(stage, namespace, order) {
   const last = await stage.fill({ topic, ...FLOOD, ...order });
   const { fell_behind: behind, skipped_latest: latest, skipped_drop_low: low } = await stage.health();
   assert.ok(behind + latest + low > before.fell_behind + before.skipped_latest + before.skipped_drop_low, 'the server noticed');
+  await sleep(wait);
   gate.resume();
   const heard = async () => [...(await peer.seen()).map(([, seq]) => [seq, seq]), ...(await peer.notices()).skip.map(({ from, to }) => [from, to])];
   await until('the last message', async () => (await heard()).some(([, to]) => to === last), 10_000);

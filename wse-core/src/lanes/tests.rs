@@ -1,8 +1,8 @@
 //! Lanes against a naive model: what comes out, with what is told of, is what was put in.
 use super::*;
-use crate::{Numbered, Variant, Wire, WireConfig};
+use crate::{Moment, Numbered, Variant, Wire, WireConfig};
 use proptest::prelude::*;
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use wse_protocol::{Format, Publication, UnixMillis};
 
 const LIMIT: usize = 2000;
@@ -15,13 +15,16 @@ fn seq(number: u64) -> Seq {
     Seq::new(number).expect("small")
 }
 
-/// Consecutive messages of these priorities and keys after `after`.
-fn chunk(name: usize, after: u64, messages: &[(usize, Option<u8>, usize)]) -> Chunk {
-    let publication = |&(priority, key, size): &(usize, Option<u8>, usize)| Publication {
+/// A message: priority, key, bytes, and when it expires.
+type Message = (usize, Option<u8>, usize, Option<u64>);
+
+/// Consecutive messages after `after`; times are milliseconds after `began`.
+fn chunk(began: Instant, name: usize, after: u64, messages: &[Message]) -> Chunk {
+    let publication = |&(priority, key, size, until): &Message| Publication {
         id: "m".into(),
         event_type: "t".into(),
         ts: UnixMillis(0),
-        expires: None,
+        expires: until.map(UnixMillis),
         key: key.map(|key| key.to_string().into()),
         priority: Priority::ALL[priority],
         format: Format::Json,
@@ -31,20 +34,23 @@ fn chunk(name: usize, after: u64, messages: &[(usize, Option<u8>, usize)]) -> Ch
     let numbered: Vec<_> =
         (after + 1..).zip(&publications).map(|(number, publication)| Numbered { seq: seq(number), previous: None, publication }).collect();
     let epoch = Epoch::parse("e").expect("short");
-    Arc::new(Wire::new(WireConfig::default()).run(Variant::default(), &topic(name), &epoch, &numbered)).whole()
+    let at = Moment { now: began, unix: UnixMillis(0) };
+    Arc::new(Wire::new(WireConfig::default()).run(at, Variant::default(), &topic(name), &epoch, &numbered)).whole()
 }
 
 #[derive(Debug, Clone)]
 enum Step {
-    Push(usize, Vec<(usize, Option<u8>, usize)>),
+    Push(usize, Vec<Message>),
     Pop,
+    Wait(u64),
     Drop(usize),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let message = (0..LEVELS, prop::option::of(0..3_u8), 0..400_usize);
+    let message = (0..LEVELS, prop::option::of(0..3_u8), 0..400_usize, prop::option::of(0..100_u64));
     let push = (0..4_usize, prop::collection::vec(message, 1..4)).prop_map(|(name, messages)| Step::Push(name, messages));
-    prop::collection::vec(prop_oneof![5 => push, 2 => Just(Step::Pop), 1 => (0..4_usize).prop_map(Step::Drop)], 1..80)
+    let drop = (0..4_usize).prop_map(Step::Drop);
+    prop::collection::vec(prop_oneof![5 => push, 2 => Just(Step::Pop), 1 => (1..30_u64).prop_map(Step::Wait), 1 => drop], 1..80)
 }
 
 /// What a reader of every topic has, and what was put in.
@@ -56,9 +62,10 @@ struct Model {
 }
 
 impl Model {
-    fn pop(&mut self, next: Next) {
+    fn pop(&mut self, next: Next, now: Instant) {
         let (name, spans) = match next {
             Next::Frames(chunk) => {
+                assert!(chunk.marks().iter().all(|mark| mark.until.is_none_or(|until| until > now)), "what has expired does not come out");
                 let text = chunk.payloads().map(|(_, payload)| String::from_utf8_lossy(&payload).into_owned()).collect::<String>();
                 let name = (0..4).find(|name| text.contains(&format!("\"t{name}\""))).expect("its topic");
                 (name, chunk.marks().iter().map(|mark| (mark.previous, mark.first, mark.last)).collect::<Vec<_>>())
@@ -84,13 +91,14 @@ proptest! {
 
     #[test]
     fn what_comes_out_and_what_is_told_of_is_what_was_put_in(steps in steps()) {
-        let (mut lanes, mut model) = (Lanes::default(), Model::default());
+        let (mut lanes, mut model, began) = (Lanes::default(), Model::default(), Moment::origin().now);
+        let mut now = began;
         for step in steps {
             match step {
                 Step::Push(name, messages) => {
                     let after = *model.pushed.entry(name).or_default();
                     *model.pushed.entry(name).or_default() += messages.len() as u64;
-                    let shed = lanes.push(&topic(name), policy(name), chunk(name, after, &messages), LIMIT);
+                    let shed = lanes.push(&topic(name), policy(name), chunk(began, name, after, &messages), LIMIT);
                     if shed == [Shed::Full] {
                         return Ok(());
                     }
@@ -103,7 +111,8 @@ proptest! {
                     }
                     prop_assert!(lanes.bytes() <= LIMIT || lanes.frames() <= 1 || lanes.only.is_some());
                 }
-                Step::Pop => lanes.pop().into_iter().for_each(|next| model.pop(next)),
+                Step::Pop => lanes.pop(now).into_iter().for_each(|next| model.pop(next, now)),
+                Step::Wait(ms) => now += Duration::from_millis(ms),
                 Step::Drop(name) => {
                     lanes.drop_topic(&topic(name));
                     let pushed = model.pushed.get(&name).copied().unwrap_or_default();
@@ -113,8 +122,8 @@ proptest! {
             let waiting: usize = lanes.lanes.iter().flat_map(|lane| &lane.items).flat_map(Item::sizes).map(|(_, size)| size).sum();
             prop_assert_eq!(lanes.bytes(), waiting + lanes.only.as_ref().map_or(0, |(_, _, chunk)| chunk.len()));
         }
-        while let Some(next) = lanes.pop() {
-            model.pop(next);
+        while let Some(next) = lanes.pop(now) {
+            model.pop(next, now);
         }
         prop_assert_eq!((lanes.bytes(), lanes.lanes.capacity()), (0, 0), "idle it holds no memory");
         for (name, pushed) in &model.pushed {
@@ -126,13 +135,13 @@ proptest! {
 #[test]
 fn a_topic_that_has_nothing_to_leave_out_does_not_end_the_connection_while_another_can() {
     for policy in [SlowPolicy::Latest, SlowPolicy::DropLow] {
-        let mut lanes = Lanes::default();
-        let (low, critical) = ((1, None, 100), (LEVELS - 1, None, 100));
+        let (mut lanes, now) = (Lanes::default(), Moment::origin().now);
+        let (low, critical) = ((1, None, 100, None), (LEVELS - 1, None, 100, None));
         let first = if policy == SlowPolicy::Latest { low } else { critical };
-        assert_eq!(lanes.push(&topic(0), policy, chunk(0, 0, &[first]), LIMIT), []);
+        assert_eq!(lanes.push(&topic(0), policy, chunk(now, 0, 0, &[first]), LIMIT), []);
         let mut behind = None;
         for n in 0..30 {
-            match &lanes.push(&topic(1), SlowPolicy::Recover, chunk(1, n, &[critical]), LIMIT)[..] {
+            match &lanes.push(&topic(1), SlowPolicy::Recover, chunk(now, 1, n, &[critical]), LIMIT)[..] {
                 [] => {}
                 [Shed::Behind { topic: name, after }] => {
                     assert_eq!(*name, topic(1));
@@ -144,4 +153,20 @@ fn a_topic_that_has_nothing_to_leave_out_does_not_end_the_connection_while_anoth
         }
         assert!(behind.is_some(), "{policy:?}");
     }
+}
+
+#[test]
+fn what_expires_while_it_waits_is_one_hole_and_counted_and_what_does_not_comes() {
+    let (mut lanes, began) = (Lanes::default(), Moment::origin().now);
+    let (fresh, short, long) = ((2, None, 10, None), (2, None, 10, Some(50)), (2, None, 10, Some(90)));
+    lanes.put(&topic(0), SlowPolicy::Recover, chunk(began, 0, 0, &[fresh, short]));
+    lanes.put(&topic(0), SlowPolicy::Recover, chunk(began, 0, 2, &[short, long]));
+    let mut next = |after| match lanes.pop(began + Duration::from_millis(after))? {
+        Next::Frames(chunk) => Some((None, chunk.marks()[0].first.number(), chunk.marks().last()?.last.number())),
+        Next::Hole(_, _, hole) => Some((Some(hole.reason), hole.from.number(), hole.to.number())),
+    };
+    assert_eq!([next(60), next(60), next(60)], [Some((None, 1, 1)), Some((Some(SkipReason::Ttl), 2, 3)), Some((None, 4, 4))]);
+    assert_eq!((next(60), lanes.counts().expired, lanes.bytes()), (None, 2, 0));
+    lanes.put(&topic(0), SlowPolicy::Recover, chunk(began, 0, 4, &[short]));
+    assert!(matches!(lanes.pop(began + Duration::from_millis(50)), Some(Next::Hole(..))), "alone too");
 }

@@ -149,9 +149,9 @@ impl Session {
         self.events.len()
     }
 
-    /// The next thing to send. Nothing that is queued waits for its time, so `now` is not looked at.
-    pub fn poll_transmit(&mut self, _now: Instant) -> Option<Transmit> {
-        let next = match self.outbound.poll()? {
+    /// The next thing to send. What has expired by now is left out, and told of.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
+        let next = match self.outbound.poll(now)? {
             Waiting::Ready(next) => next,
             Waiting::Hole(topic, epoch, hole) => Transmit::Own(self.skip(&topic, epoch, hole)),
         };

@@ -1,6 +1,6 @@
 //! What waits to be sent on one connection: the protocol's own frames, then topics by rank, and the close at the end.
 use crate::{Chunk, Hole, Lanes, Next, Prepared, Shed, ShedCounts, SlowPolicy};
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Instant};
 use wse_protocol::{CloseCode, Epoch, Seq, Topic};
 
 /// The next thing to send.
@@ -108,7 +108,7 @@ impl Outbound {
         }
     }
 
-    pub(super) fn poll(&mut self) -> Option<Waiting> {
+    pub(super) fn poll(&mut self, now: Instant) -> Option<Waiting> {
         if let Some(frame) = self.own.pop_front() {
             self.own_bytes -= frame.framed().len();
             self.kept = self.kept.saturating_sub(1);
@@ -117,7 +117,7 @@ impl Outbound {
             }
             return Some(Waiting::Ready(Transmit::Own(frame)));
         }
-        match self.lanes.pop() {
+        match self.lanes.pop(now) {
             Some(Next::Frames(chunk)) => return Some(Waiting::Ready(Transmit::Topic(chunk))),
             Some(Next::Hole(topic, epoch, hole)) => return Some(Waiting::Hole(topic, epoch, hole)),
             None => {}

@@ -4,7 +4,7 @@ mod moving;
 mod rules;
 
 use super::*;
-use crate::{Chunk, InflateLimits, Inflater, Numbered, Prepared, Wire, WireConfig};
+use crate::{Chunk, InflateLimits, Inflater, Moment, Numbered, Prepared, Wire, WireConfig};
 use simd_json::prelude::*;
 use wse_protocol::{Epoch, ErrorCode, Format, Position, Priority, Publication, Seq, Topic, UnixMillis, Value};
 
@@ -109,7 +109,7 @@ fn chunk(name: &str, seq: u64, priority: Priority, size: usize) -> Chunk {
     };
     let Position { epoch, seq } = position(seq);
     let message = Numbered { seq, previous: None, publication: &publication };
-    Arc::new(Wire::new(WireConfig::default()).run(Variant::default(), &topic(name), &epoch, &[message])).whole()
+    Arc::new(Wire::new(WireConfig::default()).run(Moment::origin(), Variant::default(), &topic(name), &epoch, &[message])).whole()
 }
 
 const HELLO: &str = r#"{"v":2,"c":"WSE","t":"client_hello","p":{"token":"secret","topics":["a"]}}"#;

@@ -106,7 +106,10 @@ class WSERouter(Publishing, APIRouter):
 
     @property
     def dead_letters(self) -> DeadLetters:
-        """Messages whose handlers raised: `await wse.dead_letters.list()`, `.replay(id)`, `.remove(id)`."""
+        """Numbered messages (P-51) whose handlers raised: `await wse.dead_letters.list()`, `.replay(id)`, `.remove(id)`.
+
+        Of a message that its client does not number nothing is kept: its client is told, and the log has the traceback.
+        """
         return self._dead_letters
 
     def on_connect(self, function: F) -> F:

@@ -63,10 +63,10 @@ impl Hub {
         let messages = fan_out::number(&mut after.seq.clone(), &taken, passes.as_deref());
         let (mut frames, passed) = (Vec::new(), messages.last().map_or(after.seq, |message| message.seq));
         let (mut wire, variant) = (self.wire.borrow_mut(), subscriber.variant(&crate::TopicPolicy { slow: policy, filter: None }));
-        let clock = fan_out::unix_now();
-        for messages in messages.chunk_by(|one, next| one.publication.has_expired(clock) == next.publication.has_expired(clock)) {
-            let expired = messages.first().is_some_and(|first| first.publication.has_expired(clock));
-            let piece = Piece { topic, epoch: &after.epoch, messages: messages.to_vec(), expired };
+        let at = fan_out::moment();
+        for messages in messages.chunk_by(|one, next| one.publication.has_expired(at.unix) == next.publication.has_expired(at.unix)) {
+            let expired = messages.first().is_some_and(|first| first.publication.has_expired(at.unix));
+            let piece = Piece { topic, epoch: &after.epoch, messages: messages.to_vec(), at, expired };
             frames.push(Runs::default().get(&mut wire, variant, &piece).whole());
             self.counters.expired.fetch_add(if expired { messages.len() as u64 } else { 0 }, Relaxed);
         }

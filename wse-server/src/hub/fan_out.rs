@@ -10,7 +10,7 @@ use std::{
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 use wse_core::{
-    Numbered, Run, Variant, Wire,
+    Moment, Numbered, Run, Variant, Wire,
     filter::{Filter, Payload, Scratch},
     session::Delivered,
 };
@@ -28,6 +28,8 @@ pub(super) struct Piece<'a> {
     pub(super) topic: &'a Topic,
     pub(super) epoch: &'a Epoch,
     pub(super) messages: Vec<Numbered<'a>>,
+    /// When it is handed over.
+    pub(super) at: Moment,
     /// They have expired, all of them: their places are told and not they.
     pub(super) expired: bool,
 }
@@ -38,7 +40,7 @@ pub(super) struct Runs([Option<Arc<Run>>; Variant::COUNT]);
 
 impl Hub {
     pub(super) fn deliver(&self, run: &LogRun, flush: &mut dyn FnMut(Instant)) {
-        let now = Instant::now();
+        let at = moment();
         let news: Vec<(Seq, &Publication)> = {
             let records = self.topics.borrow();
             // Entries of an interest that was given back and taken up again may still be under way: they are no news.
@@ -46,18 +48,18 @@ impl Hub {
             let passed = record.position.as_ref().filter(|position| position.epoch == run.epoch).map(|position| position.seq);
             run.iter().filter(|(seq, _)| passed.is_none_or(|passed| *seq > passed)).collect()
         };
-        let (mut rest, clock) = (&news[..], unix_now());
+        let mut rest = &news[..];
         while !rest.is_empty() {
-            let (count, expired) = piece(rest, clock);
+            let (count, expired) = piece(rest, at.unix);
             let (next, after) = rest.split_at(count);
-            let fallen = self.deliver_piece(&run.topic, &run.epoch, next, expired, now);
+            let fallen = self.deliver_piece(&run.topic, &run.epoch, next, expired, at);
             fallen.into_iter().for_each(|(id, topic, seq)| self.fall_behind(id, &topic, seq));
-            flush(now);
+            flush(at.now);
             rest = after;
         }
     }
 
-    fn deliver_piece(&self, topic: &Topic, epoch: &Epoch, messages: &[(Seq, &Publication)], expired: bool, now: Instant) -> Vec<Fallen> {
+    fn deliver_piece(&self, topic: &Topic, epoch: &Epoch, messages: &[(Seq, &Publication)], expired: bool, at: Moment) -> Vec<Fallen> {
         let mut records = self.topics.borrow_mut();
         let (Some(record), Some((last, _))) = (records.get_mut(topic), messages.last()) else { return Vec::new() };
         record.position = Some(Position { epoch: epoch.clone(), seq: *last });
@@ -67,19 +69,18 @@ impl Hub {
         let passes = self.judge(&record.classes, messages);
         let (mut fallen, mut wire, mut delivered, mut quiet) = (Vec::new(), self.wire.borrow_mut(), 0, false);
         for (class, passes) in record.classes.iter_mut().zip(passes) {
-            let piece = Piece { topic, epoch, messages: number(&mut class.previous, messages, passes.as_deref()), expired };
-            quiet |= passes.is_some_and(|passes| class.judged(&passes, now));
+            let piece = Piece { topic, epoch, messages: number(&mut class.previous, messages, passes.as_deref()), at, expired };
+            quiet |= passes.is_some_and(|passes| class.judged(&passes, at.now));
             if piece.messages.is_empty() {
                 continue;
             }
             let (mut runs, policy) = (Runs::default(), &record.policy);
             for (id, subscriber) in &mut class.members {
-                delivered +=
-                    self.hand_over(&mut wire, &piece, &mut runs, policy, subscriber, now, |topic, seq| fallen.push((*id, topic, seq)));
+                delivered += self.hand_over(&mut wire, &piece, &mut runs, policy, subscriber, |topic, seq| fallen.push((*id, topic, seq)));
             }
         }
         if quiet {
-            self.quiet.borrow_mut().enter(now, topic, record);
+            self.quiet.borrow_mut().enter(at.now, topic, record);
         }
         self.counters.deliveries.fetch_add(delivered, Relaxed);
         self.counters.expired.fetch_add(if expired { messages.len() as u64 } else { 0 }, Relaxed);
@@ -100,7 +101,6 @@ impl Hub {
         passes
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the inner step of a loop that holds all of them apart")]
     fn hand_over(
         &self,
         wire: &mut Wire,
@@ -108,7 +108,6 @@ impl Hub {
         runs: &mut Runs,
         policy: &TopicPolicy,
         subscriber: &mut Subscriber,
-        now: Instant,
         mut fell: impl FnMut(Topic, Seq),
     ) -> u64 {
         let variant = subscriber.variant(policy);
@@ -125,7 +124,7 @@ impl Hub {
                 let chunk = runs.get(wire, variant, piece).after(*from);
                 let Some(chunk) = chunk.or_else(|| runs.get(wire, variant.single(), piece).after(*from)) else { return 0 };
                 let count = chunk.messages();
-                match subscriber.connection.session().deliver(now, piece.topic, policy.slow, chunk) {
+                match subscriber.connection.session().deliver(piece.at.now, piece.topic, policy.slow, chunk) {
                     Delivered::Behind(topics) => topics.into_iter().for_each(|(topic, seq)| fell(topic, seq)),
                     Delivered::Queued | Delivered::Closed => {}
                 }
@@ -166,11 +165,11 @@ pub(super) fn number<'a>(previous: &mut Seq, messages: &[(Seq, &'a Publication)]
 impl Runs {
     pub(super) fn get(&mut self, wire: &mut Wire, variant: Variant, piece: &Piece<'_>) -> &Arc<Run> {
         self.0[variant.index()].get_or_insert_with(|| {
-            let Piece { topic, epoch, messages, expired } = piece;
+            let Piece { topic, epoch, messages, at, expired } = piece;
             Arc::new(if *expired {
                 wire.expired(variant.format, topic, epoch, messages)
             } else {
-                wire.run(variant, topic, epoch, messages)
+                wire.run(*at, variant, topic, epoch, messages)
             })
         })
     }
@@ -205,8 +204,8 @@ fn piece(messages: &[(Seq, &Publication)], now: UnixMillis) -> (usize, bool) {
     (messages.iter().take_while(fits).count().max(1), expired)
 }
 
-/// The clock that messages expire by.
-pub(super) fn unix_now() -> UnixMillis {
+/// Now, by the clock of sessions and by the one that messages expire by.
+pub(super) fn moment() -> Moment {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixMillis(since.as_millis() as u64)
+    Moment { now: Instant::now(), unix: UnixMillis(since.as_millis() as u64) }
 }

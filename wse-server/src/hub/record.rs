@@ -228,7 +228,7 @@ impl Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wse_core::{Numbered, Wire, WireConfig};
+    use wse_core::{Moment, Numbered, Wire, WireConfig};
     use wse_protocol::{Epoch, Format, Priority, Publication, Topic, UnixMillis};
 
     fn seq(number: u64) -> Seq {
@@ -249,7 +249,8 @@ mod tests {
             payload: "1".into(),
         };
         let messages: Vec<_> = (9..=12).map(|n| Numbered { seq: seq(n), previous: None, publication: &publication }).collect();
-        let run = Wire::new(WireConfig::default()).run(Variant { batched: true, ..Variant::default() }, &topic, &epoch, &messages);
+        let at = Moment { now: Instant::now(), unix: UnixMillis(0) };
+        let run = Wire::new(WireConfig::default()).run(at, Variant { batched: true, ..Variant::default() }, &topic, &epoch, &messages);
         let mut buffer = Buffer::default();
         buffer.push(&Arc::new(run), 10_000);
         let count = |after| Some(buffer.after(seq(after))?.iter().map(Chunk::messages).sum::<u64>());

@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 use wse_core::{
-    Chunk, CompressorConfig, Numbered, Prepared, SlowPolicy, Variant, Wire, WireConfig,
+    Chunk, CompressorConfig, Moment, Numbered, Prepared, SlowPolicy, Variant, Wire, WireConfig,
     filter::{Filter, Payload, Scratch},
     session::{Delivered, Outcome, Session, Wanted},
 };
@@ -421,6 +421,7 @@ fn variant(session: &Session, name: TopicName) -> Variant {
 }
 
 /// The frames of those messages of a range (the first not in it) that pass.
+#[expect(clippy::disallowed_methods, reason = "none of these messages expires, so any moment does")]
 fn run(
     wire: &mut Wire,
     variant: Variant,
@@ -438,7 +439,8 @@ fn run(
             messages.push(Numbered { seq: seq(number), previous: filter.map(|_| seq(before)), publication });
         }
     }
-    Arc::new(wire.run(variant, &topic(name), &log.epoch(), &messages)).whole()
+    let at = Moment { now: Instant::now(), unix: UnixMillis(0) };
+    Arc::new(wire.run(at, variant, &topic(name), &log.epoch(), &messages)).whole()
 }
 
 /// Frames of a page of a log, of about `room` bytes, and the last message that they cover.
