@@ -152,6 +152,42 @@ async fn a_snapshot_slower_than_a_thousand_messages_comes_before_all_of_them() {
     until(|| engine.health().snapshot_pinned_bytes == 0).await;
 }
 
+/// [G5]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_read_pins_no_more_than_the_bound_and_misses_nothing() {
+    const BOUND: usize = 30_000_000;
+    let setup = config(|config| {
+        config.snapshots.pin_bytes = BOUND;
+        let limits = wse_core::log::LogLimits { bytes: 3 * BOUND, ..Default::default() };
+        config.bus = BusChoice::Memory(MemoryConfig::default().history(limits));
+    });
+    let (app, gate) = gated(app(setup), "orders:*", Sharing::User);
+    let (engine, host) = (app.engine().clone(), app.host());
+    let mut slow = connect(&engine, &host, "alice").await;
+    slow.subscribe("orders:1", json!({})).await;
+    // More than lies between the two, so that it cannot catch up and goes on pinning.
+    publish_large(&engine, "orders:1", 1000).await;
+    until(|| engine.health().snapshot_pinned_bytes > 1000 * 20_000).await;
+    gate.add_permits(1);
+    until(|| engine.health().snapshots_sent == 1).await;
+    for _ in 0..10 {
+        publish_large(&engine, "orders:1", 100).await;
+        assert!(engine.health().snapshot_pinned_bytes <= BOUND);
+    }
+    until(|| (engine.health().snapshot_pinned_bytes, engine.health().snapshot_pins_broken) == (0, 1)).await;
+    assert_eq!(slow.next().await["c"], "S");
+    for seq in 1..=2000 {
+        assert_eq!(slow.next().await["seq"], seq);
+    }
+}
+
+async fn publish_large(engine: &Engine, topic: &str, count: u64) {
+    for _ in 0..count {
+        let message = NewMessage::new(json!("x".repeat(20_000)).to_string());
+        engine.publish(&Topic::parse(topic).unwrap(), message).await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn users_share_their_own_calls_and_never_each_others() {
     let (app, gate) = gated(app(config(|config| config.shards = 2)), "*", Sharing::User);
