@@ -6,14 +6,14 @@ import { isPattern, PatternTopics } from './pattern';
 
 /**
  * `pending` not answered yet; `live` from the top on; `recovered` all missed messages were replayed; `resync` some are
- * lost, load the state anew; `refused` see `error`.
+ * lost, load the state anew; `refused` see `error`. A change that was refused leaves what there was, with an `error`.
  */
 export type TopicStatus = 'pending' | 'live' | 'recovered' | 'resync' | 'refused';
 
 /** What is known of one subscription. */
 export interface TopicState {
   readonly status: TopicStatus;
-  /** Why it was refused, or why its snapshot did not come; null otherwise. */
+  /** Why it or its last change was refused, or why its snapshot did not come; null otherwise. */
   readonly error: WSEError | null;
   /** Why it is `resync`: `epoch`, `history`, `fork`, `unreadable`, of a pattern also `births`; null otherwise. */
   readonly reason: string | null;
@@ -44,7 +44,7 @@ export class Entry {
   readonly pattern: PatternTopics | null;
   /** Asked for on this connection. */
   asked = false;
-  /** Filter that was asked for last. */
+  /** Filter that was wanted when it was asked for last. */
   filter: Filter | undefined;
   /** What the answer was, while the topic's state that it promised has not come; null otherwise. */
   promised: TopicState | null = null;
@@ -58,6 +58,11 @@ export class Entry {
   moved = false;
   /** The request whose answer tells the present; what else is answered is of the past. Null: none is under way. */
   due: string | null = null;
+  /** The filter that it names, and the one of what the server has. */
+  #sent: Filter | undefined;
+  #served: Filter | undefined;
+  /** Why the filter that was wanted last is not that one. */
+  #refusal: WSEError | null = null;
   /** That request names a position. */
   resuming = false;
   /** That request begins another stream than the one that flows: what still comes of the old one will come again. */
@@ -73,19 +78,48 @@ export class Entry {
     return lingerUntil !== null && retryAt !== null ? Math.min(lingerUntil, retryAt) : (lingerUntil ?? retryAt);
   }
 
-  /** Whether another filter is wanted than the one asked for. */
-  wantsOther(filter: Filter | undefined): boolean {
+  /** Whether another filter is wanted than when it was asked for. */
+  #wantsOther(filter: Filter | undefined): boolean {
     return filterKey(filter) !== filterKey(this.filter);
   }
 
-  /** It is asked for by the request `cid`. */
-  ask(cid: string, filter: Filter | undefined, { resuming, replacing }: { readonly resuming: boolean; readonly replacing: boolean }): void {
+  /** Whether it has to be asked for, where `wanted` is. */
+  isStale(wanted: Filter | undefined): boolean {
+    this.#keep(wanted);
+    return !this.asked || this.#wantsOther(wanted);
+  }
+
+  /** The change of its filter was refused, and nobody wants it any more: what there is is what is wanted. */
+  #keep(wanted: Filter | undefined): void {
+    const isBack = this.#standing !== null && filterKey(wanted) === filterKey(this.#served);
+    if (!isBack || !this.had || this.due !== null || this.recovering) return;
+    this.asked = true;
+    this.filter = wanted;
+    this.retryAt = null;
+    this.state = { ...this.state, error: null };
+  }
+
+  /** The filter of what flows, where something does. */
+  get served(): Filter | undefined {
+    return this.#served;
+  }
+
+  /** The filter to ask for. Where only something is missing, one that was refused is not tried again: what there is was let go for it. */
+  next(wanted: Filter | undefined): Filter | undefined {
+    return this.recovering && this.had && !this.#wantsOther(wanted) ? this.#served : wanted;
+  }
+
+  /** It is asked for by the request `cid` with `filter`, where `wanted` is. */
+  ask(cid: string, wanted: Filter | undefined, filter: Filter | undefined, stream: Pick<Entry, 'resuming' | 'replacing'>): void {
     this.asked = true;
     this.due = cid;
-    this.filter = filter;
-    this.resuming = resuming;
-    this.replacing = replacing;
+    this.filter = wanted;
+    this.#sent = filter;
+    this.resuming = stream.resuming;
+    this.replacing = stream.replacing;
     this.retryAt = null;
+    // It is let go first.
+    if (this.recovering) this.had = false;
     if (this.state.status === 'refused') this.state = PENDING;
   }
 
@@ -99,10 +133,12 @@ export class Entry {
 
   /** The server has it; `promises` the topic's state, without which the application has nothing yet. */
   settle(state: TopicState, promises: boolean): void {
+    if (this.due !== null) this.#served = this.#sent;
+    const told = { ...state, error: this.#standing };
     // A move is not to be seen where nothing was lost.
     const unchanged = this.moved && state.status !== 'resync' && SETTLED.includes(this.state.status);
-    this.#answered(promises ? PENDING : unchanged ? this.state : state);
-    this.promised = promises ? state : null;
+    this.#answered(promises ? PENDING : unchanged ? { ...this.state, error: told.error } : told);
+    this.promised = promises ? told : null;
     this.hasSnapshot ||= promises;
     this.had = true;
   }
@@ -112,7 +148,7 @@ export class Entry {
     this.hasSnapshot = true;
     if (this.due !== null) return;
     this.promised = null;
-    this.state = LIVE;
+    this.state = { ...LIVE, error: this.#standing };
   }
 
   /** The topic's state will not come; its messages do. */
@@ -122,9 +158,14 @@ export class Entry {
     this.promised = null;
   }
 
-  /** The server does not give it. */
+  /** The server does not give it; what it gave before stays as it was ([P-24]). */
   refuse(error: WSEError, now: number): void {
-    this.#answered({ status: 'refused', error, reason: null });
+    const { promised } = this;
+    // Where the connection moved to, there was nothing before.
+    this.had &&= !this.moved;
+    this.#answered(this.had ? { ...this.state, error } : { status: 'refused', error, reason: null });
+    if (this.had) this.promised = promised;
+    this.#refusal = error;
     const passing = error.fault === 'network' || error.fault === 'server';
     this.retryAt = passing ? now + RETRY_REFUSED_MS : null;
   }
@@ -154,6 +195,11 @@ export class Entry {
     this.asked = false;
     this.had = false;
     this.retryAt = null;
+  }
+
+  /** Why what the server has is not what was wanted, if it is not. */
+  get #standing(): WSEError | null {
+    return filterKey(this.#served) === filterKey(this.filter) ? null : this.#refusal;
   }
 
   #answered(state: TopicState): void {

@@ -117,7 +117,7 @@ export class Subscriptions {
     for (const topic of topics) {
       const entry = this.#book.entries.get(topic);
       if (entry === undefined) this.#dropped.add(topic);
-      else this.#expect(HELLO, topic, entry, filters.get(topic), true);
+      else this.#expect(HELLO, topic, entry, { wanted: filters.get(topic), filter: filters.get(topic), resuming: true });
     }
   }
 
@@ -153,7 +153,7 @@ export class Subscriptions {
     if (!this.#connected) return [];
     this.#hasGap = false;
     if (this.#dropped.size > 0) for (const entry of this.#book.entries.values()) entry.handleRoom();
-    const stale = [...this.#book.entries].filter(([topic, entry]) => !entry.asked || entry.wantsOther(this.#book.wanted(topic, entry)));
+    const stale = [...this.#book.entries].filter(([topic, entry]) => entry.isStale(this.#book.wanted(topic, entry)));
     const recovering = stale.filter(([, entry]) => entry.recovering).map(([topic]) => topic);
     const requests: SubscriptionRequest[] = [];
     if (recovering.length + this.#dropped.size > 0) requests.push(this.#leave(newId(), recovering));
@@ -265,18 +265,20 @@ export class Subscriptions {
   }
 
   #ask(asked: MutableAsked, cid: string, topic: string, entry: Entry): void {
-    const filter = this.#book.wanted(topic, entry);
+    const wanted = this.#book.wanted(topic, entry);
+    const filter = entry.next(wanted);
     const positions = [...this.#book.positions(topic, entry)];
-    this.#expect(cid, topic, entry, filter, positions.length > 0);
+    this.#expect(cid, topic, entry, { wanted, filter, resuming: positions.length > 0 });
     note(asked, topic, positions, filter);
   }
 
   /** The entry is asked for by the request `cid`. */
-  #expect(cid: string, topic: string, entry: Entry, filter: Filter | undefined, resuming: boolean): void {
+  #expect(cid: string, topic: string, entry: Entry, request: Pick<Entry, 'filter' | 'resuming'> & { wanted: Filter | undefined }): void {
+    const { wanted, filter, resuming } = request;
     // What flows now: the entry's own stream, or its pattern's.
     const flowing = entry.had ? entry : entry.pattern === null ? this.#book.covering(topic) : undefined;
-    const replacing = flowing?.had === true && filterKey(flowing.filter) !== filterKey(filter);
-    entry.ask(cid, filter, { resuming, replacing });
+    const replacing = flowing?.had === true && filterKey(flowing.served) !== filterKey(filter);
+    entry.ask(cid, wanted, filter, { resuming, replacing });
     if (entry.pattern === null) this.#book.streams.follow(topic);
   }
 

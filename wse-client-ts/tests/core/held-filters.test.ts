@@ -143,20 +143,67 @@ describe('a filter that changes', () => {
     expect(seen).toEqual([1, 400]);
   });
 
-  it('that the server refuses shows why, and the next one that it takes goes on', async () => {
+  it('that the server refuses leaves what there was and shows why, and the next one that it takes goes on', async () => {
     const { client, clock, errors, publish, seen } = await connected();
     const one = client.hold();
     one.add(['a'], { filter: cheap });
     await clock.advance(0);
     one.add(['a'], { filter: { price: { $near: 1 } } });
     await clock.advance(0);
-    expect(client.topics.get('a')).toMatchObject({ status: 'refused', error: { code: 'INVALID_FILTER', topic: 'a' } });
+    expect(client.topics.get('a')).toMatchObject({ status: 'live', error: { code: 'INVALID_FILTER', topic: 'a' } });
     expect(errors).toEqual(['INVALID_FILTER']);
+    publish(4, 400);
+    expect(seen).toEqual([4]);
     one.add(['a'], { filter: dear });
     await clock.advance(0);
     publish(5, 500);
-    expect(client.topics.get('a')?.status).toBe('live');
-    expect(seen).toEqual([500]);
+    expect(client.topics.get('a')).toMatchObject({ status: 'recovered', error: null });
+    expect(seen).toEqual([4, 400, 500]);
+  });
+
+  it('that the server refuses while messages come loses none of them, and is not tried again for it', async () => {
+    const { server, client, clock, asked, errors, publish, seen, resyncs } = await connected();
+    const one = client.hold();
+    one.add(['a'], { filter: cheap });
+    await clock.advance(0);
+    publish(1);
+    server.refusedTopics.set('a', 'FILTER_LIMIT');
+    one.add(['a'], { filter: dear });
+    // The request is on its way.
+    await Promise.resolve();
+    publish(2);
+    await clock.advance(0);
+    expect(client.topics.get('a')).toMatchObject({ status: 'live', error: { code: 'FILTER_LIMIT' } });
+    server.refusedTopics.clear();
+    publish(3);
+    await clock.advance(5_000);
+    const again = { action: 'subscribe', topics: ['a'], positions: { a: { e: 'e1', seq: 1 } }, filters: { a: cheap } };
+    expect(asked().slice(2)).toEqual([{ action: 'unsubscribe', topics: ['a'] }, again]);
+    publish(4, 500);
+    expect(seen).toEqual([1, 2, 3, 4]);
+    expect(client.topics.get('a')).toMatchObject({ status: 'recovered', error: { code: 'FILTER_LIMIT' } });
+    expect([errors, resyncs]).toEqual([['FILTER_LIMIT'], []]);
+    one.add(['a'], { filter: cheap });
+    await clock.advance(0);
+    expect(client.topics.get('a')).toMatchObject({ status: 'recovered', error: null });
+    expect([asked().length, resyncs]).toEqual([4, []]);
+  });
+
+  it('that the server refuses for now is asked for again', async () => {
+    const { server, client, clock, publish, seen } = await connected();
+    const one = client.hold();
+    one.add(['a'], { filter: cheap });
+    await clock.advance(0);
+    server.refusedTopics.set('a', 'UNAVAILABLE');
+    one.add(['a'], { filter: dear });
+    await clock.advance(0);
+    expect(client.topics.get('a')).toMatchObject({ status: 'live', error: { code: 'UNAVAILABLE' } });
+    publish(1, 200);
+    server.refusedTopics.clear();
+    await clock.advance(5_000);
+    publish(2, 300);
+    expect(seen).toEqual([1, 200, 300]);
+    expect(client.topics.get('a')).toMatchObject({ error: null });
   });
 
   it('at the same time as a gap loses nothing, and what waited under the old one is judged by the new one', async () => {

@@ -29,6 +29,8 @@ pub(super) enum Waiting {
 pub(super) struct Outbound {
     own: VecDeque<Prepared>,
     own_bytes: usize,
+    /// Of these, since there were none, what no frame of the peer asked for.
+    word_bytes: usize,
     /// The first of `own`, up to the hello: what follows cannot be read without it.
     kept: usize,
     lanes: Lanes,
@@ -39,7 +41,7 @@ pub(super) struct Outbound {
 
 impl Outbound {
     pub(super) fn new(limit: usize) -> Self {
-        Self { own: VecDeque::new(), own_bytes: 0, kept: 0, lanes: Lanes::default(), limit, close: None, closed: false }
+        Self { own: VecDeque::new(), own_bytes: 0, word_bytes: 0, kept: 0, lanes: Lanes::default(), limit, close: None, closed: false }
     }
 
     /// Queues frames of a topic; returns what gave way to stay within the limit.
@@ -65,6 +67,17 @@ impl Outbound {
         }
     }
 
+    /// Queues word that no frame of the peer asked for, whose number therefore nothing bounds: false where it is more than the limit.
+    pub(super) fn push_word(&mut self, frame: Prepared) -> bool {
+        let bytes = self.word_bytes + frame.framed().len();
+        let fits = self.word_bytes == 0 || bytes <= self.limit;
+        if fits && !self.is_ending() {
+            self.word_bytes = bytes;
+            self.push_own(frame);
+        }
+        fits
+    }
+
     /// Queues the hello, after which frames are in the format that it names.
     pub(super) fn push_hello(&mut self, frame: Prepared) {
         self.push_own(frame);
@@ -74,6 +87,7 @@ impl Outbound {
     /// Forgets what waits, but not the hello; frames already taken are not affected.
     pub(super) fn clear(&mut self) {
         self.own.truncate(self.kept);
+        self.word_bytes = 0;
         self.own.shrink_to_fit();
         self.own_bytes = self.own.iter().map(|frame| frame.framed().len()).sum();
         self.lanes.clear();
@@ -113,7 +127,7 @@ impl Outbound {
             self.own_bytes -= frame.framed().len();
             self.kept = self.kept.saturating_sub(1);
             if self.own.is_empty() {
-                self.own = VecDeque::new();
+                (self.own, self.word_bytes) = (VecDeque::new(), 0);
             }
             return Some(Waiting::Ready(Transmit::Own(frame)));
         }

@@ -112,10 +112,15 @@ impl Session {
         self.fatal(now, &WireError::new(ErrorCode::SlowConsumer, text), CloseCode::SLOW_CONSUMER);
     }
 
-    /// Word of topics that the peer did not ask for now: they go on elsewhere, or were born. Comes before their frames.
-    pub fn inform(&mut self, topic: &str, outcome: Outcome) {
+    /// Word of topics that the peer did not ask for now: they go on elsewhere, or were born. Comes before their frames. Where more than
+    /// `outbound_bytes` of such word would wait, the peer is given up: to leave some out would be a loss that it is not told of.
+    pub fn inform(&mut self, now: Instant, topic: &str, outcome: Outcome) {
         let update = SubscriptionUpdate { topics: vec![subscriptions::status(topic.into(), outcome)] };
-        self.push_with(|format, out| update.encode(format, out, None));
+        let mut body = Vec::with_capacity(256);
+        update.encode(self.variant.format, &mut body, None);
+        if !self.is_closing() && !self.outbound.push_word(Prepared::new(self.variant.format, &body)) {
+            self.give_up(now);
+        }
     }
 
     /// A shared frame that says where a topic stands ([P-38]). False where it is left out: messages of the topic wait, which it must

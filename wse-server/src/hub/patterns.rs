@@ -5,6 +5,7 @@ use std::{
     collections::{HashMap, HashSet, VecDeque},
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
+    time::Instant,
 };
 use wse_core::{
     filter::Filter,
@@ -192,12 +193,12 @@ impl Hub {
         let room = connection.session().room();
         let joined = self.finish(connection, &begun, page, room);
         let born = Outcome::Pattern(Box::new(Outcome::Live(position)), vec![(topic.clone(), joined.outcome.clone())]);
-        connection.session().inform(pattern.as_str(), born);
+        connection.session().inform(Instant::now(), pattern.as_str(), born);
         self.replay(shard, connection, &topic, joined);
     }
 
     fn tell_lost(&self, connection: &Connection, pattern: &Pattern, position: Position, reason: &'static str) {
-        connection.session().inform(pattern.as_str(), Outcome::Resync(position, reason));
+        connection.session().inform(Instant::now(), pattern.as_str(), Outcome::Resync(position, reason));
     }
 
     fn next_news(&self, connection: &Connection, pattern: &Pattern) -> Option<News> {

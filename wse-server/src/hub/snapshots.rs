@@ -12,7 +12,7 @@ use crate::{
     shard::Shard,
     snapshot::{Call, Failure, State, Wanted},
 };
-use std::{cell::RefCell, rc::Rc, sync::Arc, sync::atomic::Ordering::Relaxed};
+use std::{cell::RefCell, rc::Rc, sync::Arc, sync::atomic::Ordering::Relaxed, time::Instant};
 use wse_core::{log::PageLimit, session::Outcome};
 use wse_protocol::{ErrorCode, Position, Topic, WireError, defaults};
 use wse_pubsub::{History, HistoryGap};
@@ -114,7 +114,7 @@ impl Hub {
         let outcome = Outcome::Resync(position.clone(), reason.as_str());
         let mut session = connection.session();
         session.leave(topic);
-        session.inform(topic.as_str(), if held.is_some() { outcome.with_snapshot() } else { outcome });
+        session.inform(Instant::now(), topic.as_str(), if held.is_some() { outcome.with_snapshot() } else { outcome });
         drop(session);
         connection.wake();
         held.map(|(waiting, _)| waiting)

@@ -187,11 +187,31 @@ fn p39_a_birth_is_told_with_the_patterns_position_before_the_topics_first_messag
     pair.session.subscribed(now, vec![Outcome::Pattern(Box::new(Outcome::Live(position(0))), Vec::new())]);
     let born = vec![(topic("n:a"), Outcome::Live(position(0)))];
     pair.session.deliver(now, &topic("n:a"), SlowPolicy::Recover, chunk("n:a", 1, Priority::Critical, 10));
-    pair.session.inform("n:*", Outcome::Pattern(Box::new(Outcome::Live(position(1))), born));
+    pair.session.inform(now, "n:*", Outcome::Pattern(Box::new(Outcome::Live(position(1))), born));
     pair.pump();
     assert_eq!(pair.kinds(), ["subscription_update", "subscription_update", "t"]);
     let entry = &pair.received[1]["p"]["topics"][0];
     assert_eq!((entry.get_str("tp"), entry.get_u64("seq"), entry["topics"][0].get_str("tp")), (Some("n:*"), Some(1), Some("n:a")));
+}
+
+#[test]
+fn a_peer_that_does_not_read_is_given_up_for_more_word_than_it_may_keep_waiting() {
+    let limit = 2_000;
+    let mut pair = Pair::with(SessionConfig { outbound_bytes: limit, ..SessionConfig::default() }, Offer::default());
+    pair.pump();
+    let lost = |pair: &mut Pair, seq| pair.session.inform(pair.now, "a", Outcome::Resync(position(seq), "history"));
+    for seq in 1..=1_000 {
+        lost(&mut pair, seq);
+        pair.pump();
+    }
+    assert!(!pair.session.is_closing(), "one that reads is told of each");
+    while !pair.session.is_closing() {
+        lost(&mut pair, 1);
+        assert!(pair.session.waiting_bytes() <= limit || pair.session.is_closing());
+    }
+    pair.received.clear();
+    pair.pump();
+    assert_eq!((pair.error_codes(), pair.closed), (vec!["SLOW_CONSUMER"], Some(Some(CloseCode::SLOW_CONSUMER))));
 }
 
 #[test]

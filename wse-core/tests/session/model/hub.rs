@@ -146,7 +146,7 @@ impl Hub {
     }
 
     pub(super) fn publish(&mut self, session: &mut Session, now: Instant, name: TopicName, messages: &[Message]) {
-        self.bear(session, name);
+        self.bear(session, now, name);
         let from = self.log(name).top();
         messages.iter().for_each(|message| self.log(name).append(name, message));
         let (variant, log) = (variant(session, name), &self.logs[&name]);
@@ -167,7 +167,7 @@ impl Hub {
     }
 
     /// The first message of a topic that a pattern stands for.
-    fn bear(&mut self, session: &mut Session, name: TopicName) {
+    fn bear(&mut self, session: &mut Session, now: Instant, name: TopicName) {
         if std::mem::replace(&mut self.log(name).is_born, true) {
             return;
         }
@@ -179,21 +179,21 @@ impl Hub {
         let stays = self.enter(session, &joining);
         let outcome = self.finish(session, &joining, stays, &mut answer);
         let born = Outcome::Pattern(Box::new(Outcome::Live(self.births.position())), vec![(topic(name), outcome)]);
-        session.inform("n:*", born);
+        session.inform(now, "n:*", born);
         answer.hand_over(session);
     }
 
-    pub(super) fn births_lost(&mut self, session: &mut Session) {
+    pub(super) fn births_lost(&mut self, session: &mut Session, now: Instant) {
         self.births.epoch += 1;
         if self.follows.is_some() {
-            session.inform("n:*", Outcome::Resync(self.births.position(), "epoch"));
+            session.inform(now, "n:*", Outcome::Resync(self.births.position(), "epoch"));
         }
     }
 
-    pub(super) fn restart(&mut self, session: &mut Session, name: TopicName) {
+    pub(super) fn restart(&mut self, session: &mut Session, now: Instant, name: TopicName) {
         let log = self.log(name);
         *log = Log { epoch: log.epoch + 1, is_born: log.is_born, ..Log::default() };
-        self.resync(session, name, "epoch");
+        self.resync(session, now, name, "epoch");
     }
 
     pub(super) fn trim(&mut self, name: TopicName, share: u8) {
@@ -202,13 +202,13 @@ impl Hub {
     }
 
     /// The connection has lost what was between: it goes on from the top.
-    fn resync(&mut self, session: &mut Session, name: TopicName, reason: &'static str) {
+    fn resync(&mut self, session: &mut Session, now: Instant, name: TopicName, reason: &'static str) {
         let at = self.logs[&name].position(self.logs[&name].top());
         let Some(member) = self.members.get_mut(&name) else { return };
         (member.state, member.told) = (State::Live, at.seq.number());
         member.previous = if reason == "epoch" { 0 } else { member.previous };
         session.leave(&topic(name));
-        session.inform(name.as_str(), Outcome::Resync(at, reason));
+        session.inform(now, name.as_str(), Outcome::Resync(at, reason));
     }
 
     pub(super) fn beacon(&mut self, session: &mut Session, name: TopicName) {
@@ -349,7 +349,7 @@ impl Hub {
     }
 
     /// Reads on in the log of one topic that fell behind; false where there is none, or no room.
-    pub(super) fn fetch(&mut self, session: &mut Session) -> bool {
+    pub(super) fn fetch(&mut self, session: &mut Session, now: Instant) -> bool {
         let behind =
             |(name, member): (&TopicName, &Member)| if let State::Behind(after) = member.state { Some((*name, after)) } else { None };
         let Some((name, after)) = self.members.iter().find_map(behind) else { return false };
@@ -358,7 +358,7 @@ impl Hub {
         }
         let log = &self.logs[&name];
         if after < log.floor {
-            self.resync(session, name, "history");
+            self.resync(session, now, name, "history");
             return true;
         }
         let (variant, room) = (variant(session, name), session.room());

@@ -109,10 +109,10 @@ impl World {
             Op::PeerClose(code) => session.handle_close(now, code.map(CloseCode::new), "bye"),
             Op::Lost(fault) => session.handle_lost(now, fault.map(close_code), "lost"),
             Op::Publish(name, messages) => hub.publish(session, now, *name, &messages[..messages.len().min(8)]),
-            Op::Restart(name) => hub.restart(session, *name),
+            Op::Restart(name) => hub.restart(session, now, *name),
             Op::Trim(name, share) => hub.trim(*name, *share),
             Op::Beacon(name) => hub.beacon(session, *name),
-            Op::BirthsLost => hub.births_lost(session),
+            Op::BirthsLost => hub.births_lost(session, now),
             Op::Reads(reads) => self.reads = *reads,
             Op::Takes(count) => self.take(usize::from(*count)),
             Op::Advance(time) => self.advance(Duration::from_millis(u64::from(*time) * 4)),
@@ -121,7 +121,7 @@ impl World {
             Op::Judge(true) => session.welcome(Some("ada".into())),
             Op::Judge(false) => session.refuse(now, &WireError::new(ErrorCode::AuthFailed, "no")),
             Op::Handle(count, how) => self.handle(usize::from(*count), *how),
-            Op::Fetch => drop(hub.fetch(session)),
+            Op::Fetch => drop(hub.fetch(session, now)),
             Op::Close => session.close(now, CloseCode::RESTART, "restart"),
         }
     }
@@ -362,7 +362,7 @@ impl World {
             self.after_op();
             self.handle(usize::MAX, Handled::Reply);
             self.hub.answer(&mut self.session, self.now);
-            while self.hub.fetch(&mut self.session) {
+            while self.hub.fetch(&mut self.session, self.now) {
                 self.after_op();
             }
         }
