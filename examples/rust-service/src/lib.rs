@@ -82,7 +82,7 @@ fn numbered(order: &Value, n: u64) -> NewMessage {
     let mut message = NewMessage::new(payload.encode());
     message.priority = priority.unwrap_or_default();
     message.key = order.get_usize("keys").and_then(turn).map(|key| format!("k{key}").into());
-    message.ttl = order.get_f64("ttl").map(Duration::from_secs_f64);
+    message.ttl = order.get("ttl").and_then(Value::cast_f64).map(Duration::from_secs_f64);
     message.idempotency_key = order.get_str("idempotency_key").map(Into::into);
     message
 }
