@@ -137,7 +137,8 @@ BAD = {
     '{"v":3,"t":"a"}': "UNSUPPORTED_VERSION",
     '{"v":2,"t":"a","p":' + "[" * 100 + "]" * 100 + "}": "TOO_DEEP",
     '{"v":2,"c":"WSE","t":"nope"}': "UNKNOWN_TYPE",
-    '{"v":2,"c":"WSE","t":"presence"}': "NOT_IMPLEMENTED",
+    '{"v":2,"c":"WSE","t":"token_refresh"}': "NOT_IMPLEMENTED",
+    '{"v":2,"c":"WSE","t":"presence"}': "INVALID_MESSAGE",
     '{"v":2,"c":"WSE","t":"subscription","p":{"action":"subscribe"}}': "NO_TOPICS",
     '{"v":2,"c":"WSE","t":"subscription","p":{"action":"jump","topics":["a"]}}': "INVALID_MESSAGE",
 }

@@ -1,4 +1,4 @@
-//! Token checks for WSE: who a JSON Web Token says its bearer is, and whether to believe it; and what resumes a session.
+//! Token checks for WSE: who a JSON Web Token says its bearer is, and whether to believe it; what resumes a session, and ids of members.
 //!
 //! Pure: keys and the time come in as arguments; it reads no clock, socket or file. It is not an issuer (it signs nothing), and
 //! it fetches no keys.
@@ -16,5 +16,6 @@
 //! assert_eq!(refused, Err(TokenError::Malformed));
 //! # Ok::<(), wse_crypto::token::TokenConfigError>(())
 //! ```
+pub mod presence;
 pub mod session;
 pub mod token;

@@ -144,8 +144,8 @@ describe('messages.json', () => {
   const { count, server, client, refused } = readVectors<Messages>('messages.json');
   const at7 = { epoch: 'e1', seq: 7 };
 
-  it('has 26 of servers, 15 of clients, and 38 that servers refuse', () => {
-    expect([server.length, client.length, refused.length, count]).toEqual([26, 15, 38, 26 + 15 + 38]);
+  it('has 26 of servers, 20 of clients, and 46 that servers refuse', () => {
+    expect([server.length, client.length, refused.length, count]).toEqual([26, 20, 46, 26 + 20 + 46]);
   });
 
   it.each(server)('reads $name ($rule) as its kind', ({ kind, text }) => {

@@ -149,6 +149,9 @@ impl Session {
                 self.subscriptions.request(Request::Snapshot(request));
                 self.advance_subscriptions();
             }
+            (Stage::Ready, ClientMessage::Presence(request)) => {
+                self.push_error(&WireError::new(ErrorCode::NotImplemented, "presence is reserved by the protocol").answering(request.cid));
+            }
             (Stage::Ready, ClientMessage::Event(envelope)) => {
                 self.inbound.handed_over();
                 self.events.push_back(Event::Message(envelope));
@@ -161,6 +164,7 @@ impl Session {
         let cid = match message {
             ClientMessage::Subscription(request) => request.cid,
             ClientMessage::SnapshotRequest(request) => request.cid,
+            ClientMessage::Presence(request) => request.cid,
             ClientMessage::Event(envelope) => envelope.reference(),
             _ => None,
         };

@@ -205,7 +205,7 @@ fn a_refused_change_leaves_the_subscription_as_it_was_and_a_refused_newcomer_non
 fn bad_input_is_answered_and_the_connection_stays() {
     let mut pair = Pair::ready();
     for text in
-        ["garbage", "[1]", r#"{"v":3,"t":"a"}"#, r#"{"v":2}"#, r#"{"v":2,"c":"WSE","t":"nope"}"#, r#"{"v":2,"c":"WSE","t":"presence"}"#]
+        ["garbage", "[1]", r#"{"v":3,"t":"a"}"#, r#"{"v":2}"#, r#"{"v":2,"c":"WSE","t":"nope"}"#, r#"{"v":2,"c":"WSE","t":"key_request"}"#]
     {
         pair.send(text);
     }

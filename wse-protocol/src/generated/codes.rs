@@ -57,6 +57,14 @@ pub enum ErrorCode {
     SnapshotFailed,
     /// The topic has no snapshot, or is not subscribed (fault: peer).
     NoSnapshot,
+    /// The topic has no presence; its policy has to ask for it (fault: configuration).
+    PresenceOff,
+    /// The data that others see of a member is larger than the limit (fault: peer).
+    PresenceDataTooLarge,
+    /// The topic has as many members as it may have (fault: configuration).
+    PresenceFull,
+    /// The connection has entered as many topics as it may (fault: peer).
+    TooManyPresences,
     /// The message was sent before, and what became of it is not known; it was not handled again (fault: server).
     OutcomeUnknown,
     /// The message was handled before; its reply was too large to be kept (fault: server).
@@ -112,6 +120,10 @@ impl ErrorCode {
         Self::HandlerFailed,
         Self::SnapshotFailed,
         Self::NoSnapshot,
+        Self::PresenceOff,
+        Self::PresenceDataTooLarge,
+        Self::PresenceFull,
+        Self::TooManyPresences,
         Self::OutcomeUnknown,
         Self::ReplyNotKept,
         Self::Unavailable,
@@ -156,6 +168,10 @@ impl ErrorCode {
             Self::HandlerFailed => "HANDLER_FAILED",
             Self::SnapshotFailed => "SNAPSHOT_FAILED",
             Self::NoSnapshot => "NO_SNAPSHOT",
+            Self::PresenceOff => "PRESENCE_OFF",
+            Self::PresenceDataTooLarge => "PRESENCE_DATA_TOO_LARGE",
+            Self::PresenceFull => "PRESENCE_FULL",
+            Self::TooManyPresences => "TOO_MANY_PRESENCES",
             Self::OutcomeUnknown => "OUTCOME_UNKNOWN",
             Self::ReplyNotKept => "REPLY_NOT_KEPT",
             Self::Unavailable => "UNAVAILABLE",

@@ -115,6 +115,26 @@ pub const DIRECT_BUDGET_BYTES: u64 = 33_554_432;
 pub const DIRECT_META_AGE_MS: u64 = 3_600_000;
 /// Default of `session_grace_ms`.
 pub const SESSION_GRACE_MS: u64 = 120_000;
+/// Default of `presence_data_bytes`.
+pub const PRESENCE_DATA_BYTES: u64 = 1024;
+/// Default of `presence_members`.
+pub const PRESENCE_MEMBERS: u64 = 10000;
+/// Default of `presence_topics`.
+pub const PRESENCE_TOPICS: u64 = 16;
+/// Default of `presence_grace_ms`.
+pub const PRESENCE_GRACE_MS: u64 = 15000;
+/// Default of `presence_lease_ms`.
+pub const PRESENCE_LEASE_MS: u64 = 15000;
+/// Default of `presence_interval_ms`.
+pub const PRESENCE_INTERVAL_MS: u64 = 200;
+/// Default of `presence_entries`.
+pub const PRESENCE_ENTRIES: u64 = 500;
+/// Default of `presence_log_messages`.
+pub const PRESENCE_LOG_MESSAGES: u64 = 256;
+/// Default of `presence_log_bytes`.
+pub const PRESENCE_LOG_BYTES: u64 = 262_144;
+/// Default of `presence_log_age_ms`.
+pub const PRESENCE_LOG_AGE_MS: u64 = 60000;
 /// Default of `bus_breaker_failures`.
 pub const BUS_BREAKER_FAILURES: u64 = 5;
 /// Default of `bus_breaker_cooldown_ms`.

@@ -4,6 +4,7 @@ mod client_hello;
 mod error;
 mod move_on;
 mod ping;
+mod presence;
 mod reply;
 mod server;
 mod server_hello;
@@ -17,6 +18,7 @@ pub use client_hello::{Agreed, Capabilities, ClientHello, Compression};
 pub use error::ErrorMessage;
 pub use move_on::Move;
 pub use ping::{Ping, Pong};
+pub use presence::{PresenceAction, PresenceRequest};
 pub use reply::Reply;
 pub use server::ServerMessage;
 pub use server_hello::{ServerHello, ServerReady};
@@ -30,7 +32,7 @@ use serde::de::DeserializeOwned;
 use simd_json::prelude::*;
 
 /// Reserved kinds ([P-15]): refused with `NOT_IMPLEMENTED`.
-pub const RESERVED: [&str; 3] = ["presence", "token_refresh", "key_request"];
+pub const RESERVED: [&str; 2] = ["token_refresh", "key_request"];
 
 /// What a client may send.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +44,8 @@ pub enum ClientMessage {
     Subscription(Subscription),
     /// Asks for the state of topics.
     SnapshotRequest(SnapshotRequest),
+    /// Enters a topic, changes what others see there, or leaves it.
+    Presence(PresenceRequest),
     /// Asks for a `Pong`.
     Ping(Ping),
     /// Answers a `Ping`.
@@ -72,6 +76,7 @@ impl ClientMessage {
             ClientHello::KIND => ClientHello::decode(payload).map(Self::Hello),
             Subscription::KIND => Subscription::decode(payload, cid).map(Self::Subscription),
             SnapshotRequest::KIND => SnapshotRequest::decode(payload, cid).map(Self::SnapshotRequest),
+            PresenceRequest::KIND => PresenceRequest::decode(payload, cid).map(Self::Presence),
             Ping::KIND => Ping::decode(payload).map(Self::Ping),
             Pong::KIND => Ok(Self::Pong),
             _ if RESERVED.contains(&kind) => Err(WireError::new(ErrorCode::NotImplemented, format!("{kind} is reserved by the protocol"))),

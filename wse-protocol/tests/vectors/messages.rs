@@ -61,12 +61,13 @@ fn messages_of_a_server_are_read_and_written_in_both_formats() {
 fn messages_of_a_client_are_read_and_refused_as_listed() {
     let file = vectors("messages.json");
     let (server, client, refused) = (cases(&file, "server"), cases(&file, "client"), cases(&file, "refused"));
-    assert_counts(&file, [server, client, refused], [26, 15, 38]);
+    assert_counts(&file, [server, client, refused], [26, 20, 46]);
     for case in client {
         let kind = match ClientMessage::decode(decode(text(case, "text")).expect("an envelope")) {
             Ok(ClientMessage::Hello(_)) => "client_hello",
             Ok(ClientMessage::Subscription(_)) => "subscription",
             Ok(ClientMessage::SnapshotRequest(_)) => "snapshot_request",
+            Ok(ClientMessage::Presence(_)) => "presence",
             Ok(ClientMessage::Ping(_)) => "ping",
             Ok(ClientMessage::Pong) => "pong",
             other => panic!("{}: {other:?}", text(case, "name")),

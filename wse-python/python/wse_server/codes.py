@@ -32,6 +32,10 @@ class ErrorCode(StrEnum):
     HANDLER_FAILED = "HANDLER_FAILED"  # the handler raised
     SNAPSHOT_FAILED = "SNAPSHOT_FAILED"  # the topic's snapshot failed or was too slow; ask again
     NO_SNAPSHOT = "NO_SNAPSHOT"  # the topic has no snapshot, or is not subscribed
+    PRESENCE_OFF = "PRESENCE_OFF"  # the topic has no presence; its policy has to ask for it
+    PRESENCE_DATA_TOO_LARGE = "PRESENCE_DATA_TOO_LARGE"  # the data that others see of a member is larger than the limit
+    PRESENCE_FULL = "PRESENCE_FULL"  # the topic has as many members as it may have
+    TOO_MANY_PRESENCES = "TOO_MANY_PRESENCES"  # the connection has entered as many topics as it may
     OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"  # the message was sent before, and what became of it is not known; it was not handled again
     REPLY_NOT_KEPT = "REPLY_NOT_KEPT"  # the message was handled before; its reply was too large to be kept
     UNAVAILABLE = "UNAVAILABLE"  # the bus did not answer; try again

@@ -330,7 +330,7 @@ impl World {
             Sent::Pong => r#"{"v":2,"c":"WSE","t":"pong","p":null}"#.into(),
             Sent::Event { cid: true } => format!(r#"{{"v":2,"t":"order","id":"m1","cid":"{cid}","p":{{"size":10}}}}"#),
             Sent::Event { cid: false } => r#"{"v":2,"t":"order","id":"m1","p":[1,2,3]}"#.into(),
-            Sent::Reserved => r#"{"v":2,"c":"WSE","t":"presence","id":"m2"}"#.into(),
+            Sent::Reserved => r#"{"v":2,"c":"WSE","t":"token_refresh","id":"m2"}"#.into(),
         }
     }
 
