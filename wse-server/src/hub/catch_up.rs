@@ -57,8 +57,10 @@ impl Hub {
             entries.iter().take_while(fits).map(|entry| (entry.position.seq, &*entry.publication)).collect();
         let last = taken.last().map_or(after.seq, |(seq, _)| *seq);
         let mut passes = filter.map(|_| Vec::with_capacity(taken.len()));
-        for (_, publication) in &taken {
-            fan_out::judge_one(&mut self.scratch.borrow_mut(), publication, std::iter::once((filter, &mut passes)));
+        if filter.is_some() {
+            for (_, publication) in &taken {
+                fan_out::judge_one(&mut self.scratch.borrow_mut(), publication, std::iter::once((filter, &mut passes)));
+            }
         }
         let messages = fan_out::number(&mut after.seq.clone(), &taken, passes.as_deref());
         let (mut frames, passed) = (Vec::new(), messages.last().map_or(after.seq, |message| message.seq));
