@@ -3,13 +3,13 @@ use crate::{
     BatchCounts, BatchLimits, Batcher, CompressionCounts, Compressor, CompressorConfig, Prepared, Variant,
     run::{Mark, Run},
 };
-use bytes::Bytes;
 use std::{
     ops::Range,
     time::{Duration, Instant},
 };
 use wse_protocol::{
-    Epoch, Format, Position, Priority, Publication, Seq, Topic, UnixMillis, encode,
+    Epoch, Format, Position, Priority, Publication, Seq, Topic, UnixMillis,
+    encode::{self, TopicMessages},
     frame::{self, Opcode},
     messages::{Beacon, Skip, SkipReason},
 };
@@ -97,28 +97,28 @@ impl Wire {
         if variant.compressed || (variant.batched && messages.len() > 1) {
             self.packed(variant, topic, epoch, messages, &mut run);
         } else {
-            let mut position = Position { epoch: epoch.clone(), seq: Seq::ZERO };
+            let mut envelopes = TopicMessages::new(variant.format, topic, epoch);
             for message in messages {
-                position.seq = message.seq;
-                self.plain(variant, topic, &position, message, &mut run);
+                self.plain(variant, &mut envelopes, message, &mut run);
             }
         }
         Run::new(epoch.clone(), run.out.into(), run.marks.into())
     }
 
     /// A message in a frame of its own, written where it stays.
-    fn plain(&mut self, variant: Variant, topic: &Topic, position: &Position, message: &Numbered<'_>, run: &mut Building) {
+    fn plain<'a>(&mut self, variant: Variant, envelopes: &mut TopicMessages<'a>, message: &Numbered<'a>, run: &mut Building) {
         let opcode = opcode(variant);
         let start = run.out.len();
         // Most bodies have 126 bytes to 64 KiB, and so a header of four bytes: the others are moved.
         run.out.extend_from_slice(&[0; HEADER]);
-        self.envelope(&mut run.out, variant.format, topic, position, message);
+        self.envelope(&mut run.out, envelopes, message);
         let header = frame::header(opcode, run.out.len() - start - HEADER);
         let header = header.as_ref();
         if header.len() == HEADER {
             run.out[start..start + HEADER].copy_from_slice(header);
         } else {
             run.out.splice(start..start + HEADER, header.iter().copied());
+            envelopes.forget();
         }
         run.mark(start + header.len(), std::slice::from_ref(message));
     }
@@ -128,9 +128,9 @@ impl Wire {
         let mut bodies = std::mem::take(&mut self.bodies);
         bodies.clear();
         let mut ends = Vec::with_capacity(messages.len());
+        let mut envelopes = TopicMessages::new(variant.format, topic, epoch);
         for message in messages {
-            let position = Position { epoch: epoch.clone(), seq: message.seq };
-            self.envelope(&mut bodies, variant.format, topic, &position, message);
+            self.envelope(&mut bodies, &mut envelopes, message);
             ends.push(bodies.len());
         }
         let body = |index: usize| &bodies[if index == 0 { 0 } else { ends[index - 1] }..ends[index]];
@@ -206,14 +206,12 @@ impl Wire {
 
     /// Appends the envelope of a message. A payload that cannot be written in this format is its publisher's fault, found too late to
     /// refuse it: null takes its place, and it is counted.
-    fn envelope(&mut self, out: &mut Vec<u8>, format: Format, topic: &Topic, position: &Position, message: &Numbered<'_>) {
-        let Numbered { previous, publication, .. } = *message;
+    fn envelope<'a>(&mut self, out: &mut Vec<u8>, envelopes: &mut TopicMessages<'a>, message: &Numbered<'a>) {
+        let Numbered { seq, previous, publication } = *message;
         // On an error nothing was appended.
-        if encode::topic_message(out, format, topic, position, previous, publication).is_err() {
+        if envelopes.append(out, seq, previous, publication).is_err() {
             self.unreadable += 1;
-            let empty = Publication { format: Format::Json, payload: Bytes::from_static(b"null"), ..publication.clone() };
-            // Null can be written in every format.
-            let _ = encode::topic_message(out, format, topic, position, previous, &empty);
+            envelopes.append_null(out, seq, previous, publication);
         }
     }
 
@@ -284,6 +282,7 @@ fn put(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
     use std::sync::Arc;
     use wse_protocol::{Tagged, UnixMillis, frame_body, messages::ServerMessage};
 

@@ -1,17 +1,18 @@
 //! Writing frame bodies: an envelope around an opaque payload, as JSON text or as `M:` and one MessagePack map.
 //!
 //! Every function appends one whole body to `out`. Whether it goes into a text or a binary frame follows from its format.
+mod topic_message;
 mod writer;
 
-use crate::{Format, Position, Priority, Publication, Seq, Topic, WireError, envelope::Category, messages::ServerMessage};
+use crate::{Format, Position, Publication, Seq, Topic, WireError, envelope::Category, messages::ServerMessage};
 use serde::Serialize;
+pub use topic_message::TopicMessages;
 pub(crate) use writer::Writer;
 
-/// Appends a topic message: the same bytes for every subscriber of the same wire variant. `previous` is `ps`, for a filter class.
-/// A payload in `format` goes in as it is ([P-35]); one in the other format is rewritten, so keep the result for all who want it.
+/// Appends one topic message; [`TopicMessages`] is for several.
 ///
 /// # Errors
-/// Those of [`transcode`](crate::transcode), when the payload is not what `publication.format` says; nothing is appended then.
+/// Those of [`TopicMessages::append`].
 pub fn topic_message(
     out: &mut Vec<u8>,
     format: Format,
@@ -20,18 +21,7 @@ pub fn topic_message(
     previous: Option<Seq>,
     publication: &Publication,
 ) -> Result<(), WireError> {
-    out.reserve(publication.cost() + topic.as_str().len() + 128);
-    let mut writer = Writer::begin(out, format);
-    writer.text("t", &publication.event_type);
-    writer.text("id", &publication.id);
-    writer.time("ts", publication.ts);
-    writer.text("tp", topic.as_str());
-    writer.position(position, previous);
-    writer.optional_text("k", publication.key.as_deref());
-    if publication.priority != Priority::Normal {
-        writer.integer("pri", publication.priority.number().into());
-    }
-    writer.payload_bytes(publication.format, &publication.payload)
+    TopicMessages::new(format, topic, &position.epoch).append(out, position.seq, previous, publication)
 }
 
 /// `t` of a snapshot on the wire.

@@ -3,7 +3,7 @@ use super::Writer;
 use crate::{Epoch, Format, Priority, Publication, Seq, Topic, UnixMillis, WireError};
 use std::ops::Range;
 
-/// Appends messages of one topic's log to one buffer. Who uses another buffer, or takes something back from it, begins anew.
+/// Appends messages of one topic's log to one buffer. Who changes what is in it before the end calls [`forget`](Self::forget).
 #[derive(Debug)]
 pub struct TopicMessages<'a> {
     format: Format,
@@ -37,6 +37,11 @@ impl<'a> TopicMessages<'a> {
     /// Those of [`transcode`](crate::transcode), when the payload is not what `publication.format` says; nothing is appended then.
     pub fn append(&mut self, out: &mut Vec<u8>, seq: Seq, previous: Option<Seq>, publication: &'a Publication) -> Result<(), WireError> {
         self.write(out, seq, previous, publication, (publication.format, &publication.payload))
+    }
+
+    /// What was appended has been moved or taken back: nothing of it is copied.
+    pub fn forget(&mut self) {
+        self.written = None;
     }
 
     /// `append` with null in place of the payload, which every format can write.

@@ -1,6 +1,7 @@
 //! One envelope while it is being written: the same calls for both formats.
 use crate::{Format, Position, Seq, Tagged, UnixMillis, WireError, defaults, transcode};
 use serde::Serialize;
+use std::ops::Range;
 
 /// Why writing to a `Vec` is not handled.
 const FITS: &str = "a Vec takes every write, and these values have no map keys but strings";
@@ -40,6 +41,24 @@ impl<'a> Writer<'a> {
         writer
     }
 
+    /// Opens the envelope with what another one in the buffer begins with: so many keys.
+    pub(crate) fn begin_as(out: &'a mut Vec<u8>, format: Format, written: Range<usize>, keys: u8) -> Self {
+        let start = out.len();
+        out.extend_from_within(written);
+        Self { out, format, start, keys }
+    }
+
+    /// Writes what is in the buffer already: so many keys.
+    pub(crate) fn repeat(&mut self, written: Range<usize>, keys: u8) {
+        self.out.extend_from_within(written);
+        self.keys += keys;
+    }
+
+    /// Bytes in the buffer.
+    pub(crate) fn len(&self) -> usize {
+        self.out.len()
+    }
+
     pub(crate) fn text(&mut self, key: &str, value: &str) {
         self.key(key);
         match self.format {
@@ -56,6 +75,11 @@ impl<'a> Writer<'a> {
 
     pub(crate) fn integer(&mut self, key: &str, value: u64) {
         self.key(key);
+        self.number(value);
+    }
+
+    /// The value of a key that was written.
+    pub(crate) fn number(&mut self, value: u64) {
         match self.format {
             Format::Json => self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
             Format::Msgpack => drop(rmp::encode::write_uint(self.out, value).expect(FITS)),
@@ -150,7 +174,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn key(&mut self, key: &str) {
+    /// A key, whose value comes next.
+    pub(crate) fn key(&mut self, key: &str) {
         match self.format {
             Format::Json => {
                 self.out.extend_from_slice(if self.keys == 0 { b"{\"" } else { b",\"" });
