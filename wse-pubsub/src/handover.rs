@@ -74,7 +74,7 @@ const MOST_CONSUMERS: usize = 64;
 impl HandOver {
     /// Whether an event would be admitted now. Only the receiver makes room, so with one sender it stays true.
     pub(crate) fn has_room(&self) -> bool {
-        self.0.backlog.load(SeqCst) < self.0.limit || self.0.ended.load(SeqCst)
+        self.room() > 0
     }
 
     /// Appends an event, room or not: ask `has_room` first. True if the receiver must be woken, by `wake`.
@@ -82,15 +82,26 @@ impl HandOver {
     pub(crate) fn push(&self, event: BusEvent) -> bool {
         let mut queue = self.0.lock();
         let bytes = cost(&event);
-        queue.admits() && self.0.count(&mut queue, bytes, |queue| queue.events.push_back(event))
+        queue.admits() && self.0.count(&mut queue, 1, bytes, |queue| queue.events.push_back(event))
     }
 
     /// Appends a message to its topic's run, or begins one; otherwise as `push`.
     #[must_use]
     pub(crate) fn push_entry(&self, place: &mut Place, topic: &Topic, position: &Position, publication: Arc<Publication>) -> bool {
+        self.push_run(place, topic, position, &[publication])
+    }
+
+    /// `push_entry` of consecutive messages, the first of which stands at `position`; at least one.
+    #[must_use]
+    pub(crate) fn push_run(&self, place: &mut Place, topic: &Topic, position: &Position, publications: &[Arc<Publication>]) -> bool {
         let mut queue = self.0.lock();
-        let bytes = publication.cost();
-        queue.admits() && self.0.count(&mut queue, bytes, |queue| queue.append(place, topic, position, publication))
+        let (bytes, messages) = (publications.iter().map(|publication| publication.cost()).sum(), publications.len());
+        queue.admits() && self.0.count(&mut queue, messages, bytes, |queue| queue.append(place, topic, position, publications))
+    }
+
+    /// Bytes that are admitted now, about; the last message may reach beyond.
+    pub(crate) fn room(&self) -> usize {
+        if self.0.ended.load(SeqCst) { usize::MAX } else { self.0.limit.saturating_sub(self.0.backlog.load(SeqCst)) }
     }
 
     /// Wakes the receiver.
@@ -178,10 +189,10 @@ impl Shared {
     }
 
     /// Counts what `append` adds; true if the queue was empty before.
-    fn count(&self, queue: &mut Queue, bytes: usize, append: impl FnOnce(&mut Queue)) -> bool {
+    fn count(&self, queue: &mut Queue, messages: usize, bytes: usize, append: impl FnOnce(&mut Queue)) -> bool {
         let first = queue.events.is_empty();
         append(queue);
-        queue.messages += 1;
+        queue.messages += messages;
         queue.bytes += bytes;
         // Only who takes must be seen before those that wait are counted.
         self.backlog.store(queue.bytes, Release);
@@ -218,15 +229,15 @@ impl Queue {
         !self.closed && !self.deserted
     }
 
-    fn append(&mut self, place: &mut Place, topic: &Topic, position: &Position, publication: Arc<Publication>) {
+    fn append(&mut self, place: &mut Place, topic: &Topic, position: &Position, publications: &[Arc<Publication>]) {
         let waiting = place.0.and_then(|at| self.events.get_mut(usize::try_from(at.checked_sub(self.taken)?).ok()?));
         if let Some(BusEvent::Run(run)) = waiting {
-            run.publications.push(publication);
+            run.publications.extend_from_slice(publications);
             return;
         }
         place.0 = Some(self.taken + self.events.len() as u64);
         let (topic, epoch, first) = (topic.clone(), position.epoch.clone(), position.seq);
-        self.events.push_back(BusEvent::Run(Run { topic, epoch, first, publications: vec![publication] }));
+        self.events.push_back(BusEvent::Run(Run { topic, epoch, first, publications: publications.to_vec() }));
     }
 
     fn take_all(&mut self, out: &mut Vec<BusEvent>) {

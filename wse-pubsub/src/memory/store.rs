@@ -129,10 +129,12 @@ impl Store {
         Position { epoch, seq: seq.next() }
     }
 
-    /// Stores a publication.
-    pub(crate) fn push(&mut self, now: Duration, id: TopicId, publication: impl Into<Arc<Publication>>) {
+    /// Stores publications.
+    pub(crate) fn push(&mut self, now: Duration, id: TopicId, publications: impl IntoIterator<Item = Arc<Publication>>) {
         let slot = &mut self.slots[id];
-        slot.log.push(now, publication);
+        for publication in publications {
+            slot.log.push(now, publication);
+        }
         slot.used = now;
         self.recent = id;
         self.reindex(id);

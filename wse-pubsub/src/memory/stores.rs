@@ -111,7 +111,7 @@ mod tests {
         };
         let store = stores.of_mut(topic);
         let id = store.find(topic).unwrap_or_else(|| store.begin(NOW, topic).0);
-        store.push(NOW, id, Arc::new(publication));
+        store.push(NOW, id, [Arc::new(publication)]);
         stores.keep_budget();
     }
 

@@ -55,28 +55,33 @@ impl<'a> Turn<'a> {
     pub(super) fn publish(&mut self, topic: &Topic, message: &mut Option<Publication>, retry_key: Option<&str>) -> Result<Receipt, Full> {
         match self.admit(topic, retry_key)? {
             Admission::Again(receipt) => Ok(receipt),
-            Admission::New(id) => Ok(self.store(id, topic, message.take().expect("it is stored once"), retry_key)),
+            Admission::New(id) => {
+                let publication = message.take().expect("it is stored once");
+                let receipt = Receipt { id: publication.id.clone(), position: self.store(id, topic, &[Arc::new(publication)]) };
+                self.remember(topic, retry_key, &receipt);
+                Ok(receipt)
+            }
         }
     }
 
-    /// Stores a message that was admitted and hands it over.
-    fn store(&mut self, id: TopicId, topic: &Topic, publication: Publication, retry_key: Option<&str>) -> Receipt {
-        let message_id = publication.id.clone();
-        let publication = Arc::new(publication);
+    /// Stores messages that were admitted, at least one, and hands them over; where the first stands.
+    fn store(&mut self, id: TopicId, topic: &Topic, publications: &[Arc<Publication>]) -> Position {
         let store = self.state.stores.of_mut(topic);
-        let position = store.next_position(id);
+        let first = store.next_position(id);
         for interest in store.interests_mut(id) {
             let at = usize::from(interest.consumer.0);
-            let first = self.queues[at].push_entry(&mut interest.place, topic, &position, publication.clone());
-            self.begun |= u64::from(first) << at;
+            let begun = self.queues[at].push_run(&mut interest.place, topic, &first, publications);
+            self.begun |= u64::from(begun) << at;
         }
-        store.push(self.now, id, publication);
+        store.push(self.now, id, publications.iter().cloned());
         self.state.stores.keep_budget();
-        let receipt = Receipt { id: message_id, position };
+        first
+    }
+
+    fn remember(&mut self, topic: &Topic, retry_key: Option<&str>, receipt: &Receipt) {
         if let Some(key) = retry_key {
             self.state.retries.insert(self.now, topic, key, receipt.clone());
         }
-        receipt
     }
 
     /// Stores from the front of a batch until a queue is full.
@@ -85,7 +90,14 @@ impl<'a> Turn<'a> {
         let mut room = Ok(());
         while let Some(next) = rest.as_slice().first() {
             match self.admit(&next.topic, next.retry_key.as_deref()) {
-                Ok(admission) => outcomes.extend(rest.next().map(|entry| Ok(self.carry_out(admission, entry)))),
+                Ok(Admission::Again(receipt)) => {
+                    rest.next();
+                    outcomes.push(Ok(receipt));
+                }
+                Ok(Admission::New(id)) => {
+                    let count = self.run_of(id, rest.as_slice());
+                    self.store_run(id, rest.by_ref().take(count), outcomes);
+                }
                 Err(full) => {
                     room = Err(full);
                     break;
@@ -96,10 +108,36 @@ impl<'a> Turn<'a> {
         room
     }
 
-    fn carry_out(&mut self, admission: Admission, entry: NewEntry) -> Receipt {
-        match admission {
-            Admission::Again(receipt) => receipt,
-            Admission::New(id) => self.store(id, &entry.topic, entry.publication, entry.retry_key.as_deref()),
+    /// How many from the front of a batch, whose first was admitted, are one run: of one topic, none but the first with a key that may
+    /// have been seen, and as many as every queue has room for.
+    fn run_of(&self, id: TopicId, batch: &[NewEntry]) -> usize {
+        let Some((first, more)) = batch.split_first() else { return 0 };
+        let interests = self.state.stores.of(&first.topic).interests(id);
+        let mut room = interests.iter().map(|interest| self.queues[usize::from(interest.consumer.0)].room()).min().unwrap_or(usize::MAX);
+        let mut before = first;
+        let next = more.iter().take_while(|next| {
+            room = room.saturating_sub(before.publication.cost());
+            before = next;
+            room > 0 && next.retry_key.is_none() && next.topic == first.topic
+        });
+        1 + next.count()
+    }
+
+    fn store_run(&mut self, id: TopicId, run: impl Iterator<Item = NewEntry>, outcomes: &mut Vec<Result<Receipt, BusError>>) {
+        let (mut of, mut publications) = (None, Vec::with_capacity(run.size_hint().0));
+        for NewEntry { topic, publication, retry_key } in run {
+            of.get_or_insert((topic, retry_key));
+            publications.push(Arc::new(publication));
+        }
+        let Some((topic, retry_key)) = of else { return };
+        let mut position = self.store(id, &topic, &publications);
+        for (at, publication) in publications.iter().enumerate() {
+            let receipt = Receipt { id: publication.id.clone(), position: position.clone() };
+            position.seq = position.seq.next();
+            if at == 0 {
+                self.remember(&topic, retry_key.as_deref(), &receipt);
+            }
+            outcomes.push(Ok(receipt));
         }
     }
 

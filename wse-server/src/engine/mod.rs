@@ -35,6 +35,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::{runtime, sync::oneshot};
+use uuid::Uuid;
 use wse_protocol::{CloseCode, ErrorCode, Followed, Format, Priority, Publication, Topic, UnixMillis, WireError};
 use wse_pubsub::{Bus, BusError, Receipt};
 
@@ -132,7 +133,7 @@ impl Engine {
         let filters = Arc::new(Filters::new(config.filter_limit));
         let common = Common { counters: counters.clone(), filters, snapshots: snapshots.clone() };
         let (bus, shards) = threads::start(&config, &common)?;
-        let instance = uuid::Uuid::new_v4().as_fields().0;
+        let instance = Uuid::new_v4().as_fields().0;
         let (next, draining) = (AtomicU64::new(1), AtomicBool::new(false));
         Ok(Self(Arc::new(Inner { config, bus, shards, counters, snapshots, draining, next, instance, started: Instant::now() })))
     }
@@ -196,7 +197,7 @@ impl Engine {
     /// # Errors
     /// [`BusError`]; on `Unavailable` a retry with the same idempotency key is safe.
     pub async fn publish(&self, topic: &Topic, message: NewMessage) -> Result<Receipt, BusError> {
-        let (publication, key) = self.publication(topic, message, now());
+        let (publication, key) = Self::publication(topic, message, now(), Uuid::now_v7());
         match self.0.bus.try_publish(topic, publication, key.as_deref()) {
             Ok(outcome) => outcome,
             Err(publication) => self.0.bus.publish(topic, publication, key.as_deref()).await,
@@ -211,7 +212,7 @@ impl Engine {
         message: NewMessage,
         done: impl FnOnce(Result<Receipt, BusError>) + Send + 'static,
     ) -> Option<Result<Receipt, BusError>> {
-        let (publication, key) = self.publication(topic, message, now());
+        let (publication, key) = Self::publication(topic, message, now(), Uuid::now_v7());
         match self.0.bus.try_publish(topic, publication, key.as_deref()) {
             Ok(outcome) => Some(outcome),
             Err(publication) => {
@@ -316,9 +317,9 @@ impl Engine {
         (id.0 % self.0.shards.len() as u64) as usize
     }
 
-    fn publication(&self, topic: &Topic, message: NewMessage, ts: UnixMillis) -> (Publication, Option<String>) {
+    fn publication(topic: &Topic, message: NewMessage, ts: UnixMillis, id: Uuid) -> (Publication, Option<String>) {
         let publication = Publication {
-            id: (&*uuid::Uuid::now_v7().hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer())).into(),
+            id: (&*id.hyphenated().encode_lower(&mut Uuid::encode_buffer())).into(),
             event_type: message.event_type.unwrap_or_else(|| topic.shared()),
             ts,
             expires: message.ttl.map(|ttl| UnixMillis(ts.0.saturating_add(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)))),

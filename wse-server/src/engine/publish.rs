@@ -1,5 +1,6 @@
 //! Publishing several messages in one call.
 use super::{Engine, NewMessage};
+use uuid::Uuid;
 use wse_protocol::Topic;
 use wse_pubsub::{BusError, NewEntry, Receipt};
 
@@ -10,7 +11,7 @@ impl Engine {
     /// Stores several messages, in as few steps as the bus can, and hands them to every subscriber. Messages of one topic keep their
     /// order; one that cannot be stored fails those of its topic that come after it, and none of other topics.
     pub async fn publish_many(&self, messages: impl IntoIterator<Item = (Topic, NewMessage)>) -> Outcomes {
-        self.0.bus.publish_many(self.entries(messages)).await
+        self.0.bus.publish_many(Self::entries(messages)).await
     }
 
     /// `publish_many` from any thread, as [`Engine::publish_or_spawn`].
@@ -19,7 +20,7 @@ impl Engine {
         messages: impl IntoIterator<Item = (Topic, NewMessage)>,
         done: impl FnOnce(Outcomes) + Send + 'static,
     ) -> Option<Outcomes> {
-        let mut entries = self.entries(messages);
+        let mut entries = Self::entries(messages);
         let mut outcomes = self.0.bus.try_publish_many(&mut entries);
         if entries.is_empty() {
             return Some(outcomes);
@@ -32,12 +33,34 @@ impl Engine {
         None
     }
 
-    fn entries(&self, messages: impl IntoIterator<Item = (Topic, NewMessage)>) -> Vec<NewEntry> {
-        let ts = super::now();
+    fn entries(messages: impl IntoIterator<Item = (Topic, NewMessage)>) -> Vec<NewEntry> {
+        let (ts, mut id) = (super::now(), Uuid::now_v7());
         let entry = |(topic, message): (Topic, NewMessage)| {
-            let (publication, key) = self.publication(&topic, message, ts);
+            let (publication, key) = Self::publication(&topic, message, ts, id);
+            id = id_after(id);
             NewEntry { topic, publication, retry_key: key.map(Into::into) }
         };
         messages.into_iter().map(entry).collect()
+    }
+}
+
+/// The next id of a batch: its random tail counts on (RFC 9562, 6.2, method 2), so that ids stand in the order of their messages.
+fn id_after(id: Uuid) -> Uuid {
+    const TAIL: u128 = (1 << 62) - 1;
+    let number = id.as_u128();
+    Uuid::from_u128((number & !TAIL) | (number.wrapping_add(1) & TAIL))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_a_batch_ascend_and_stay_of_their_kind_where_the_tail_is_at_its_end() {
+        let id = Uuid::now_v7();
+        let next = id_after(id);
+        assert!(next != id && next.get_version_num() == 7 && next.get_variant() == uuid::Variant::RFC4122);
+        let last = Uuid::from_u128(id.as_u128() | ((1 << 62) - 1));
+        assert_eq!((id_after(last).get_version_num(), id_after(last).get_variant()), (7, uuid::Variant::RFC4122));
     }
 }

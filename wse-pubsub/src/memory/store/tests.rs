@@ -42,7 +42,7 @@ fn open(store: &mut Store, now: Duration, name: &str) -> TopicId {
 
 fn push(store: &mut Store, now: Duration, name: &str, size: usize) {
     let id = open(store, now, name);
-    store.push(now, id, publication(size));
+    store.push(now, id, [Arc::new(publication(size))]);
 }
 
 fn log<'a>(store: &'a mut Store, now: Duration, name: &str) -> &'a TopicLog {
