@@ -11,6 +11,7 @@ export { FakeClock, FRAME_MS, settle } from './testing/clock';
 export { FakeEnvironment, MemoryStorage } from './testing/environment';
 export { FakeConnection } from './testing/connection';
 export { Namespace } from './testing/namespace';
+export { FakePresence } from './testing/presence';
 export { FakeServer, type FakeRefusal, type FakeServerMode } from './testing/server';
 export { TopicLog } from './testing/topic-log';
 

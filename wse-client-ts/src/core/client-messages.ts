@@ -3,7 +3,10 @@ import type { Agreement } from './agreement';
 import { DEFAULTS } from './defaults.gen';
 import type { DirectHello } from './direct';
 import { encodeEnvelope, type Priority } from './envelope';
+import { WSEError } from './errors';
 import type { Filter } from './filter-key';
+import { scanHeader } from './header-scan';
+import type { PresenceRequest } from './stays';
 import type { Position } from './topic-update';
 
 /** Topics and patterns asked for, each with the position known and the filter wanted, where there is one. */
@@ -53,6 +56,12 @@ export function encodeSnapshotRequest(topics: readonly string[]): string {
   return encodeEnvelope({ t: 'snapshot_request', c: 'WSE', p: { topics } });
 }
 
+/** Enters a topic, changes the data that others see there, or leaves it ([P-60]); `key` is an anonymous client's. */
+export function encodePresence({ cid, action, topic, text }: PresenceRequest, key: string | undefined): string {
+  const data: unknown = text === null ? undefined : JSON.parse(text);
+  return encodeEnvelope({ t: 'presence', c: 'WSE', cid, p: { action, topic, data, key } });
+}
+
 /** Ping or pong ([P-26]). */
 export function encodeBeat(kind: 'ping' | 'pong', payload: unknown): string {
   return encodeEnvelope({ t: kind, c: 'WSE', p: payload });
@@ -61,6 +70,18 @@ export function encodeBeat(kind: 'ping' | 'pong', payload: unknown): string {
 /** An application's message that asks for a reply ([P-30]). */
 export function encodeRequest(type: string, payload: unknown, cid: string, priority: Priority | undefined): string {
   return encodeEnvelope({ t: type, cid, ...(priority === undefined ? {} : { pri: priority }), p: payload });
+}
+
+/** Throws for a message that the server could not read: it could not tell whose it is, and no answer would come. */
+export function checkReadable(text: string): void {
+  const { isBeyondJson, depth } = scanHeader(text);
+  if (isBeyondJson) throw WSEError.client('INVALID_PAYLOAD', 'A string has half a surrogate pair.');
+  if (depth > DEFAULTS.nestingDepth) throw new WSEError('TOO_DEEP', `A message has at most ${DEFAULTS.nestingDepth} levels.`, { fault: 'application' });
+}
+
+/** The server takes no message of more than `bytes`. */
+export function tooLarge(bytes: number): WSEError {
+  return new WSEError('MESSAGE_TOO_LARGE', `The server takes ${bytes} bytes; send less at a time.`, { fault: 'application' });
 }
 
 function wireOf({ topics, positions, filters }: Asked): Record<string, unknown> {

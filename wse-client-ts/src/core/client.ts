@@ -1,5 +1,5 @@
 // The client: one connection, its topics, its requests and its listeners, put together.
-import { encodeClientHello, encodeRequest } from './client-messages';
+import { checkReadable, encodeClientHello, encodeRequest, tooLarge } from './client-messages';
 import type { Clock } from './clock';
 import { Connection, type ConnectionMessage } from './connection';
 import { DEFAULTS } from './defaults.gen';
@@ -8,11 +8,12 @@ import type { TopicState } from './entry';
 import { fitsBytes, type Priority } from './envelope';
 import { WSEError } from './errors';
 import { INITIAL_STATE, metaOf, type ClientState, type EventHandler, type EventMeta, type Notices } from './events';
-import { scanHeader } from './header-scan';
 import type { HoldOptions, TopicHold } from './hold';
 import type { ConnectionStatus } from './machine';
 import type { ServerMessage } from './messages';
 import { resolveOptions, type ClientOptions, type ResolvedOptions, type Token } from './options';
+import type { Presence } from './presence';
+import { PresenceDriver } from './presence-driver';
 import type { ReorderCounts } from './reorder';
 import { Requests } from './requests';
 import type { Roles } from './roles';
@@ -39,6 +40,7 @@ export class WSEClient {
   readonly #events: Emitter<[unknown, EventMeta]>;
   readonly #notices: Emitter<[unknown]>;
   readonly #own: TopicHold;
+  readonly #presence: PresenceDriver;
   #state = INITIAL_STATE;
   #token: Token | undefined;
   #wanted = false;
@@ -60,10 +62,19 @@ export class WSEClient {
     this.#topics = new Topics(this.#options, roles, {
       onSend: (text) => this.#connection.send(text),
       onItem: (item) => this.#handleItem(item),
-      onResync: (notice) => this.#notify('resync', notice),
+      onResync: (notice) => {
+        if (!this.#presence.handleResync(notice)) this.#notify('resync', notice);
+      },
       onDirect: (notice) => this.#notify('direct', notice),
       onRefusal: (error) => this.#fault(error),
-      onChange: () => this.#notify('topics', null),
+      onChange: () => this.#handleTopics(),
+    });
+    this.#presence = new PresenceDriver(this.#options.lingerMs, roles, {
+      hold: () => this.#topics.hold(),
+      subscription: (name) => this.#topics.state(name),
+      onStateWanted: (name) => this.#topics.requestSnapshots([name]),
+      onSend: (text) => this.#connection.send(text),
+      onChange: (topic) => this.#notify('presence', { topic }),
     });
     this.#connection = new Connection(this.#options, roles, {
       onOpen: (token, isMove) => this.#hello(token, isMove),
@@ -121,6 +132,11 @@ export class WSEClient {
   /** Asks for the snapshot of subscribed topics, or of all that a pattern stands for, again; it comes as every snapshot does, or as an error. */
   resnapshot(topics: string | readonly string[]): void {
     this.#topics.requestSnapshots(typeof topics === 'string' ? [topics] : topics);
+  }
+
+  /** Who is in a topic, and this client in it. */
+  get presence(): Presence {
+    return this.#presence;
   }
 
   /** Messages that wait for a reply or for the connection. */
@@ -200,10 +216,7 @@ export class WSEClient {
     if (this.#state.status === 'closed') throw this.#state.error ?? WSEError.client('CLOSED');
     if (!fitsBytes(type, 256)) throw new WSEError('INVALID_MESSAGE', 'A message type has 1 to 256 bytes.', { fault: 'application' });
     const text = encodeRequest(type, payload, cid, priority);
-    // The server could not read whose request it is, and no answer would come.
-    const { isBeyondJson, depth } = scanHeader(text);
-    if (isBeyondJson) throw WSEError.client('INVALID_PAYLOAD', 'A string has half a surrogate pair.');
-    if (depth > DEFAULTS.nestingDepth) throw new WSEError('TOO_DEEP', `A message has at most ${DEFAULTS.nestingDepth} levels.`, { fault: 'application' });
+    checkReadable(text);
     return text;
   }
 
@@ -225,6 +238,7 @@ export class WSEClient {
     this.#isSameToken = true;
     this.#update({ user: ready.user, connection: ready.connection });
     this.#topics.handleReady(isSameUser, ready.session);
+    this.#presence.handleReady(ready.user, isSameUser, this.#messageBytes);
     this.#sendRequests();
     return isSameUser;
   }
@@ -256,7 +270,7 @@ export class WSEClient {
         this.#topics.handleMessage(message, isOld);
         return;
       case 'reply':
-        this.#requests.handleReply(message.cid, message.payload);
+        if (!this.#requests.handleReply(message.cid, message.payload)) this.#presence.handleReply(message.cid, message.payload);
         break;
       case 'subscriptions':
         if (!isOld) this.#topics.handleUpdates(message.cid, message.topics);
@@ -267,7 +281,13 @@ export class WSEClient {
     this.#settleMove();
   }
 
+  #handleTopics(): void {
+    this.#presence.handleSubscriptions();
+    this.#notify('topics', null);
+  }
+
   #handleItem(item: StreamItem): void {
+    if (this.#presence.handleItem(item)) return;
     if (item.kind === 'skip') {
       this.#notify('skip', { topic: item.topic, from: item.from, to: item.position.seq, reason: item.reason });
       return;
@@ -286,8 +306,11 @@ export class WSEClient {
 
   #handleError(cid: string | undefined, error: WSEError): void {
     if (cid !== undefined && this.#requests.handleError(cid, error)) return;
-    if (cid !== undefined) this.#topics.handleError(cid, error);
-    if (error.topic !== undefined && isSnapshotFailure(error.code)) this.#topics.handleSnapshotFailure(error.topic, error);
+    if (cid !== undefined && !this.#topics.handleError(cid, error)) this.#presence.handleError(cid, error);
+    if (error.topic !== undefined && isSnapshotFailure(error.code)) {
+      this.#topics.handleSnapshotFailure(error.topic, error);
+      this.#presence.handleStateFailure(error.topic);
+    }
     this.#fault(error);
   }
 
@@ -297,6 +320,7 @@ export class WSEClient {
     if (gone && status !== before) {
       this.#isMoving = false;
       this.#topics.handleClose();
+      this.#presence.handleClose();
       this.#requests.handleDrop();
     }
     if (status === 'closed' && status !== before) this.#requests.rejectAll(error ?? WSEError.client('CLOSED'));
@@ -319,7 +343,7 @@ export class WSEClient {
     if (this.#isMoving) return;
     for (const [cid, text] of this.#requests.poll()) {
       if (fitsBytes(text, this.#messageBytes)) this.#connection.send(text);
-      else this.#requests.handleError(cid, new WSEError('MESSAGE_TOO_LARGE', `The server takes ${this.#messageBytes} bytes; send less at a time.`, { fault: 'application' }));
+      else this.#requests.handleError(cid, tooLarge(this.#messageBytes));
     }
   }
 

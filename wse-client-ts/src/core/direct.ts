@@ -1,6 +1,7 @@
 // What the server itself sends this client: messages to its user and to its session, across connections ([P-65], [P-66]).
 import type { BeaconMessage, EventMessage, SkipMessage } from './messages';
 import type { ReorderPool } from './reorder';
+import { presenceTopic } from './roster';
 import { Streams } from './streams';
 import type { StreamItem } from './topic-stream';
 import type { Position, TopicUpdate } from './topic-update';
@@ -33,9 +34,9 @@ export interface Handled {
 
 const PREFIX = '@';
 
-/** Whether a name is the server's own: nobody subscribes to it. */
+/** Whether a name is the server's own and nobody subscribes to it; a topic's presence is subscribed. */
 export function isDirect(topic: string): boolean {
-  return topic.startsWith(PREFIX);
+  return topic.startsWith(PREFIX) && presenceTopic(topic) === undefined;
 }
 
 /** The streams of the server's own names. */

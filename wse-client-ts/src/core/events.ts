@@ -86,6 +86,11 @@ export interface SkipNotice {
   readonly reason: string;
 }
 
+/** Who is in a topic, their data, or how this client stands there changed: `client.presence.state` has it. */
+export interface PresenceNotice {
+  readonly topic: string;
+}
+
 /** What the client tells about itself. */
 export interface Notices {
   /** Status, health or error changed. */
@@ -97,6 +102,7 @@ export interface Notices {
   direct: DirectNotice;
   skip: SkipNotice;
   snapshot: SnapshotNotice;
+  presence: PresenceNotice;
   /** The state of some subscription changed. */
   topics: null;
   /** Another user is connected than before. */

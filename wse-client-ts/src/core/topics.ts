@@ -57,6 +57,11 @@ export class Topics {
     return new Map([...this.#subscriptions.entries].map(([topic, { state }]) => [topic, state]));
   }
 
+  /** How one subscription stands; undefined when it is not declared. */
+  state(topic: string): TopicState | undefined {
+    return this.#subscriptions.state(topic);
+  }
+
   /** The states of what holders see: each topic, and each topic with a filter that somebody holds. */
   get views(): ReadonlyMap<string, TopicState> {
     const views = new Map<string, TopicState>();

@@ -6,9 +6,11 @@ import { WSEError } from '../core/errors';
 import { compileFilter } from '../core/filter';
 import type { Filter } from '../core/filter-key';
 import { isPattern, patternOf } from '../core/pattern';
+import { presenceTopic } from '../core/roster';
 import type { Transport } from '../core/transport';
 import { FakeConnection } from './connection';
 import { Namespace } from './namespace';
+import { FakePresence } from './presence';
 import { Subscriber } from './subscriber';
 import { TopicLog, type Resumed, type WirePosition } from './topic-log';
 
@@ -45,12 +47,13 @@ export class FakeServer {
   messageBytes: number = DEFAULTS.messageBytes;
   /** Topics of patterns on one connection. */
   patternTopics: number = DEFAULTS.patternTopics;
-  /** Topics answered `refused` with this code. */
+  /** Topics answered `refused` with this code, and to those who enter with an error of it. */
   readonly refusedTopics = new Map<string, string>();
   readonly #subscribers = new Map<FakeConnection, Subscriber>();
   readonly #handlers = new Map<string, (payload: unknown) => unknown>();
   readonly #logs = new Map<string, TopicLog>();
   readonly #namespaces = new Map<string, Namespace>();
+  readonly #presences = new Map<string, FakePresence>();
 
   /** Sockets that are open now. */
   get open(): FakeConnection[] {
@@ -84,6 +87,18 @@ export class FakeServer {
     const namespace = this.#namespaces.get(pattern) ?? new Namespace(pattern);
     this.#namespaces.set(pattern, namespace);
     return namespace;
+  }
+
+  /** Who is in a topic: let others come and go, or look who is there. */
+  presence(topic: string): FakePresence {
+    const presence = this.#presences.get(topic) ?? new FakePresence(topic, this);
+    this.#presences.set(topic, presence);
+    return presence;
+  }
+
+  /** The time for which a lost connection's members are still there is over. */
+  endGrace(): void {
+    for (const presence of this.#presences.values()) presence.drop(({ isOpen }) => !isOpen);
   }
 
   /** Publishes to every subscriber; returns the envelope. */
@@ -139,6 +154,7 @@ export class FakeServer {
         close: (code = 1000) => {
           connection.clientCloseCode ??= code;
           connection.close(code);
+          if (code === 1000) for (const presence of this.#presences.values()) presence.drop((one) => one === connection);
         },
       };
     },
@@ -179,6 +195,7 @@ export class FakeServer {
     else if (t === 'client_hello') this.#handleHello(connection, p as Hello);
     else if (t === 'subscription') this.#handleSubscription(connection, p as Subscription, cid);
     else if (t === 'snapshot_request') for (const topic of (p as Subscription).topics) this.#subscriber(connection).snapshot(this.log(topic));
+    else if (t === 'presence') this.#handlePresence(connection, p as Entering, cid);
     else if (t === 'ping' && this.answersPings) connection.send({ t: 'pong', c: 'WSE', p });
   }
 
@@ -219,19 +236,33 @@ export class FakeServer {
 
   #change(subscriber: Subscriber, { action, positions = {}, filters = {} }: Subscription, name: string): Resumed {
     const refused = (code: string, message: string): Resumed => ({ answer: { tp: name, status: 'refused', code, message }, replay: [] });
-    const code = this.refusedTopics.get(name);
+    const code = this.refusedTopics.get(name) ?? this.refusedTopics.get(presenceTopic(name) ?? name);
     if (code !== undefined) return refused(code, 'refused by the test');
     if (action === 'unsubscribe') {
       subscriber.unsubscribe(name);
       return { answer: { tp: name, status: 'unsubscribed' }, replay: [] };
     }
     if (isPattern(name) && this.namespace(name).logs.length > this.patternTopics) return refused('TOO_MANY_TOPICS', 'too many topics');
+    const watched = presenceTopic(name);
+    if (watched !== undefined) this.presence(watched);
     try {
       if (!isPattern(name)) return subscriber.subscribe(this.log(name), filters[name], positions[name]);
       return subscriber.subscribePattern(this.namespace(name), filters[name], positions);
     } catch (error) {
       return error instanceof WSEError ? refused(error.code, error.message) : refused('INTERNAL', String(error));
     }
+  }
+
+  #handlePresence(connection: FakeConnection, { action, topic, data = null, key }: Entering, cid: string | undefined): void {
+    const reference = cid === undefined ? {} : { cid };
+    const code = this.refusedTopics.get(topic) ?? (this.user === null && key === undefined && action !== 'leave' ? 'INVALID_MESSAGE' : undefined);
+    if (code !== undefined) {
+      connection.send({ t: 'error', c: 'WSE', ...reference, p: { code, message: 'refused by the test', topic } });
+      return;
+    }
+    const id = this.user === null ? `key-${key ?? ''}` : `user-${this.user}`;
+    this.presence(topic).handle(connection, action, id, data, this.user);
+    if (cid !== undefined) connection.send({ t: 'reply', c: 'WSE', cid, p: { id } });
   }
 
   #handleRequest(connection: FakeConnection, { t, p, cid }: Envelope): void {
@@ -266,6 +297,13 @@ interface Hello extends Wanted {
 interface Subscription extends Wanted {
   readonly action: 'subscribe' | 'unsubscribe';
   readonly topics: readonly string[];
+}
+
+interface Entering {
+  readonly action: string;
+  readonly topic: string;
+  readonly data?: unknown;
+  readonly key?: string;
 }
 
 function passesOf(filter: Filter | undefined): (payload: unknown) => boolean {

@@ -9,15 +9,15 @@ it('imports without side effects and renders offline without a socket, a timer o
   const warned = vi.spyOn(console, 'error').mockImplementation(() => undefined);
   const timers = [vi.spyOn(globalThis, 'setTimeout'), vi.spyOn(globalThis, 'setInterval')];
   const before = Reflect.ownKeys(globalThis);
-  const { useTopic, useWSE, useWSEEvent } = await import('../../src');
+  const { usePresence, useTopic, useWSE, useWSEEvent } = await import('../../src');
   expect(Reflect.ownKeys(globalThis)).toEqual(before);
   expect(typeof window).toBe('undefined');
   function Page() {
     const { isConnected, connectionHealth, status } = useWSE({ topics: ['a'] });
     useWSEEvent('a', () => undefined);
-    return createElement('p', null, `${isConnected} ${connectionHealth} ${status} ${useTopic('a').status}`);
+    return createElement('p', null, `${isConnected} ${connectionHealth} ${status} ${useTopic('a').status} ${usePresence('a', { data: 1 }).count}`);
   }
-  expect(renderToString(createElement(Page))).toBe('<p>false offline idle pending</p>');
+  expect(renderToString(createElement(Page))).toBe('<p>false offline idle pending 0</p>');
   expect(socket).not.toHaveBeenCalled();
   expect(warned).not.toHaveBeenCalled();
   for (const timer of timers) expect(timer).not.toHaveBeenCalled();

@@ -1,13 +1,14 @@
 // The shared vectors: what every implementation of the protocol must agree on.
 import { describe, expect, it } from 'vitest';
-import { CLIENT_CODES, CLOSE_CODES, decodeEnvelope, DEFAULTS, encodeEnvelope, ERROR_CODES, type Envelope, type Position } from '../../src/core';
+import { CLIENT_CODES, CLOSE_CODES, decodeEnvelope, DEFAULTS, encodeEnvelope, ERROR_CODES, presenceName, type Envelope, type Position } from '../../src/core';
 import { PLAIN } from '../../src/core/agreement';
 import { Backoff } from '../../src/core/backoff';
-import { encodeBeat, encodeClientHello, encodeSubscription, type Asked } from '../../src/core/client-messages';
+import { encodeBeat, encodeClientHello, encodePresence, encodeSubscription, type Asked } from '../../src/core/client-messages';
 import { decodeFrame } from '../../src/core/frames';
 import { Health } from '../../src/core/health';
 import { isFatalClose } from '../../src/core/machine';
 import { parseServerMessage, type ServerMessage } from '../../src/core/messages';
+import { presenceTopic } from '../../src/core/roster';
 import { known, readVectors, textOf, type Text } from './vector-files';
 
 interface Codes {
@@ -26,6 +27,11 @@ interface Messages {
   server: { name: string; rule: string; kind: string; text: string }[];
   client: { name: string; rule: string; kind: string; text: string }[];
   refused: { name: string; rule: string; text: string; code: string }[];
+}
+
+interface Presences {
+  names: { name: string; of: 'members' | 'count'; topic: string }[];
+  refused: { name: string; code: string }[];
 }
 
 interface Scripts<Script, Step> {
@@ -189,8 +195,26 @@ describe('messages.json', () => {
       encodeSubscription('subscribe', asked(['a', 'b'], at7), 's1'),
       encodeBeat('ping', { at: 1 }),
       encodeBeat('pong', null),
+      encodePresence({ cid: 'e1', action: 'enter', topic: 'room:1', text: '{"name":"Ada","typing":false}' }, undefined),
+      encodePresence({ cid: 'e2', action: 'enter', topic: 'room:1', text: 'null' }, '0193b3a0-0000-4000-8000-000000000001'),
+      encodePresence({ cid: 'e3', action: 'update', topic: 'room:1', text: '[1,"two"]' }, undefined),
+      encodePresence({ cid: 'e4', action: 'leave', topic: 'room:1', text: null }, undefined),
     ];
     const known = client.map(({ text }) => JSON.parse(text) as unknown);
     for (const text of sent) expect(known).toContainEqual(JSON.parse(text));
+  });
+});
+
+describe('presence.json', () => {
+  const { names, refused } = readVectors<Presences>('presence.json');
+
+  it('names what is watched of a topic as the server does', () => {
+    expect(names.map(({ of, topic }) => presenceName(topic, of === 'count'))).toEqual(names.map(({ name }) => name));
+    expect(names.map(({ name }) => presenceTopic(name))).toEqual(names.map(({ topic }) => topic));
+  });
+
+  it('takes no other name of the server for one', () => {
+    const others = refused.filter(({ name }) => !/^@(presence|count):/.test(name)).map(({ name }) => name);
+    expect([others.length, others.map((name) => presenceTopic(name))]).toEqual([4, [undefined, undefined, undefined, undefined]]);
   });
 });

@@ -1,0 +1,168 @@
+// The topics that the client is in: who wants it there and with which data, and what this connection was told; pure.
+import type { WSEError } from './errors';
+
+/** One message to send; `text` is the data as JSON, null for `leave`. */
+export interface PresenceRequest {
+  readonly cid: string;
+  readonly action: 'enter' | 'update' | 'leave';
+  readonly topic: string;
+  readonly text: string | null;
+}
+
+/** How the client stands in one topic. */
+export interface StayState {
+  /** The server has it in the topic. */
+  readonly entered: boolean;
+  /** Why not, or why its data is not the newest; null otherwise. */
+  readonly error: WSEError | null;
+  /** The client's member id there; null before the first answer. */
+  readonly id: string | null;
+}
+
+/** Says which holder wants it; each is one object. */
+export type Holder = object;
+
+/** A refusal that may pass by itself is tried again after this long. */
+const RETRY_REFUSED_MS = 5_000;
+
+/** One topic that the client is in, across connections. */
+class Stay {
+  /** Data by holder, newest last: that one is shown. */
+  readonly wanted = new Map<Holder, string>();
+  /** What is shown, also while only the linger keeps it. */
+  text = 'null';
+  /** What this connection was told last; null: nothing yet, or it is to be told again. */
+  told: string | null = null;
+  /** The request that is not answered; data that comes meanwhile waits, and only the newest of it is sent. */
+  due: string | null = null;
+  lingerUntil: number | null = null;
+  retryAt: number | null = null;
+  state: StayState = { entered: false, error: null, id: null };
+
+  /** The connection is gone or another one: it knows nothing. */
+  reset(): void {
+    this.told = this.due = this.retryAt = null;
+    this.state = { ...this.state, entered: false, error: null };
+  }
+
+  refuse(error: WSEError, now: number): void {
+    const passing = error.fault === 'network' || error.fault === 'server';
+    this.due = null;
+    this.retryAt = passing ? now + RETRY_REFUSED_MS : null;
+    this.state = { ...this.state, error };
+  }
+}
+
+/** All topics that one client is in. */
+export class Stays {
+  readonly #lingerMs: number;
+  readonly #stays = new Map<string, Stay>();
+  /** What this connection still has, and nobody wants any more. */
+  readonly #dropped = new Set<string>();
+  #connected = false;
+
+  constructor(lingerMs: number) {
+    this.#lingerMs = lingerMs;
+  }
+
+  /** Topics that somebody wants the client in. */
+  get topics(): readonly string[] {
+    return [...this.#stays.keys()];
+  }
+
+  /** How the client stands in a topic; undefined where nobody wants it there. */
+  state(topic: string): StayState | undefined {
+    return this.#stays.get(topic)?.state;
+  }
+
+  /** A holder wants the client in the topic, with this data from now on. */
+  set(topic: string, holder: Holder, text: string): void {
+    const stay = this.#stays.get(topic) ?? new Stay();
+    this.#stays.set(topic, stay);
+    // Left and entered again in one turn: nobody needs to see it go.
+    this.#dropped.delete(topic);
+    stay.wanted.delete(holder);
+    stay.wanted.set(holder, text);
+    stay.lingerUntil = null;
+    stay.text = text;
+  }
+
+  /** A holder does not want it there any more; the last one's word counts at once, or after the linger where `lingers`. */
+  remove(topic: string, holder: Holder, now: number, lingers: boolean): void {
+    const stay = this.#stays.get(topic);
+    if (stay?.wanted.delete(holder) !== true) return;
+    if (stay.wanted.size > 0) stay.text = [...stay.wanted.values()].at(-1) ?? stay.text;
+    else if (lingers) stay.lingerUntil = now + this.#lingerMs;
+    else this.#drop(topic, stay);
+  }
+
+  /** `server_ready` came, on a connection that knows nothing of it. */
+  handleReady(): void {
+    this.handleClose();
+    this.#connected = true;
+  }
+
+  /** The connection is gone. */
+  handleClose(): void {
+    this.#connected = false;
+    this.#dropped.clear();
+    for (const stay of this.#stays.values()) stay.reset();
+  }
+
+  /** What to send so that the server knows what is wanted. */
+  *poll(newId: () => string): Iterable<PresenceRequest> {
+    if (!this.#connected) return;
+    for (const topic of this.#dropped) yield { cid: newId(), action: 'leave', topic, text: null };
+    // What was too many may fit now.
+    if (this.#dropped.size > 0) for (const stay of this.#stays.values()) if (stay.state.error?.code.startsWith('TOO_MANY_') === true) stay.told = null;
+    this.#dropped.clear();
+    for (const [topic, stay] of this.#stays) {
+      const { text, due, told } = stay;
+      if (due !== null || told === text) continue;
+      const cid = newId();
+      stay.told = text;
+      stay.due = cid;
+      yield { cid, action: stay.state.entered ? 'update' : 'enter', topic, text };
+    }
+  }
+
+  /** The server has it; returns the topic, undefined where no request of ours was answered. */
+  handleReply(cid: string, id: string | null): string | undefined {
+    const [topic, stay] = this.#find(cid);
+    if (stay === undefined) return undefined;
+    stay.due = null;
+    stay.state = { entered: true, error: null, id: id ?? stay.state.id };
+    return topic;
+  }
+
+  /** The server, or the client itself, refuses a request; returns the topic, undefined where it was none of ours. */
+  handleError(cid: string, error: WSEError, now: number): string | undefined {
+    const [topic, stay] = this.#find(cid);
+    stay?.refuse(error, now);
+    return topic;
+  }
+
+  /** When `handleTimeout` is due; null: never. */
+  pollTimeout(): number | null {
+    const dues = [...this.#stays.values()].flatMap(({ lingerUntil, retryAt }) => [lingerUntil, retryAt]).filter((due) => due !== null);
+    return dues.length === 0 ? null : Math.min(...dues);
+  }
+
+  /** Lets go of what lingered, and tries again what was refused; `poll` has the messages. */
+  handleTimeout(now: number): void {
+    for (const [topic, stay] of this.#stays) {
+      if (stay.retryAt !== null && stay.retryAt <= now) stay.told = stay.retryAt = null;
+      if (stay.lingerUntil !== null && stay.lingerUntil <= now) this.#drop(topic, stay);
+    }
+  }
+
+  #drop(topic: string, stay: Stay): void {
+    this.#stays.delete(topic);
+    if (stay.state.entered || stay.due !== null) this.#dropped.add(topic);
+  }
+
+  #find(cid: string): readonly [string, Stay] | readonly [undefined, undefined] {
+    for (const entry of this.#stays) if (entry[1].due === cid) return entry;
+    return [undefined, undefined];
+  }
+}
