@@ -306,3 +306,27 @@ async fn a_thousand_follows_at_once_cost_a_few_looks_and_cancelled_ones_leave_no
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follow_that_fails_takes_nothing_from_those_who_follow() {
+    within_a_minute(async {
+        let server = RedisServer::start();
+        let config = server.config().publish_timeout(Duration::from_millis(300));
+        let (bus, mut receivers) = RedisBus::connect(config, 2).await.expect("connected");
+        let ((other, _), of) = (connect(&server).await, pattern("n:*"));
+        let start = bus.follow(&of, ONE).await.expect("followed").position;
+        server.freeze();
+        for consumer in [ONE, Consumer(1), ONE] {
+            bus.follow(&of, consumer).await.expect_err("nobody answers");
+        }
+        assert_eq!(bus.health().patterns, 1, "who follows still does");
+        server.thaw();
+        for number in 0..3 {
+            publish(&other, &format!("n:{number}")).await;
+            assert_eq!(one_birth(&mut receivers[0], &above(&start, number)).await, format!("n:{number}"));
+        }
+        bus.unfollow(&of, ONE);
+        assert_eq!(bus.health().patterns, 0, "nobody else is left");
+    })
+    .await;
+}

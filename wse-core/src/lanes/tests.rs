@@ -170,3 +170,21 @@ fn what_expires_while_it_waits_is_one_hole_and_counted_and_what_does_not_comes()
     lanes.put(&topic(0), SlowPolicy::Recover, chunk(began, 0, 4, &[short]));
     assert!(matches!(lanes.pop(began + Duration::from_millis(50)), Some(Next::Hole(..))), "alone too");
 }
+
+#[test]
+fn of_latest_the_newest_of_each_key_stays_and_what_gave_way_is_told_in_its_place() {
+    let (mut lanes, now) = (Lanes::default(), Moment::origin().now);
+    let (one, two) = ((2, Some(1), 500, None), (2, Some(2), 500, None));
+    for (n, message) in [one, two, one, one].into_iter().enumerate() {
+        assert_eq!(lanes.push(&topic(1), SlowPolicy::Latest, chunk(now, 1, n as u64, &[message]), LIMIT), []);
+    }
+    let mut next = || match lanes.pop(now)? {
+        Next::Frames(chunk) => Some((None, chunk.marks()[0].first.number(), chunk.marks().last()?.last.number())),
+        Next::Hole(_, _, hole) => Some((Some(hole.reason), hole.from.number(), hole.to.number())),
+    };
+    let left_out = Some(SkipReason::Latest);
+    assert_eq!(
+        [next(), next(), next(), next(), next()],
+        [Some((left_out, 1, 1)), Some((None, 2, 2)), Some((left_out, 3, 3)), Some((None, 4, 4)), None]
+    );
+}

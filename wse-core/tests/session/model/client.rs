@@ -6,7 +6,7 @@ use super::{
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wse_core::{InflateLimits, Inflater, SlowPolicy, Variant};
 use wse_protocol::{
-    Epoch, Format, Pattern, Position, Priority, Seq, Tagged, Value, WireError,
+    Epoch, Format, Pattern, Position, Priority, Seq, Tagged, UnixMillis, Value, WireError,
     envelope::Envelope,
     frame_body,
     messages::{
@@ -75,13 +75,14 @@ impl Client {
     }
 
     /// A whole frame.
-    pub(super) fn receive(&mut self, hub: &Hub, is_text: bool, payload: &[u8]) {
+    pub(super) fn receive(&mut self, hub: &Hub, now: UnixMillis, is_text: bool, payload: &[u8]) {
         match self.decode(is_text, payload).unwrap_or_else(|error| panic!("{error}: {}", payload.escape_ascii())) {
-            ServerMessage::Event(envelope) => self.message(hub, *envelope),
+            ServerMessage::Event(envelope) => self.message(hub, now, *envelope),
             ServerMessage::Batch(envelopes) => {
                 assert!(self.agreed().batched);
-                envelopes.into_iter().for_each(|envelope| self.message(hub, envelope));
+                envelopes.into_iter().for_each(|envelope| self.message(hub, now, envelope));
             }
+            ServerMessage::Skip(skip) => self.skip(hub, now, skip),
             other => self.protocol(hub, other),
         }
     }
@@ -92,16 +93,17 @@ impl Client {
             assert_eq!(agreed.format, Format::Json, "text where MessagePack was agreed on");
             return ServerMessage::read(Format::Json, &mut payload.to_vec(), 64);
         }
-        let inflated = match frame_body(payload) {
-            Tagged::Compressed(stream) => {
-                assert!(agreed.compressed);
-                self.inflater.inflate(stream).expect("our own stream")
-            }
-            _ => payload.to_vec(),
+        let (mut inflated, is_compressed) = match frame_body(payload) {
+            Tagged::Compressed(stream) => (self.inflater.inflate(stream).expect("our own stream"), true),
+            _ => (payload.to_vec(), false),
         };
+        assert!(agreed.compressed || !is_compressed);
         match frame_body(&inflated) {
             Tagged::Msgpack(map) if agreed.format == Format::Msgpack => ServerMessage::read(Format::Msgpack, &mut map.to_vec(), 64),
-            _ => ServerMessage::read(Format::Json, &mut inflated.clone(), 64),
+            _ => {
+                assert!(is_compressed && agreed.format == Format::Json, "a binary frame that is neither C: nor M: as agreed");
+                ServerMessage::read(Format::Json, &mut inflated, 64)
+            }
         }
     }
 
@@ -126,7 +128,6 @@ impl Client {
             ServerMessage::Error(ErrorMessage { code, .. }, cid) => self.pay(Owed::Error(code, cid)),
             ServerMessage::Reply(_, cid) => self.pay(Owed::Reply(cid)),
             ServerMessage::Beacon(beacon) => self.beacon(beacon),
-            ServerMessage::Skip(skip) => self.skip(hub, skip),
             other => panic!("{other:?}"),
         }
     }
@@ -138,13 +139,14 @@ impl Client {
     }
 
     /// A message of a topic: [P-33], [P-34], with no way to lose any between the server and here.
-    fn message(&mut self, hub: &Hub, envelope: Envelope) {
+    fn message(&mut self, hub: &Hub, now: UnixMillis, envelope: Envelope) {
         let name = TopicName::parse(envelope.topic.as_deref().expect("tp")).expect("a topic that there is");
         let (epoch, seq) = (envelope.epoch.expect("e"), envelope.seq.expect("seq"));
         let log = &hub.logs[&name];
         if epoch == log.epoch() {
             let entry = log.entry(seq.number()).expect("a message that was published");
             assert_eq!((envelope.id.as_deref(), envelope.priority), (Some(&*entry.id), entry.priority));
+            assert!(!entry.has_expired(now), "{name:?} {seq:?} came when it had expired");
         }
         let stream = self.stream(name, &epoch, "a message");
         let previous = envelope.previous.map_or(seq.number() - 1, Seq::number);
@@ -164,19 +166,19 @@ impl Client {
         }
     }
 
-    fn skip(&mut self, hub: &Hub, skip: Skip) {
+    fn skip(&mut self, hub: &Hub, now: UnixMillis, skip: Skip) {
         let name = TopicName::parse(&skip.topic).expect("a topic that there is");
-        let expected = match skip.reason {
-            SkipReason::Latest => SlowPolicy::Latest,
-            _ => SlowPolicy::DropLow,
-        };
-        assert_eq!(policy(name), expected, "{name:?} leaves nothing out by {:?}", skip.reason);
-        let filter = hub.members.get(&name).and_then(|member| member.filter.clone());
-        let log = &hub.logs[&name];
-        if skip.reason == SkipReason::DropLow && log.epoch() == skip.epoch {
-            let left_out = (skip.from.number()..=skip.to.number()).filter_map(|number| log.entry(number));
-            let critical = left_out.filter(|entry| entry.priority == Priority::Critical && passes(filter.as_deref(), entry)).count();
-            assert_eq!(critical, 0, "{name:?}: what is critical was left out");
+        let (filter, log) = (hub.members.get(&name).and_then(|member| member.filter.clone()), &hub.logs[&name]);
+        let is_present = log.epoch() == skip.epoch;
+        let left_out = (skip.from.number()..=skip.to.number()).filter_map(|number| log.entry(number));
+        let mut left_out = left_out.filter(|entry| is_present && passes(filter.as_deref(), entry));
+        match skip.reason {
+            SkipReason::Latest => assert_eq!(policy(name), SlowPolicy::Latest, "{name:?}"),
+            SkipReason::Ttl => assert!(left_out.all(|entry| entry.has_expired(now)), "{name:?}: {skip:?} before its time"),
+            _ => {
+                assert_eq!(policy(name), SlowPolicy::DropLow, "{name:?}");
+                assert!(left_out.all(|entry| entry.priority != Priority::Critical), "{name:?}: what is critical was left out");
+            }
         }
         let stream = self.stream(name, &skip.epoch, "a skip");
         let previous = skip.previous.map_or(skip.from.number() - 1, Seq::number);
@@ -206,10 +208,21 @@ impl Client {
         assert!(update.topics.iter().map(|entry| &entry.topic).eq(&asked.topics), "an entry for each topic, in order");
         for entry in update.topics {
             match asked.action {
-                Action::Subscribe => self.subscribed(hub, entry),
+                Action::Subscribe => {
+                    self.loses_nothing(asked.positions.get(&entry.topic), &entry);
+                    self.subscribed(hub, entry);
+                }
                 Action::Unsubscribe => self.unsubscribed(&entry),
             }
         }
+    }
+
+    /// Who asked with a position is not told `live` where messages lie between it and where the subscription begins.
+    fn loses_nothing(&self, theirs: Option<&Position>, entry: &TopicStatus) {
+        let (Some(theirs), Some(at), Some(name)) = (theirs, &entry.position, TopicName::parse(&entry.topic)) else { return };
+        let had = self.streams.get(&name).filter(|stream| stream.position.epoch == at.epoch).map(|stream| stream.position.seq);
+        let follows = had.is_some_and(|had| at.seq <= had) || (theirs.epoch == at.epoch && at.seq <= theirs.seq);
+        assert!(entry.status == Status::Resync || follows, "{:?} at {at:?} for one who was at {theirs:?}", entry.status);
     }
 
     /// One entry of an answer to a request to subscribe.

@@ -27,6 +27,7 @@ pub(super) struct Hub {
     births: Births,
     follows: Option<Option<Arc<Filter>>>,
     wire: Wire,
+    started: Instant,
 }
 
 /// A topic's log; that of an earlier epoch is forgotten.
@@ -34,7 +35,7 @@ pub(super) struct Hub {
 pub(super) struct Log {
     epoch: u32,
     floor: u64,
-    pub(super) entries: Vec<Publication>,
+    entries: Vec<Publication>,
     is_born: bool,
 }
 
@@ -52,6 +53,8 @@ pub(super) struct Member {
     by_pattern: bool,
     /// The last message that passed.
     previous: u64,
+    /// The last message that the session was handed, or that it left out.
+    pub(super) handed: u64,
     told: u64,
 }
 
@@ -117,14 +120,14 @@ impl Log {
         self.entries.get(usize::try_from(number.checked_sub(1)?).ok()?)
     }
 
-    fn append(&mut self, name: TopicName, message: &Message) {
+    fn append(&mut self, name: TopicName, message: &Message, unix: UnixMillis) {
         let (number, odd) = (self.top() + 1, message.value % 2 == 1);
         let filler = "x".repeat(usize::from(message.size));
         self.entries.push(Publication {
             id: format!("{}-{}-{number}", name.as_str(), self.epoch).into(),
             event_type: "t".into(),
-            ts: UnixMillis(0),
-            expires: None,
+            ts: unix,
+            expires: message.ttl.map(|ttl| UnixMillis(unix.0 + u64::from(ttl))),
             key: message.key.map(|key| (key % 4).to_string().into()),
             priority: Priority::ALL[usize::from(message.priority) % Priority::ALL.len()],
             format: Format::Json,
@@ -134,11 +137,17 @@ impl Log {
 }
 
 impl Hub {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(started: Instant) -> Self {
         let logs = TopicName::ALL.into_iter().map(|name| (name, Log { is_born: !name.is_born(), ..Log::default() })).collect();
         let compression = CompressorConfig { from_bytes: COMPRESS_FROM, ..CompressorConfig::default() };
         let wire = Wire::new(WireConfig { compression, ..WireConfig::default() });
-        Self { logs, members: BTreeMap::new(), waiting: VecDeque::new(), births: Births::default(), follows: None, wire }
+        Self { logs, members: BTreeMap::new(), waiting: VecDeque::new(), births: Births::default(), follows: None, wire, started }
+    }
+
+    /// This moment by the clock that messages expire by.
+    pub(super) fn at(&self, now: Instant) -> Moment {
+        let since = now.saturating_duration_since(self.started);
+        Moment { now, unix: UnixMillis(1_000_000 + u64::try_from(since.as_millis()).expect("not for so long")) }
     }
 
     pub(super) fn pack(&mut self, variant: Variant, frame: Prepared) -> Prepared {
@@ -147,11 +156,12 @@ impl Hub {
 
     pub(super) fn publish(&mut self, session: &mut Session, now: Instant, name: TopicName, messages: &[Message]) {
         self.bear(session, now, name);
-        let from = self.log(name).top();
-        messages.iter().for_each(|message| self.log(name).append(name, message));
+        let (from, at) = (self.log(name).top(), self.at(now));
+        messages.iter().for_each(|message| self.log(name).append(name, message, at.unix));
         let (variant, log) = (variant(session, name), &self.logs[&name]);
         let Some(member) = self.members.get_mut(&name).filter(|member| member.state == State::Live) else { return };
-        let run = run(&mut self.wire, variant, name, log, from..log.top(), member.filter.as_deref(), &mut member.previous);
+        member.handed = log.top();
+        let run = run(&mut self.wire, at, variant, name, log, from..log.top(), member.filter.as_deref(), &mut member.previous);
         if !run.is_empty()
             && let Delivered::Behind(topics) = session.deliver(now, &topic(name), policy(name), run)
         {
@@ -163,7 +173,7 @@ impl Hub {
         let name = TopicName::parse(topic.as_str()).expect("a topic that was delivered");
         assert_eq!(policy(name), SlowPolicy::Recover, "{name:?} is not fetched from its log");
         let member = self.members.get_mut(&name).expect("a topic that the connection is in");
-        member.state = State::Behind(after.number());
+        (member.state, member.handed) = (State::Behind(after.number()), after.number());
     }
 
     /// The first message of a topic that a pattern stands for.
@@ -177,7 +187,7 @@ impl Hub {
         let mut answer = Answer { room: session.room(), ..Answer::default() };
         let joining = Joining { name, theirs: Some(start), filter, by_pattern: true };
         let stays = self.enter(session, &joining);
-        let outcome = self.finish(session, &joining, stays, &mut answer);
+        let outcome = self.finish(session, now, &joining, stays, &mut answer);
         let born = Outcome::Pattern(Box::new(Outcome::Live(self.births.position())), vec![(topic(name), outcome)]);
         session.inform(now, "n:*", born);
         answer.hand_over(session);
@@ -205,10 +215,16 @@ impl Hub {
     fn resync(&mut self, session: &mut Session, now: Instant, name: TopicName, reason: &'static str) {
         let at = self.logs[&name].position(self.logs[&name].top());
         let Some(member) = self.members.get_mut(&name) else { return };
-        (member.state, member.told) = (State::Live, at.seq.number());
+        (member.state, member.told, member.handed) = (State::Live, at.seq.number(), at.seq.number());
         member.previous = if reason == "epoch" { 0 } else { member.previous };
         session.leave(&topic(name));
         session.inform(now, name.as_str(), Outcome::Resync(at, reason));
+    }
+
+    /// What the connection asked for and has.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        let named = self.members.iter().filter(|(_, member)| member.by_name).map(|(name, _)| name.as_str());
+        named.chain(self.follows.is_some().then_some("n:*"))
     }
 
     pub(super) fn beacon(&mut self, session: &mut Session, name: TopicName) {
@@ -242,7 +258,7 @@ impl Hub {
         for ((own, joinings), stays) in plans.iter().zip(stays) {
             let each = joinings.iter().zip(stays).map(|(joining, stays)| {
                 let known = answer.at.get(&joining.name).cloned();
-                let outcome = known.map_or_else(|| self.finish(session, joining, stays, &mut answer), Outcome::Live);
+                let outcome = known.map_or_else(|| self.finish(session, now, joining, stays, &mut answer), Outcome::Live);
                 (topic(joining.name), outcome)
             });
             let mut each: Vec<_> = each.collect();
@@ -314,13 +330,13 @@ impl Hub {
             session.leave(&topic(joining.name));
         }
         let (top, filter) = (self.log(joining.name).top(), joining.filter.clone());
-        let member = Member { filter, state: State::Live, by_name: marks.0, by_pattern: marks.1, previous: top, told: top };
+        let member = Member { filter, state: State::Live, by_name: marks.0, by_pattern: marks.1, previous: top, handed: top, told: top };
         self.members.insert(joining.name, member);
         false
     }
 
-    fn finish(&mut self, session: &Session, joining: &Joining, stays: bool, answer: &mut Answer) -> Outcome {
-        let (name, log, variant) = (joining.name, &self.logs[&joining.name], variant(session, joining.name));
+    fn finish(&mut self, session: &Session, now: Instant, joining: &Joining, stays: bool, answer: &mut Answer) -> Outcome {
+        let (name, log, variant, moment) = (joining.name, &self.logs[&joining.name], variant(session, joining.name), self.at(now));
         let member = self.members.get_mut(&name).expect("it was entered");
         let top = log.position(log.top());
         let (outcome, after) = match &joining.theirs {
@@ -337,7 +353,8 @@ impl Hub {
             Some(theirs) => (Outcome::Recovered(theirs.clone(), top.seq.number() - theirs.seq.number()), Some(theirs.seq.number())),
         };
         if let Some(after) = after {
-            let (frames, last) = page(&mut self.wire, variant, name, log, after, member.filter.as_deref(), answer.room);
+            let (frames, last) = page(&mut self.wire, moment, variant, name, log, after, member.filter.as_deref(), answer.room);
+            member.handed = last;
             member.state = if last < log.top() { State::Behind(last) } else { State::Live };
             answer.room = answer.room.saturating_sub(frames.iter().map(Chunk::len).sum());
             answer.replay.extend(frames.into_iter().map(|chunk| (name, chunk)));
@@ -361,9 +378,10 @@ impl Hub {
             self.resync(session, now, name, "history");
             return true;
         }
-        let (variant, room) = (variant(session, name), session.room());
+        let (variant, room, at) = (variant(session, name), session.room(), self.at(now));
         let member = self.members.get_mut(&name).expect("it was found");
-        let (frames, last) = page(&mut self.wire, variant, name, log, after, member.filter.as_deref(), room);
+        let (frames, last) = page(&mut self.wire, at, variant, name, log, after, member.filter.as_deref(), room);
+        member.handed = last;
         member.state = if last < log.top() { State::Behind(last) } else { State::Live };
         frames.into_iter().for_each(|chunk| session.replay(&topic(name), policy(name), chunk));
         true
@@ -420,10 +438,11 @@ fn variant(session: &Session, name: TopicName) -> Variant {
     }
 }
 
-/// The frames of those messages of a range (the first not in it) that pass.
-#[expect(clippy::disallowed_methods, reason = "none of these messages expires, so any moment does")]
+/// The frames of those messages of a range (the first not in it) that pass; all of them have expired, or none.
+#[expect(clippy::too_many_arguments, reason = "what a frame is made of")]
 fn run(
     wire: &mut Wire,
+    at: Moment,
     variant: Variant,
     name: TopicName,
     log: &Log,
@@ -439,13 +458,21 @@ fn run(
             messages.push(Numbered { seq: seq(number), previous: filter.map(|_| seq(before)), publication });
         }
     }
-    let at = Moment { now: Instant::now(), unix: UnixMillis(0) };
-    Arc::new(wire.run(at, variant, &topic(name), &log.epoch(), &messages)).whole()
+    let (topic, epoch) = (topic(name), log.epoch());
+    let expired = messages.first().is_some_and(|message| message.publication.has_expired(at.unix));
+    Arc::new(if expired {
+        wire.expired(variant.format, &topic, &epoch, &messages)
+    } else {
+        wire.run(at, variant, &topic, &epoch, &messages)
+    })
+    .whole()
 }
 
 /// Frames of a page of a log, of about `room` bytes, and the last message that they cover.
+#[expect(clippy::too_many_arguments, reason = "what a frame is made of")]
 fn page(
     wire: &mut Wire,
+    at: Moment,
     variant: Variant,
     name: TopicName,
     log: &Log,
@@ -461,10 +488,15 @@ fn page(
         }
         last += 1;
     }
-    let (mut previous, mut frames) = (after, Vec::new());
-    let chunk = run(wire, variant, name, log, after..last, filter, &mut previous);
-    if !chunk.is_empty() {
-        frames.push(chunk);
+    let (mut previous, mut frames, mut from) = (after, Vec::new(), after);
+    while from < last {
+        let expired = |number: u64| log.entry(number).is_some_and(|publication| publication.has_expired(at.unix));
+        let to = (from + 1..last).find(|number| expired(*number) != expired(number + 1)).unwrap_or(last);
+        let chunk = run(wire, at, variant, name, log, from..to, filter, &mut previous);
+        if !chunk.is_empty() {
+            frames.push(chunk);
+        }
+        from = to;
     }
     if filter.is_some() && previous < last {
         frames.push(Arc::new(wire.beacon(variant.format, &topic(name), &log.position(last), seq(previous))).whole());

@@ -2,25 +2,30 @@
 //!
 //! Held to: no panic; what waits is bounded; a topic's messages come ascending, each once, without a gap that was not told of ([P-33],
 //! [P-34], [P-43]); requests are answered in order ([P-23]), pings at once ([P-26]), faults by their code ([P-27]); after the end
-//! nothing comes; and the deadlines that a session gives are met by handling them.
+//! nothing comes; the deadlines that a session gives are met by handling them; handlers get what the peer sent, in order ([P-30]);
+//! nobody is let in unjudged ([P-5]); the topic of the highest rank goes first; what has expired does not come, and what has not does.
 mod client;
 mod hub;
 mod ops;
+mod order;
 
 use client::{Client, Owed};
 use hub::{Hub, State};
 use ops::{Fault, Formats, Handled, Mutation, Name, Op, Packing, Sent, Setup, Source, Subscribe};
+use order::Ranks;
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     fmt::Write,
     sync::Arc,
     time::{Duration, Instant},
 };
 use wse_core::{
     Compressor, CompressorConfig, InflateLimits, Inflater, Variant,
-    session::{Event, Offer, Session, Transmit},
+    session::{Event, Offer, Session, SessionConfig, Transmit},
 };
-use wse_protocol::{CloseCode, ErrorCode, Format, Tagged, Value, WireError, envelope, frame_body, messages::ClientMessage, transcode};
+use wse_protocol::{
+    CloseCode, ErrorCode, Followed, Format, Tagged, Value, WireError, envelope, frame_body, messages::ClientMessage, transcode,
+};
 
 /// Frames of the peer that its socket holds while it is not read.
 const SOCKET: usize = 32;
@@ -56,7 +61,13 @@ struct World {
     reads: bool,
     /// Messages with handlers, by what their answers refer to.
     handlers: VecDeque<Option<Box<str>>>,
-    limit: usize,
+    /// Messages that the session took and has yet to hand over.
+    taken: VecDeque<(Option<Box<str>>, Value)>,
+    config: Arc<SessionConfig>,
+    /// Somebody must approve the client, and nobody has.
+    unjudged: bool,
+    /// When the session was last given something of the peer's.
+    heard: Instant,
     sent: u32,
     hello_handled: bool,
     is_open: bool,
@@ -82,9 +93,12 @@ impl World {
         let limits = InflateLimits { bytes: config.message_bytes, ..InflateLimits::default() };
         let client = Client::new(offer.topics.clone());
         Self {
-            limit: config.outbound_bytes,
+            config: config.clone(),
+            unjudged: offer.auth_required,
+            heard: now,
+            taken: VecDeque::new(),
             session: Session::new(config, "c1".into(), offer, now),
-            hub: Hub::new(),
+            hub: Hub::new(now),
             client,
             now,
             socket: VecDeque::new(),
@@ -105,7 +119,10 @@ impl World {
         match op {
             Op::Send(sent, packing, mutation) => self.send(sent, *packing, mutation),
             Op::SendBytes { text, bytes } => self.put(*text, bytes.clone()),
-            Op::Control => session.handle_control(now),
+            Op::Control => {
+                self.heard = now;
+                session.handle_control(now);
+            }
             Op::PeerClose(code) => session.handle_close(now, code.map(CloseCode::new), "bye"),
             Op::Lost(fault) => session.handle_lost(now, fault.map(close_code), "lost"),
             Op::Publish(name, messages) => hub.publish(session, now, *name, &messages[..messages.len().min(8)]),
@@ -118,7 +135,10 @@ impl World {
             Op::Advance(time) => self.advance(Duration::from_millis(u64::from(*time) * 4)),
             Op::Answer => hub.answer(session, now),
             Op::Refuse => hub.refuse(session, now),
-            Op::Judge(true) => session.welcome(Some("ada".into())),
+            Op::Judge(true) => {
+                self.unjudged = false;
+                session.welcome(Some("ada".into()));
+            }
             Op::Judge(false) => session.refuse(now, &WireError::new(ErrorCode::AuthFailed, "no")),
             Op::Handle(count, how) => self.handle(usize::from(*count), *how),
             Op::Fetch => drop(hub.fetch(session, now)),
@@ -143,7 +163,10 @@ impl World {
 
     fn check(&self) {
         let waiting = self.session.waiting_bytes();
-        assert!(waiting <= 2 * self.limit + ONE_MORE, "{waiting} bytes wait under a limit of {}", self.limit);
+        let limit = self.config.outbound_bytes;
+        assert!(waiting <= 2 * limit + ONE_MORE, "{waiting} bytes wait under a limit of {limit}");
+        let patterns = self.session.names().filter(|name| matches!(name, Followed::Pattern(_))).count();
+        assert!(patterns <= self.config.patterns && self.session.names().count() <= self.config.subscriptions, "more than it may");
         assert_eq!(self.session.poll_timeout().is_none(), self.session.is_closed());
         assert!(!self.session.is_closing() || self.told_closed, "the end is told");
     }
@@ -153,15 +176,20 @@ impl World {
             assert!(!self.told_closed, "{event:?} after the end");
             match event {
                 Event::Opened => {
-                    assert!(!self.is_open);
+                    assert!(!self.is_open && !self.unjudged, "let in once, and not unjudged");
                     self.is_open = true;
                 }
                 Event::Heartbeat => self.hub.tell_positions(&mut self.session),
                 Event::Subscribe(wanted) => self.hub.waiting.push_back(wanted),
                 Event::Unsubscribe(names) => self.hub.unsubscribe(&mut self.session, &names),
-                Event::Message(envelope) => self.handlers.push_back(envelope.cid),
-                Event::Closed { opened, .. } => {
+                Event::Message(envelope) => {
+                    assert_eq!(self.taken.pop_front(), Some((envelope.cid.clone(), envelope.payload)), "messages come to handlers as sent");
+                    self.handlers.push_back(envelope.cid);
+                }
+                Event::Closed { opened, code, .. } => {
                     assert_eq!(opened, self.is_open);
+                    let silent = self.now.saturating_duration_since(self.heard);
+                    assert!(code != CloseCode::IDLE_TIMEOUT || silent >= self.config.idle_timeout, "{silent:?} are no silence");
                     (self.told_closed, self.client.ending) = (true, true);
                 }
                 _ => {}
@@ -183,6 +211,7 @@ impl World {
                 // Its answer could not be told from word that was not asked for.
                 continue;
             }
+            self.heard = self.now;
             if is_text {
                 self.session.handle_text(self.now, &mut bytes);
             } else {
@@ -193,6 +222,7 @@ impl World {
                 self.expect(decoded);
             }
             self.dispatch();
+            assert!(self.taken.is_empty(), "{:?} did not come to a handler", self.taken);
         }
         self.socket.len() < before
     }
@@ -231,7 +261,7 @@ impl World {
             Ok((ClientMessage::Hello(_), _)) => error(ErrorCode::UnexpectedMessage, None),
             Ok((ClientMessage::Ping(_), payload)) => Owed::Pong(payload),
             Ok((ClientMessage::Subscription(request), _)) if self.is_open => return self.client.asked.push_back(request),
-            Ok((ClientMessage::Event(_), _)) if self.is_open => return,
+            Ok((ClientMessage::Event(envelope), payload)) if self.is_open => return self.taken.push_back((envelope.cid, payload)),
             Ok((ClientMessage::Subscription(request), _)) => error(ErrorCode::NotReady, request.cid),
             Ok((ClientMessage::Event(envelope), _)) => error(ErrorCode::NotReady, envelope.reference()),
             Ok(_) => return,
@@ -241,6 +271,7 @@ impl World {
 
     /// The peer takes so many pieces.
     fn take(&mut self, count: usize) {
+        let unix = self.hub.at(self.now).unix;
         for _ in 0..count {
             let closed = self.session.is_closed();
             let next = self.session.poll_transmit(self.now);
@@ -249,10 +280,12 @@ impl World {
                 None => return,
                 Some(Transmit::Own(frame)) => {
                     let frame = self.hub.pack(self.session.variant(), frame);
-                    self.client.receive(&self.hub, frame.is_text(), &frame.payload());
+                    self.client.receive(&self.hub, unix, frame.is_text(), &frame.payload());
                 }
                 Some(Transmit::Topic(chunk)) => {
-                    chunk.payloads().for_each(|(is_text, payload)| self.client.receive(&self.hub, is_text, &payload));
+                    let ranks = Ranks::new(&self.hub, &self.client);
+                    chunk.payloads().for_each(|(is_text, payload)| self.client.receive(&self.hub, unix, is_text, &payload));
+                    ranks.check(&self.client);
                 }
                 Some(Transmit::Close { .. }) => self.close_sent = true,
             }
@@ -357,6 +390,7 @@ impl World {
     fn settle(&mut self) {
         self.reads = true;
         self.socket.clear();
+        self.unjudged = false;
         self.session.welcome(None);
         for _ in 0..64 {
             self.after_op();
@@ -370,6 +404,8 @@ impl World {
         if !self.session.is_closing() {
             let behind = self.hub.members.values().filter(|member| member.state != State::Live).count();
             assert_eq!((behind, self.session.waiting_bytes()), (0, 0));
+            let names: BTreeSet<_> = self.session.names().map(Followed::as_str).collect();
+            assert_eq!(names, self.hub.names().collect(), "what it counts as subscribed");
             self.client.is_whole(&self.hub);
         }
     }

@@ -185,6 +185,8 @@ pub(super) struct Message {
     pub(super) size: u16,
     pub(super) key: Option<u8>,
     pub(super) priority: u8,
+    /// Milliseconds until nobody is to get it any more.
+    pub(super) ttl: Option<u16>,
 }
 
 /// A topic that there is.
@@ -340,8 +342,11 @@ impl Packing {
 
 impl Message {
     fn read(source: &mut Source<'_>) -> Self {
-        let (value, size) = (source.byte(), source.byte());
-        Self { value, size: u16::from(size) * 5, key: Some(size % 5).filter(|key| *key > 0), priority: source.byte() }
+        let (value, size, priority) = (source.byte(), source.byte(), source.byte());
+        // Some of one that goes by in a stroke of the model's clock, of a slow reader's time, and of none.
+        let ttl = [1, 400, 30_000, u16::MAX][usize::from(value % 4)];
+        let (key, ttl) = (Some(size % 5).filter(|key| *key > 0), Some(ttl).filter(|_| priority >= 192));
+        Self { value, size: u16::from(size) * 5, key, priority, ttl }
     }
 }
 
