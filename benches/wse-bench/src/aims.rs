@@ -88,7 +88,7 @@ pub const AIMS: &[Aim] = &[
     aim("one message per write, 128 B to 100, of the floor", SINGLE, "wse", Figure::Ratio, Bound::Least(0.87)),
     aim("the same to 1,000", SINGLE_THOUSAND, "wse", Figure::Ratio, Bound::Least(0.87)),
     aim("the same, 1 KB to 100", SINGLE_KILOBYTE, "wse", Figure::Ratio, Bound::Least(0.87)),
-    aim("100,000 deliveries/s to 100: p99, times the floor's", "fanout --rate 1000", "wse", Figure::Ratio, Bound::Most(1.5)),
+    aim("100,000 deliveries/s to 100: p99, times the floor's", "fanout --seconds 0.6 --rate 1000", "wse", Figure::Ratio, Bound::Most(1.5)),
     aim(
         "through Python, coalesced, 128 B: of the Rust server",
         "fanout --seconds 0.6",
@@ -100,7 +100,7 @@ pub const AIMS: &[Aim] = &[
     aim("through Python, one per write: of the Rust server", SINGLE, "wse-python", Figure::Against("wse"), Bound::Least(1.0)),
     aim(
         "through Python, p99 at a rate: times the Rust server's",
-        "fanout --rate 1000",
+        "fanout --seconds 0.6 --rate 1000",
         "wse-python",
         Figure::Against("wse"),
         Bound::Most(1.0),
@@ -109,24 +109,30 @@ pub const AIMS: &[Aim] = &[
     aim("publish to received, one subscriber: p50, times the floor's", LATENCY, "wse", Figure::Ratio, Bound::Most(1.2)),
     aim("the same through Python", LATENCY, "wse-python", Figure::Ratio, Bound::Most(1.2)),
     aim("echo, one connection: p50, times the floor's", "echo --seconds 0.6", "wse", Figure::Ratio, Bound::Most(1.2)),
-    aim("ingest into an `async def` handler, 128 B: messages/s", "ingest", "wse-python", Figure::Rate, Bound::Least(400e3)),
-    aim("ingest into a Rust handler, envelopes/s", "ingest", "wse", Figure::Rate, Bound::Least(1.5e6)),
-    aim("of such floods lost", "ingest", "wse-python", Figure::Faults, Bound::Most(0.0)),
+    aim("ingest into an `async def` handler, 128 B: messages/s", "ingest --seconds 0.6", "wse-python", Figure::Rate, Bound::Least(400e3)),
+    aim("ingest into a Rust handler, envelopes/s", "ingest --seconds 0.6", "wse", Figure::Rate, Bound::Least(1.5e6)),
+    aim("of such floods lost", "ingest --seconds 0.6", "wse-python", Figure::Faults, Bound::Most(0.0)),
     aim("an idle connection, resident bytes", "idle", "wse", Figure::Cost, Bound::Most(3072.0)),
     aim("the same under uvicorn", "idle", "wse-python", Figure::Cost, Bound::Most(3072.0)),
     aim("an idle connection, descriptors", "idle", "wse", Figure::Number("descriptors each"), Bound::Most(1.0)),
     aim("connects, Rust listener, of the floor", CONNECTS, "wse", Figure::Ratio, Bound::Least(0.7)),
     aim("connects under uvicorn, of uvicorn's own", CONNECTS, "wse-python", Figure::Against("uvicorn"), Bound::Least(0.9)),
     aim("cost of a delivery to 10,000 by that to 1,000", GROWTH, "wse", Figure::Cost, Bound::Most(1.2)),
-    aim("cost of a delivery of one topic among 100,000", "topics --servers wse,wse-python", "wse", Figure::Cost, Bound::Most(1.1)),
+    aim(
+        "cost of a delivery of one topic among 100,000",
+        "topics --seconds 0.6 --servers wse,wse-python",
+        "wse",
+        Figure::Cost,
+        Bound::Most(1.1),
+    ),
     aim(
         "beside 1,000 stalled readers of 2,000: p99, times that where all read",
-        "stalled --servers wse,wse-python",
+        "stalled --seconds 2 --servers wse,wse-python",
         "wse",
         Figure::Cost,
         Bound::Most(1.5),
     ),
-    aim("the same through Python", "stalled --servers wse,wse-python", "wse-python", Figure::Cost, Bound::Most(1.5)),
+    aim("the same through Python", "stalled --seconds 2 --servers wse,wse-python", "wse-python", Figure::Cost, Bound::Most(1.5)),
 ];
 
 const KILOBYTE: &str = "fanout --seconds 0.6 --size 1024 --servers floor,bare,wse,wse-python";
@@ -136,10 +142,10 @@ const SINGLE: &str = "fanout --seconds 0.6 --burst 1";
 const SINGLE_THOUSAND: &str = "fanout --seconds 0.6 --burst 1 --subscribers 1000 --servers floor,bare,wse,wse-python";
 const SINGLE_KILOBYTE: &str = "fanout --seconds 0.6 --burst 1 --size 1024 --servers floor,bare,wse,wse-python";
 const SUSTAINED: &str = "fanout --subscribers 1 --size 1024 --burst 1000 --seconds 60 --rounds 1 --servers wse-dicts";
-const LATENCY: &str = "fanout --rate 1000 --subscribers 1 --servers floor,bare,wse,wse-python";
+const LATENCY: &str = "fanout --seconds 0.6 --rate 1000 --subscribers 1 --servers floor,bare,wse,wse-python";
 const CONNECTS: &str =
     "connects --seconds 0.6 --servers floor,bare,wse,wse-python,uvicorn,websockets,fastapi,picows,socketify,ws,socket.io";
-const GROWTH: &str = "growth --few 1000 --subscribers 10000 --servers floor,wse";
+const GROWTH: &str = "growth --seconds 0.6 --few 1000 --subscribers 10000 --servers floor,wse";
 
 /// What a report has of an aim: the figure in words, and whether it reached it.
 #[must_use]
