@@ -38,6 +38,12 @@ chaos: dist ## networks that fail and workers that are killed, by seeds (SEEDS= 
 chaos-mutations: dist ## mistakes put into a copy of the sources, each of which the tests of faults have to find
 	@tests/chaos/mutations.sh
 
+fuzz-mutations: ## mistakes put into a copy of the core, each of which fuzzing and the core's tests have to find
+	@node fuzz/mutations/run.mjs
+
+stages: dist ## the call of each of the engine's stages deleted in a copy, and the tests that must fail then
+	@tests/stages/run.sh
+
 MINUTES ?= 1
 fuzz: ## each fuzz target for a minute (MINUTES= changes it; needs nightly Rust and `cargo install cargo-fuzz`)
 	@python3 fuzz/seeds.py
@@ -87,4 +93,4 @@ test-e2e: dist ## the built client in Node and in headless Chromium, the dashboa
 test-chaos: dist ## 50 seeds of what `make chaos` runs more of
 	@tests/chaos/run.sh 50 1
 
-.PHONY: help demo test dist shape vectors gen conformance fuzz chaos chaos-mutations bench bench-full test-tools test-rust test-fuzz test-ts test-python test-cross test-wire test-e2e test-chaos
+.PHONY: help demo test dist shape vectors gen conformance fuzz fuzz-mutations stages chaos chaos-mutations bench bench-full test-tools test-rust test-fuzz test-ts test-python test-cross test-wire test-e2e test-chaos

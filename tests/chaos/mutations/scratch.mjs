@@ -1,9 +1,9 @@
-// A copy of the sources with every mutation in it, each asleep until WSE_MUTATION names it: one build for all of them.
-import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+// A mutated copy, built as users get it: a wheel and the packed client.
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { ROOT } from '../lib/processes.mjs';
+import { copyMutated, run } from './copy.mjs';
 
 /** Copies, mutates and builds; gives where it is and how it is run. It is removed at the end, unless the caller names a place for it: there it is built once. */
 export function buildScratch(ground, mutations, place) {
@@ -11,29 +11,11 @@ export function buildScratch(ground, mutations, place) {
   const built = { root, site: join(root, 'site'), chaos: join(root, 'tests/chaos') };
   if (existsSync(built.site)) return built;
   if (place === undefined) process.on('exit', () => rmSync(root, { recursive: true, force: true }));
-  copySources(root);
-  for (const { file, append } of ground) writeFileSync(join(root, file), readFileSync(join(root, file), 'utf8') + append);
-  for (const { name, edits } of mutations) for (const edit of edits) apply(root, name, edit);
+  copyMutated(root, ground, mutations);
   lend(root);
   run(root, 'tools/dist.sh', [], { RUSTFLAGS: '' });
   install(built);
   return built;
-}
-
-function copySources(root) {
-  const listed = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: ROOT }).toString().split('\0');
-  for (const file of listed.filter((name) => name !== '' && existsSync(join(ROOT, name)))) {
-    mkdirSync(dirname(join(root, file)), { recursive: true });
-    cpSync(join(ROOT, file), join(root, file));
-  }
-}
-
-/** An edit fits in exactly one place, or the list is out of date. */
-function apply(root, name, { file, old, new: mutated }) {
-  const path = join(root, file);
-  const parts = readFileSync(path, 'utf8').split(old);
-  if (parts.length !== 2) throw new Error(`mutation ${name}: its text stands ${parts.length - 1} times in ${file}`);
-  writeFileSync(path, parts.join(mutated));
 }
 
 /** What was built and installed already serves the copy too; only our own crates are compiled anew. */
@@ -51,9 +33,4 @@ function install({ root, site, chaos }) {
   const named = (ending) => join(dist, readdirSync(dist).find((name) => name.endsWith(ending)));
   run(root, 'tar', ['xzf', named('.tgz'), '-C', join(chaos, 'node_modules/wse-client'), '--strip-components=1']);
   run(root, 'python3', ['-m', 'zipfile', '-e', named('.whl'), site]);
-}
-
-function run(cwd, command, args, env = {}) {
-  const { status } = spawnSync(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'inherit', 'inherit'] });
-  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${status}`);
 }
