@@ -2,7 +2,7 @@
 use crate::{ErrorCode, Topic, WireError, defaults};
 use std::fmt::Write;
 
-/// Whom a name that begins with `@` is for.
+/// Whom a name that begins with `@user:` or `@session:` is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direct {
     /// Every connection of one user.
@@ -36,14 +36,22 @@ impl Topic {
         Self::trusted(&format!("{SESSION}{id}"))
     }
 
-    /// Whom it is for, where it is one of the server's own.
+    /// Whom it is for, where it carries messages to a user or a session.
     #[must_use]
     pub fn direct(&self) -> Option<Direct> {
         let name = self.as_str();
+        // Most names are others'.
         if !name.starts_with('@') {
             return None;
         }
-        Some(if name.starts_with(SESSION) { Direct::Session } else { Direct::User })
+        let is_user = || name.starts_with(USER).then_some(Direct::User);
+        if name.starts_with(SESSION) { Some(Direct::Session) } else { is_user() }
+    }
+
+    /// Whether it is one of the server's own, of any kind.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.as_str().starts_with('@')
     }
 }
 

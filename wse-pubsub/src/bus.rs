@@ -1,5 +1,5 @@
 //! The `Bus` trait: what a hub and a publisher need of a message bus, and nothing of how it is done.
-use crate::{Births, Consumer, DeadLetters, Following, History, Producers};
+use crate::{Births, Consumer, DeadLetters, Following, History, Presence, Producers};
 use std::{sync::Arc, time::Duration};
 use wse_core::log::PageLimit;
 use wse_protocol::{Pattern, Position, Publication, Topic};
@@ -19,7 +19,7 @@ use wse_protocol::{Pattern, Position, Publication, Topic};
 ///
 /// Entries of an interest that was given back and shown again may still be under way: they are at or below the new position.
 #[async_trait::async_trait]
-pub trait Bus: Producers + DeadLetters + Send + Sync + std::fmt::Debug {
+pub trait Bus: Producers + DeadLetters + Presence + Send + Sync + std::fmt::Debug {
     /// Stores a message and gives it its position. The receipt means: stored (clause G4 of the contract).
     ///
     /// `retry_key` makes a retry the same message: a second publish with it within the bus's window returns the first receipt.
@@ -136,6 +136,10 @@ pub struct BusHealth {
     pub patterns: usize,
     /// Outcomes and producers that were forgotten before their time, because there were too many.
     pub outcomes_forgotten: u64,
+    /// Members that this process was refused because there were too many.
+    pub presence_refused: u64,
+    /// Members' holds that this process removed because their process was not heard of.
+    pub presence_lapsed: u64,
     /// What is wrong, in one sentence.
     pub fault: Option<String>,
 }
@@ -163,6 +167,18 @@ pub enum BusError {
     /// The caller's fault: the bus was closed.
     #[error("the bus is closed")]
     Closed,
+    /// Nobody's fault: this process was not heard of for too long, and others were told that its members have left. It begins a new
+    /// incarnation and enters them again.
+    #[error("the lease of this process's members has lapsed; begin a new incarnation")]
+    Lapsed,
+    /// The caller's fault: this topic can have no members.
+    #[error("topic {topic}: {why}")]
+    Topic {
+        /// The topic.
+        topic: Arc<str>,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The caller's fault: the bus was made for fewer consumers.
     #[error("the bus has no consumer {}", .0.0)]
     NoConsumer(Consumer),

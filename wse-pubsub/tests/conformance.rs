@@ -15,7 +15,7 @@ struct Memory;
 impl Factory for Memory {
     async fn make(&self, setup: Setup) -> (Arc<dyn Bus>, Vec<EventReceiver>) {
         let config = MemoryConfig::default().history(setup.history).handover_bytes(setup.handover_bytes).births(setup.births);
-        let config = config.outcomes(setup.outcomes).dead_letters(setup.dead_letters).direct(setup.direct);
+        let config = config.outcomes(setup.outcomes).dead_letters(setup.dead_letters).direct(setup.direct).presence(setup.presence);
         let (bus, events) = MemoryBus::new(config, setup.consumers);
         (Arc::new(bus), events)
     }
@@ -29,7 +29,7 @@ impl Factory for Memory {
 impl Factory for RedisServer {
     async fn make(&self, setup: Setup) -> (Arc<dyn Bus>, Vec<EventReceiver>) {
         let config = self.config().history(setup.history).handover_bytes(setup.handover_bytes).births(setup.births);
-        let config = config.outcomes(setup.outcomes).dead_letters(setup.dead_letters).direct(setup.direct);
+        let config = config.outcomes(setup.outcomes).dead_letters(setup.dead_letters).direct(setup.direct).presence(setup.presence);
         let (bus, events) = RedisBus::connect(config, setup.consumers).await.expect("connected");
         (Arc::new(bus), events)
     }

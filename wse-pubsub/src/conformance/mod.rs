@@ -4,14 +4,19 @@ mod dead_letters;
 mod direct;
 mod outcomes;
 mod patterns;
+mod presence;
 
 pub use consumers::*;
 pub use dead_letters::*;
 pub use direct::*;
 pub use outcomes::*;
 pub use patterns::*;
+pub use presence::*;
 
-use crate::{Bus, BusError, BusEvent, Consumer, DeadLetterLimits, DirectLimits, Entry, EventReceiver, History, HistoryGap, OutcomeLimits};
+use crate::{
+    Bus, BusError, BusEvent, Consumer, DeadLetterLimits, DirectLimits, Entry, EventReceiver, History, HistoryGap, OutcomeLimits,
+    PresenceLimits,
+};
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
@@ -35,6 +40,8 @@ pub struct Setup {
     pub dead_letters: DeadLetterLimits,
     /// What is kept of messages to users and sessions.
     pub direct: DirectLimits,
+    /// What is kept of members.
+    pub presence: PresenceLimits,
 }
 
 /// Makes the bus under test. The test owns it; it must be empty.
@@ -91,6 +98,17 @@ macro_rules! conformance_suite {
             the_first_message_makes_a_users_log,
             one_who_was_away_reads_from_before_the_log,
             users_logs_have_their_own_bounds,
+            a_member_of_several_incarnations_comes_once_and_leaves_once,
+            a_member_that_moves_is_not_seen_to_leave,
+            the_count_is_told_where_it_changes,
+            a_topic_without_watchers_has_members_and_no_log,
+            many_members_are_told_in_messages_of_bounded_size,
+            a_full_topic_refuses_newcomers,
+            what_a_lapsed_incarnation_holds_leaves_once_though_several_remove_it,
+            an_incarnation_that_nobody_has_missed_goes_on,
+            a_new_incarnation_takes_over_from_the_old_one_unseen,
+            a_trimmed_log_is_a_gap_and_the_state_is_whole,
+            what_is_told_after_a_state_leads_to_the_later_state,
             closing_ends_calls_and_events);
     };
     (@ $module:ident, $factory:expr, $($case:ident),*) => {
@@ -114,7 +132,8 @@ pub async fn within_a_minute(case: impl Future<Output = ()>) {
 
 fn roomy() -> Setup {
     let (outcomes, dead_letters, direct) = (OutcomeLimits::default(), DeadLetterLimits::default(), DirectLimits::default());
-    Setup { history: LogLimits::default(), handover_bytes: 1 << 22, consumers: 1, births: 16_384, outcomes, dead_letters, direct }
+    let presence = PresenceLimits::default();
+    Setup { history: LogLimits::default(), handover_bytes: 1 << 22, consumers: 1, births: 16_384, outcomes, dead_letters, direct, presence }
 }
 
 /// The consumer of cases that need one.

@@ -1,5 +1,5 @@
 //! What can be set of a `MemoryBus`.
-use crate::{DeadLetterLimits, DirectLimits, OutcomeLimits};
+use crate::{DeadLetterLimits, DirectLimits, OutcomeLimits, PresenceLimits};
 use std::time::Duration;
 use wse_core::log::LogLimits;
 use wse_protocol::defaults;
@@ -18,6 +18,7 @@ pub struct MemoryConfig {
     pub(crate) outcomes: OutcomeLimits,
     pub(crate) dead_letters: DeadLetterLimits,
     pub(crate) direct: DirectLimits,
+    pub(crate) presence: PresenceLimits,
     pub(crate) handover_bytes: usize,
 }
 
@@ -35,6 +36,7 @@ impl Default for MemoryConfig {
             outcomes: OutcomeLimits::default(),
             dead_letters: DeadLetterLimits::default(),
             direct: DirectLimits::default(),
+            presence: PresenceLimits::default(),
             handover_bytes: defaults::HANDOVER_BYTES as usize,
         }
     }
@@ -117,6 +119,13 @@ impl MemoryConfig {
     #[must_use]
     pub fn direct(mut self, limits: DirectLimits) -> Self {
         self.direct = limits;
+        self
+    }
+
+    /// What is kept of members; see [`PresenceLimits`].
+    #[must_use]
+    pub fn presence(mut self, limits: PresenceLimits) -> Self {
+        self.presence = limits;
         self
     }
 

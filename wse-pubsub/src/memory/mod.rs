@@ -3,7 +3,9 @@ mod births;
 mod config;
 mod letters;
 mod outcomes;
+mod presence;
 mod retry;
+mod rooms;
 mod store;
 mod stores;
 mod turn;
@@ -12,12 +14,13 @@ pub use config::MemoryConfig;
 
 use crate::{
     Begin, Begun, Births, Bus, BusError, BusHealth, Claim, Consumer, DeadLetter, DeadLetters, Entry, EventReceiver, Following, History,
-    NewEntry, Outcome, OutcomeLimits, Producer, Producers, Receipt, Tried,
+    NewEntry, Outcome, OutcomeLimits, PresenceLimits, Producer, Producers, Receipt, Tried,
     handover::{HandOver, handovers},
 };
 use letters::Letters;
 use outcomes::Outcomes;
 use retry::RetryWindow;
+use rooms::Rooms;
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -44,6 +47,7 @@ pub struct MemoryBus {
     state: Mutex<State>,
     outcomes: Mutex<Outcomes>,
     outcome_limits: OutcomeLimits,
+    presence_limits: PresenceLimits,
     letters: Mutex<Letters>,
     queues: Vec<HandOver>,
     started: Instant,
@@ -53,6 +57,7 @@ pub struct MemoryBus {
 struct State {
     stores: Stores,
     retries: RetryWindow,
+    rooms: Rooms,
     closed: bool,
 }
 
@@ -64,10 +69,10 @@ impl MemoryBus {
         let stores = Stores::new(&config);
         let retries = RetryWindow::new(config.retry_age, config.retry_keys);
         let (queues, receivers) = handovers(consumers, config.handover_bytes, &Arc::default());
-        let state = Mutex::new(State { stores, retries, closed: false });
+        let state = Mutex::new(State { stores, retries, rooms: Rooms::new(config.presence), closed: false });
         let (outcomes, letters) = (Mutex::new(Outcomes::new(config.outcomes)), Mutex::new(Letters::new(config.dead_letters)));
-        let outcome_limits = config.outcomes;
-        (Self { state, outcomes, outcome_limits, letters, queues, started: Instant::now() }, receivers)
+        let (outcome_limits, presence_limits) = (config.outcomes, config.presence);
+        (Self { state, outcomes, outcome_limits, presence_limits, letters, queues, started: Instant::now() }, receivers)
     }
 
     /// What became so far of payloads that were old enough to be packed.
@@ -207,7 +212,9 @@ impl Bus for MemoryBus {
         let (up, store) = (!state.closed, state.stores.topics());
         let (topics, patterns) = (store.interested(), store.namespaces().followed());
         let (outcomes_forgotten, fault) = (held(&self.outcomes).forgotten(), state.closed.then(|| "closed".into()));
-        BusHealth { kind: "memory", up, proved: Duration::ZERO, topics, patterns, outcomes_forgotten, fault }
+        let (presence_refused, presence_lapsed) = (state.rooms.refused(), state.rooms.lapsed());
+        let proved = Duration::ZERO;
+        BusHealth { kind: "memory", up, proved, topics, patterns, outcomes_forgotten, presence_refused, presence_lapsed, fault }
     }
 
     async fn close(&self) {

@@ -1,4 +1,4 @@
-//! Every log of the bus: topics', users' and sessions', each kind by its own bounds and all under one budget.
+//! Every log of the bus: topics', users', sessions', and those that tell of members, each kind by its own bounds and all under one budget.
 use super::{
     MemoryConfig,
     store::{Store, StoreLimits},
@@ -14,9 +14,10 @@ pub(crate) struct Stores {
     topics: Store,
     users: Store,
     sessions: Store,
+    presence: Store,
     /// Of all together.
     budget_bytes: usize,
-    /// Of users' and sessions' logs together.
+    /// Of all but topics' logs together.
     direct_bytes: usize,
 }
 
@@ -32,11 +33,14 @@ impl Stores {
             births: config.births,
         };
         let of = |log: LogLimits| StoreLimits { log, meta_age: direct.remembered(), topics: direct.logs, ..limits };
+        let told = config.presence;
+        let told = StoreLimits { log: told.log, meta_age: told.remembered(), topics: told.logs, ..limits };
         let run = new_epoch();
         Self {
             topics: Store::new(limits),
             users: Store::of_run(of(direct.user), run.clone()),
             sessions: Store::of_run(of(direct.session), run),
+            presence: Store::new(told),
             budget_bytes: config.budget_bytes,
             direct_bytes: direct.budget_bytes,
         }
@@ -50,6 +54,7 @@ impl Stores {
     /// Where a topic's log is.
     pub(crate) fn of(&self, topic: &Topic) -> &Store {
         match topic.direct() {
+            None if topic.is_own() => &self.presence,
             None => &self.topics,
             Some(Direct::User) => &self.users,
             Some(Direct::Session) => &self.sessions,
@@ -58,21 +63,25 @@ impl Stores {
 
     pub(crate) fn of_mut(&mut self, topic: &Topic) -> &mut Store {
         match topic.direct() {
+            None if topic.is_own() => &mut self.presence,
             None => &mut self.topics,
             Some(Direct::User) => &mut self.users,
             Some(Direct::Session) => &mut self.sessions,
         }
     }
 
-    /// Something was stored: users' and sessions' logs give way to topics'.
+    /// Something was stored: the server's own logs give way to topics', the largest kind first.
     pub(crate) fn keep_budget(&mut self) {
         let room = self.budget_bytes.saturating_sub(self.topics.bytes()).min(self.direct_bytes);
-        let over = (self.users.bytes() + self.sessions.bytes()).saturating_sub(room);
+        let mut own = [&mut self.users, &mut self.sessions, &mut self.presence];
+        let mut over = own.iter().map(|store| store.bytes()).sum::<usize>().saturating_sub(room);
         if over > 0 {
-            let users_first = self.users.bytes() >= self.sessions.bytes();
-            let [larger, smaller] = if users_first { [&mut self.users, &mut self.sessions] } else { [&mut self.sessions, &mut self.users] };
-            larger.shrink_to(larger.bytes().saturating_sub(over));
-            smaller.shrink_to(room.saturating_sub(larger.bytes()));
+            own.sort_by_key(|store| std::cmp::Reverse(store.bytes()));
+            for store in own {
+                let before = store.bytes();
+                store.shrink_to(before.saturating_sub(over));
+                over = over.saturating_sub(before - store.bytes());
+            }
         }
     }
 
@@ -85,6 +94,7 @@ impl Stores {
         let mut counts = self.topics.pack_counts();
         counts += self.users.pack_counts();
         counts += self.sessions.pack_counts();
+        counts += self.presence.pack_counts();
         counts
     }
 }

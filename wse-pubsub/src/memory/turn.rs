@@ -7,9 +7,9 @@ use wse_protocol::{Pattern, Position, Publication, Topic};
 
 /// One holder's use of the lock.
 pub(super) struct Turn<'a> {
-    state: &'a mut State,
+    pub(super) state: &'a mut State,
     queues: &'a [HandOver],
-    now: Duration,
+    pub(super) now: Duration,
     /// A bit per queue that was empty before.
     begun: u64,
 }
@@ -65,7 +65,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Stores messages that were admitted, at least one, and hands them over; where the first stands.
-    fn store(&mut self, id: TopicId, topic: &Topic, publications: &[Arc<Publication>]) -> Position {
+    pub(super) fn store(&mut self, id: TopicId, topic: &Topic, publications: &[Arc<Publication>]) -> Position {
         let store = self.state.stores.of_mut(topic);
         let first = store.next_position(id);
         for interest in store.interests_mut(id) {
@@ -180,6 +180,14 @@ impl<'a> Turn<'a> {
         self.state.stores.topics().namespaces_mut().read(self.now, pattern, since, limit)
     }
 
+    /// Where a topic stands, which is begun if it is not known, and is used now.
+    pub(super) fn touch(&mut self, topic: &Topic) -> Result<Position, Full> {
+        let id = self.find_or_begin(topic)?;
+        let store = self.state.stores.of_mut(topic);
+        store.log(self.now, id);
+        Ok(store.position(id))
+    }
+
     fn find_or_begin(&mut self, topic: &Topic) -> Result<TopicId, Full> {
         self.state.stores.of(topic).find(topic).map_or_else(|| self.begin(topic), Ok)
     }
@@ -202,7 +210,8 @@ impl<'a> Turn<'a> {
         self.begun |= u64::from(first) << at;
     }
 
-    fn room(&self, consumers: impl Iterator<Item = Consumer>) -> Result<(), Full> {
+    /// Whether the queues of all these have room.
+    pub(super) fn room(&self, consumers: impl Iterator<Item = Consumer>) -> Result<(), Full> {
         let full = consumers.map(|consumer| usize::from(consumer.0)).find(|at| !self.queues[*at].has_room());
         full.map_or(Ok(()), |at| Err(Full(at)))
     }

@@ -1,5 +1,5 @@
 //! What can be set of a `RedisBus`.
-use crate::{DeadLetterLimits, DirectLimits, OutcomeLimits};
+use crate::{DeadLetterLimits, DirectLimits, OutcomeLimits, PresenceLimits};
 use std::time::Duration;
 use wse_core::{BreakerConfig, log::LogLimits};
 use wse_protocol::defaults;
@@ -20,6 +20,7 @@ pub struct RedisConfig {
     pub(crate) outcomes: OutcomeLimits,
     pub(crate) dead_letters: DeadLetterLimits,
     pub(crate) direct: DirectLimits,
+    pub(crate) presence: PresenceLimits,
     pub(crate) handover_bytes: usize,
 }
 
@@ -41,6 +42,7 @@ impl RedisConfig {
             outcomes: OutcomeLimits::default(),
             dead_letters: DeadLetterLimits::default(),
             direct: DirectLimits::default(),
+            presence: PresenceLimits::default(),
             handover_bytes: defaults::HANDOVER_BYTES as usize,
         }
     }
@@ -137,6 +139,13 @@ impl RedisConfig {
     #[must_use]
     pub fn direct(mut self, limits: DirectLimits) -> Self {
         self.direct = limits;
+        self
+    }
+
+    /// What is kept of members; see [`PresenceLimits`].
+    #[must_use]
+    pub fn presence(mut self, limits: PresenceLimits) -> Self {
+        self.presence = limits;
         self
     }
 

@@ -253,7 +253,7 @@ impl Interests {
     pub(crate) fn count(&self) -> (usize, usize) {
         let state = self.lock();
         let count = |counts: fn(&Followed) -> bool| state.tracks.values().filter(|track| counts(&track.of)).count();
-        (count(|of| matches!(of, Followed::Topic(topic) if topic.direct().is_none())), count(|of| matches!(of, Followed::Pattern(_))))
+        (count(|of| matches!(of, Followed::Topic(topic) if !topic.is_own())), count(|of| matches!(of, Followed::Pattern(_))))
     }
 
     /// Ends the events.

@@ -34,6 +34,21 @@ impl Keys {
         self.name(pattern, "}:topics")
     }
 
+    /// What others see of a topic's members, by the log that tells of it.
+    pub(crate) fn shown(&self, log: &str) -> String {
+        self.name(log, "}:shown")
+    }
+
+    /// What others do not see.
+    pub(crate) fn more(&self, log: &str) -> String {
+        self.name(log, "}:more")
+    }
+
+    /// The members that an incarnation holds.
+    pub(crate) fn held_by(&self, log: &str, incarnation: &str) -> String {
+        self.name(log, "}:by:") + incarnation
+    }
+
     /// Where the receipt of a publish with this retry key is.
     pub(crate) fn once(&self, topic: &str, retry_key: &str) -> String {
         self.name(topic, "}:once:") + retry_key

@@ -69,8 +69,9 @@ async fn session(core: &Core) -> Result<Infallible, Lost> {
         lost = peers::show(core, sink.clone()) => lost,
         lost = follow_interest(core, sink) => lost,
         lost = prove(core) => lost,
-        lost = audit(core, core.config.meta_age, |of| !is_direct(of)) => lost,
+        lost = audit(core, core.config.meta_age, |of| !is_direct(of) && !is_watched(of)) => lost,
         lost = audit(core, core.config.direct.remembered(), is_direct) => lost,
+        lost = audit(core, core.config.presence.remembered(), is_watched) => lost,
     }
 }
 
@@ -130,6 +131,10 @@ async fn audit(core: &Core, meta_age: Duration, is_meant: fn(&Followed) -> bool)
 
 fn is_direct(of: &Followed) -> bool {
     matches!(of, Followed::Topic(topic) if topic.direct().is_some())
+}
+
+fn is_watched(of: &Followed) -> bool {
+    matches!(of, Followed::Topic(topic) if topic.watches().is_some())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]

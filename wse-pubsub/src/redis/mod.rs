@@ -9,6 +9,7 @@ mod link;
 mod listener;
 mod outcomes;
 mod peers;
+mod presence;
 mod publisher;
 mod pulse;
 mod reader;
@@ -28,6 +29,7 @@ use interest::Interests;
 use link::Link;
 use outcomes::Outcomes;
 use peers::Peers;
+use presence::Rooms;
 use publisher::strange;
 use pulse::Pulse;
 use reader::Reader;
@@ -72,6 +74,7 @@ pub(crate) struct Core {
     interests: Interests,
     follows: Follows,
     outcomes: Outcomes,
+    rooms: Rooms,
     pulse: Pulse,
     guard: Guard,
     peers: Peers,
@@ -97,6 +100,7 @@ impl RedisBus {
             interests: Interests::new(queues, suspected),
             follows: Follows::default(),
             outcomes: Outcomes::new(&config),
+            rooms: Rooms::new(&config),
             pulse: Pulse::new(),
             guard: Guard::new(config.breaker),
             peers: Peers::new(scripts.keys().own("serving") + "here"),
@@ -206,7 +210,9 @@ impl Bus for RedisBus {
         let mute = self.core.guard.fault();
         let (up, fault) = (heard && mute.is_none(), deaf.or(mute));
         let (topics, patterns) = self.core.interests.count();
-        BusHealth { kind: "redis", up, proved, topics, patterns, outcomes_forgotten: self.core.outcomes.forgotten(), fault }
+        let (presence_refused, presence_lapsed) = self.core.rooms.counts();
+        let outcomes_forgotten = self.core.outcomes.forgotten();
+        BusHealth { kind: "redis", up, proved, topics, patterns, outcomes_forgotten, presence_refused, presence_lapsed, fault }
     }
 
     async fn close(&self) {

@@ -100,7 +100,7 @@ impl Core {
     }
 
     /// Tries again until the publish timeout. `name` is for errors.
-    async fn ask<T, F>(&self, name: &str, mut call: impl FnMut(Arc<Node>) -> F) -> Result<T, BusError>
+    pub(super) async fn ask<T, F>(&self, name: &str, mut call: impl FnMut(Arc<Node>) -> F) -> Result<T, BusError>
     where
         F: Future<Output = Result<T, RedisError>>,
     {

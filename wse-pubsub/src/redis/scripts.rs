@@ -1,7 +1,7 @@
 //! The scripts and their arguments: everything that must be one atomic step on the server.
 use super::{RedisConfig, keys::Keys, link::Node, record};
 use crate::{
-    DirectLimits, NewEntry,
+    DirectLimits, NewEntry, PresenceLimits,
     random::{new_epoch, new_epoch_within, random_u64},
 };
 use redis::{RedisError, Script, ScriptInvocation, aio::MultiplexedConnection};
@@ -20,6 +20,7 @@ pub(crate) struct Scripts {
     history: LogLimits,
     meta_age: u64,
     direct: DirectLimits,
+    presence: PresenceLimits,
     retry_age: u64,
     /// A call repeats itself until the publish timeout.
     call_age: u64,
@@ -54,6 +55,7 @@ impl Scripts {
             history: config.history,
             meta_age: millis(config.meta_age.max(config.history.age)),
             direct: config.direct,
+            presence: config.presence,
             retry_age: millis(config.retry_age),
             call_age: millis(config.publish_timeout.saturating_mul(2)),
             births: config.births.max(1),
@@ -151,6 +153,7 @@ impl Scripts {
 
     fn limits(&self, topic: &Topic, fence: &str) -> Limits {
         match topic.direct() {
+            None if topic.is_own() => Limits { log: self.presence.log, meta_age: millis(self.presence.remembered()), unborn: None },
             None => Limits { log: self.history, meta_age: self.meta_age, unborn: None },
             Some(direct) => Limits { log: self.direct.of(direct), meta_age: millis(self.direct.remembered()), unborn: run_of(fence) },
         }

@@ -7,10 +7,11 @@ use std::{
     time::Duration,
 };
 use tokio::sync::watch;
-use wse_protocol::{Epoch, Pattern, Position, Publication, Seq, Topic};
+use wse_protocol::{Epoch, MemberId, Pattern, Position, PresenceState, Publication, Seq, Topic};
 use wse_pubsub::{
-    Begin, Begun, Births, Bus, BusError, BusHealth, Claim, Consumer, DeadLetter, DeadLetters, EventReceiver, Following, History, MemoryBus,
-    MemoryConfig, NewEntry, Outcome, OutcomeLimits, PageLimit, Producer, Producers, Receipt, Tried,
+    Begin, Begun, Births, Bus, BusError, BusHealth, Change, Claim, Consumer, DeadLetter, DeadLetters, EventReceiver, Following, History,
+    Incarnation, MemoryBus, MemoryConfig, NewEntry, Outcome, OutcomeLimits, PageLimit, Presence, PresenceLimits, Producer, Producers,
+    Receipt, Tried,
 };
 
 /// What can be held up and fail.
@@ -170,6 +171,29 @@ impl Producers for FaultyBus {
 
     async fn renew(&self) -> Result<(), BusError> {
         self.bus.renew().await
+    }
+}
+
+#[async_trait::async_trait]
+impl Presence for FaultyBus {
+    fn presence_limits(&self) -> PresenceLimits {
+        self.bus.presence_limits()
+    }
+
+    async fn begin_presence(&self) -> Result<Incarnation, BusError> {
+        self.bus.begin_presence().await
+    }
+
+    async fn renew_presence(&self, incarnation: &Incarnation) -> Result<bool, BusError> {
+        self.bus.renew_presence(incarnation).await
+    }
+
+    async fn change_presence(&self, incarnation: &Incarnation, topic: &Topic, changes: &[Change]) -> Result<Vec<MemberId>, BusError> {
+        self.bus.change_presence(incarnation, topic, changes).await
+    }
+
+    async fn presence(&self, topic: &Topic, list: bool) -> Result<PresenceState, BusError> {
+        self.bus.presence(topic, list).await
     }
 }
 
