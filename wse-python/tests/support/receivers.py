@@ -18,11 +18,16 @@ HANDSHAKE = (
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
 
-TEXT = 1
+TEXT, PING = 1, 9
 
 
-async def frames(reader: asyncio.StreamReader) -> AsyncIterator[list[bytes]]:
-    """Payloads of whole, unmasked frames, as many as one read brings."""
+def pong(payload: bytes) -> bytes:
+    """A client's answer to a ping: masked with zeros, which change nothing."""
+    return bytes([0x8A, 0x80 | len(payload), 0, 0, 0, 0]) + payload
+
+
+async def frames(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> AsyncIterator[list[bytes]]:
+    """Payloads of whole, unmasked text frames, as many as one read brings. Pings are answered: uvicorn closes after 40 s without."""
     buffer = b""
     while chunk := await reader.read(1 << 18):
         buffer += chunk
@@ -33,8 +38,10 @@ async def frames(reader: asyncio.StreamReader) -> AsyncIterator[list[bytes]]:
                 length, at = int.from_bytes(buffer[at : at + 2]), at + 2
             if len(buffer) < at + length:
                 break
-            if buffer[start] & 0x0F == TEXT:  # uvicorn pings, and does not miss our pongs within this test's time
+            if buffer[start] & 0x0F == TEXT:
                 batch.append(buffer[at : at + length])
+            elif buffer[start] & 0x0F == PING:
+                writer.write(pong(buffer[at : at + length]))
             start = at + length
         buffer = buffer[start:]
         yield batch
@@ -47,7 +54,7 @@ async def receive(url: str, count: int, subscribed: asyncio.Event) -> dict[str, 
     writer.write(HANDSHAKE.format(path=parts.path, query=parts.query, host=parts.netloc).encode())
     await reader.readuntil(b"\r\n\r\n")
     expected = 0
-    async for batch in frames(reader):
+    async for batch in frames(reader, writer):
         for frame in batch:
             message = orjson.loads(frame)
             if message.get("c") == "WSE":
