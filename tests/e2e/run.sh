@@ -14,5 +14,5 @@ rm -f "$root"/.work/e2e/*.log
 
 # Together they take about four minutes; ten mean that something hangs.
 files=()
-for name in "${@:-demo client drain examples dashboard network install}"; do for each in $name; do files+=("$each.test.mjs"); done; done
+for name in "${@:-demo client outbox drain examples dashboard network install}"; do for each in $name; do files+=("$each.test.mjs"); done; done
 exec timeout --kill-after=20 600 node --test --test-concurrency=1 --test-reporter=./lib/reporter.mjs "${files[@]}"

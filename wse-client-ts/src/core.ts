@@ -3,10 +3,14 @@ export { createClient, type CreateClientOptions } from './browser/create-client'
 export { bridgeToWindow, windowEventName } from './browser/window-events';
 export { systemClock } from './browser/clock';
 export { pageEnvironment } from './browser/environment';
+export { IndexedOutbox, type IndexedOutboxOptions } from './browser/indexed-outbox';
 export { sessionStore } from './browser/storage';
 export { webSocketTransport } from './browser/transport';
 export type { Format } from './core/agreement';
-export { WSEClient, type SendOptions } from './core/client';
+export { WSEClient } from './core/client';
+export { MemoryOutbox } from './core/memory-outbox';
+export { OutboxMessage, type ClientOutbox, type OutboxCounts, type OutboxStatus } from './core/outbox-message';
+export type { OutboxFailure, OutboxKey, OutboxRow, OutboxStore } from './core/outbox-store';
 export type { Cancel, Clock } from './core/clock';
 export { CLOSE_CODES, ERROR_CODES } from './core/codes.gen';
 export { SUBPROTOCOL } from './core/line';
@@ -27,9 +31,10 @@ export { NO_PRESENCE, type Presence, type PresenceHold, type PresenceState, type
 export type { ReorderCounts } from './core/reorder';
 export type { Roles } from './core/roles';
 export { presenceName, type Member } from './core/roster';
+export type { SendOptions } from './core/sender';
 export type { Storage } from './core/storage';
 export type { Position } from './core/topic-update';
 export type { Socket, SocketEvents, Transport } from './core/transport';
 export { VERSION } from './core/version';
 export { Reduction, type Reduce, type Reduced, type TopicMessage } from './store/reduction';
-export { storeOf, type TopicSnapshot, type WSESnapshot, type WSEStore } from './store/store';
+export { storeOf, type OutboxSnapshot, type TopicSnapshot, type WSESnapshot, type WSEStore } from './store/store';

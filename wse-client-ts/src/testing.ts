@@ -1,6 +1,7 @@
 // Entry `wse-client/testing`: a fake server, clock and environment for the tests of applications.
 import { createClient, type CreateClientOptions } from './browser/create-client';
 import type { WSEClient } from './core/client';
+import { MemoryOutbox } from './core/memory-outbox';
 import type { Roles } from './core/roles';
 import { registry } from './react/registry';
 import { FakeClock } from './testing/clock';
@@ -21,14 +22,15 @@ export interface Fakes {
   readonly clock: FakeClock;
   readonly environment: FakeEnvironment;
   readonly storage: MemoryStorage;
+  readonly outbox: MemoryOutbox;
   /** The same as the roles of a client. */
   readonly roles: Roles;
 }
 
 /** A fresh set of fakes. */
 export function createFakes(): Fakes {
-  const [server, clock, environment, storage] = [new FakeServer(), new FakeClock(), new FakeEnvironment(), new MemoryStorage()];
-  return { server, clock, environment, storage, roles: { transport: server.transport, clock, environment, storage } };
+  const [server, clock, environment, storage, outbox] = [new FakeServer(), new FakeClock(), new FakeEnvironment(), new MemoryStorage(), new MemoryOutbox()];
+  return { server, clock, environment, storage, outbox, roles: { transport: server.transport, clock, environment, storage, outbox } };
 }
 
 /** A client on fresh fakes; connect it yourself. */

@@ -30,7 +30,7 @@ export function record({ createClient, Reduction, viewKey }, roles, { name, endp
     send({ n, how }) {
       const outcome = { n, how, outcome: null };
       sends.push(outcome);
-      client.sendMessage('effect', { client: name, n, how }, { timeout: 15_000 }).then(
+      client.sendMessage('effect', { client: name, n, how }, { keep: false, timeout: 15_000 }).then(
         (reply) => (outcome.outcome = reply === n ? 'acknowledged' : `another reply: ${JSON.stringify(reply)}`),
         (error) => (outcome.outcome = `failed: ${error.code}`),
       );

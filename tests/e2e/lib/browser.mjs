@@ -6,12 +6,21 @@ import { until } from './process.mjs';
 const FOUND = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/snap/bin/chromium'];
 
 export async function launch() {
+  return chromium.launch(options());
+}
+
+/** With what it stores in a folder: it finds that again when it is launched anew. */
+export async function launchWithProfile(folder) {
+  return chromium.launchPersistentContext(folder, options());
+}
+
+function options() {
   const executablePath = process.env.CHROMIUM ?? FOUND.find(existsSync);
   if (executablePath === undefined) throw new Error('Chromium is missing: run tools/setup.sh apt chromium, or name it with CHROMIUM=');
-  return chromium.launch({
+  return {
     executablePath,
     args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  });
+  };
 }
 
 /** A new page in a context of its own, with its WebSockets to /wse and its errors recorded. */

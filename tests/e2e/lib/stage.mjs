@@ -27,7 +27,8 @@ export class Stage {
   async open(options = {}, { topics = [], tamper } = {}) {
     const gate = await openGate(this.#port);
     this.#opened.push(gate);
-    const peer = await this.#Peer.open({ port: gate.port, options: { backoffBaseMs: 50, ...options }, tamper });
+    // A user of its own, the same one on each connection: another one's places are not resumed.
+    const peer = await this.#Peer.open({ port: gate.port, options: { backoffBaseMs: 50, token: this.name('peer'), ...options }, tamper });
     this.#opened.push(peer);
     for (const [index, topic] of topics.entries()) await this.follow(peer, `view${index}`, topic);
     return { peer, gate };

@@ -15,7 +15,7 @@ export function windowEventName(name: string, target: object): string {
 
 /**
  * Dispatches each event once per distinct name of {type, topic}, `detail` being the payload, and the client's own
- * notices as `wse:status`, `wse:error`, `wse:resync`, `wse:direct`, `wse:skip`, `wse:snapshot`, `wse:presence`. Returns what ends it.
+ * notices as `wse:status`, `wse:error`, `wse:resync`, `wse:direct`, `wse:skip`, `wse:snapshot`, `wse:presence`, `wse:outbox`. Returns what ends it.
  */
 export function bridgeToWindow(client: WSEClient, target: EventTarget): () => void {
   const dispatch = (name: string, detail: unknown): void => {
@@ -35,6 +35,7 @@ export function bridgeToWindow(client: WSEClient, target: EventTarget): () => vo
     client.onNotice('snapshot', (snapshot) => dispatch('wse:snapshot', snapshot)),
     client.onNotice('presence', (presence) => dispatch('wse:presence', presence)),
     client.onNotice('skip', (skip) => dispatch('wse:skip', skip)),
+    client.onNotice('outbox', (message) => dispatch('wse:outbox', message)),
   ];
   return () => {
     for (const stop of stops) stop();

@@ -2,7 +2,7 @@
 import type { Agreement } from './agreement';
 import { DEFAULTS } from './defaults.gen';
 import type { DirectHello } from './direct';
-import { encodeEnvelope, type Priority } from './envelope';
+import { encodeEnvelope, type Envelope, type Priority } from './envelope';
 import { WSEError } from './errors';
 import type { Filter } from './filter-key';
 import { scanHeader } from './header-scan';
@@ -67,9 +67,23 @@ export function encodeBeat(kind: 'ping' | 'pong', payload: unknown): string {
   return encodeEnvelope({ t: kind, c: 'WSE', p: payload });
 }
 
-/** An application's message that asks for a reply ([P-30]). */
-export function encodeRequest(type: string, payload: unknown, cid: string, priority: Priority | undefined): string {
-  return encodeEnvelope({ t: type, cid, ...(priority === undefined ? {} : { pri: priority }), p: payload });
+/** Which message of which producer it is, up to where outcomes are known, and under which epoch it was sent before ([P-51]). */
+export type Origin = Required<Pick<Envelope, 'pid' | 'n' | 'na'>> & Pick<Envelope, 'pe'>;
+
+/** An application's message that asks for a reply ([P-30]); `payload` is JSON. */
+export function encodeRequest(type: string, payload: string, cid: string, priority: Priority | undefined, origin?: Origin): string {
+  const header = encodeEnvelope({ t: type, cid, ...(priority === undefined ? {} : { pri: priority }), ...origin });
+  return `${header.slice(0, -1)},"p":${payload}}`;
+}
+
+/** A payload as JSON; throws `INVALID_PAYLOAD`. */
+export function encodePayload(payload: unknown): string {
+  try {
+    // In an array what has no JSON, such as undefined, is null.
+    return JSON.stringify([payload]).slice(1, -1);
+  } catch (cause) {
+    throw WSEError.client('INVALID_PAYLOAD', '', cause);
+  }
 }
 
 /** Throws for a message that the server could not read: it could not tell whose it is, and no answer would come. */

@@ -1,34 +1,26 @@
 // The client: one connection, its topics, its requests and its listeners, put together.
-import { checkReadable, encodeClientHello, encodeRequest, tooLarge } from './client-messages';
+import { encodeClientHello } from './client-messages';
 import type { Clock } from './clock';
 import { Connection, type ConnectionMessage } from './connection';
 import { DEFAULTS } from './defaults.gen';
 import { Emitter } from './emitter';
 import type { TopicState } from './entry';
-import { fitsBytes, type Priority } from './envelope';
 import { WSEError } from './errors';
 import { INITIAL_STATE, metaOf, type ClientState, type EventHandler, type EventMeta, type Notices } from './events';
 import type { HoldOptions, TopicHold } from './hold';
 import type { ConnectionStatus } from './machine';
 import type { ServerMessage } from './messages';
 import { resolveOptions, type ClientOptions, type ResolvedOptions, type Token } from './options';
+import type { ClientOutbox } from './outbox-message';
 import type { Presence } from './presence';
 import { PresenceDriver } from './presence-driver';
 import type { ReorderCounts } from './reorder';
-import { Requests } from './requests';
 import type { Roles } from './roles';
+import { Sender, type SendOptions } from './sender';
 import { isSnapshotFailure } from './snapshots';
 import type { StreamItem } from './topic-stream';
 import { Topics } from './topics';
 import { VERSION } from './version';
-
-/** Options of one message. */
-export interface SendOptions {
-  /** How long to wait for the reply, in milliseconds. @default requestTimeoutMs of the client */
-  readonly timeout?: number | undefined;
-  /** @default 5, NORMAL */
-  readonly priority?: Priority | undefined;
-}
 
 /** A live connection to a WSE server. Made by `createClient`; nothing happens before `connect`. */
 export class WSEClient {
@@ -36,7 +28,7 @@ export class WSEClient {
   readonly #roles: Roles;
   readonly #connection: Connection;
   readonly #topics: Topics;
-  readonly #requests: Requests;
+  readonly #sender: Sender;
   readonly #events: Emitter<[unknown, EventMeta]>;
   readonly #notices: Emitter<[unknown]>;
   readonly #own: TopicHold;
@@ -46,7 +38,6 @@ export class WSEClient {
   #wanted = false;
   /** Who is connected is known before the server says it: the first frame may name positions. */
   #isSameToken = true;
-  #messageBytes: number = DEFAULTS.messageBytes;
   #knownUser: string | null | undefined;
   /** The connection has moved, and the socket that it left is still read. */
   #isMoving = false;
@@ -58,7 +49,12 @@ export class WSEClient {
     const report = (error: unknown): void => roles.environment.report('wse-client: a listener threw', error);
     this.#events = new Emitter(report);
     this.#notices = new Emitter(report);
-    this.#requests = new Requests({ capacity: this.#options.pendingRequests }, roles.clock);
+    this.#sender = new Sender(this.#options, roles, {
+      onSend: (text) => this.#connection.send(text),
+      onOutbox: (message) => this.#notify('outbox', message),
+      onFault: (error) => this.#fault(error),
+      listen: (listener) => this.onNotice('outbox', listener),
+    });
     this.#topics = new Topics(this.#options, roles, {
       onSend: (text) => this.#connection.send(text),
       onItem: (item) => this.#handleItem(item),
@@ -76,7 +72,7 @@ export class WSEClient {
       onSend: (text) => this.#connection.send(text),
       onChange: (topic) => this.#notify('presence', { topic }),
     });
-    this.#connection = new Connection(this.#options, roles, {
+    this.#connection = new Connection({ ...this.#options, token: this.#heard(this.#token) }, roles, {
       onOpen: (token, isMove) => this.#hello(token, isMove),
       onReady: (ready, hello) => void this.#handleReady(ready, hello?.messageBytes),
       onMoved: (ready, hello) => this.#handleMoved(ready, hello?.messageBytes),
@@ -139,9 +135,14 @@ export class WSEClient {
     return this.#presence;
   }
 
-  /** Messages that wait for a reply or for the connection. */
+  /** Messages that wait for a reply or for the connection, kept or not. */
   get pending(): number {
-    return this.#requests.size;
+    return this.#sender.size;
+  }
+
+  /** The messages that are kept until the server has handled them. */
+  get outbox(): ClientOutbox {
+    return this.#sender.outbox;
   }
 
   /** What came out of order, had to wait, or was asked for again, since the client was made. */
@@ -152,23 +153,24 @@ export class WSEClient {
   /** Opens the connection and keeps it; does nothing while it is open, waits while the token is null. */
   connect(): void {
     this.#wanted = true;
+    this.#sender.start();
     this.#connection.start();
   }
 
-  /** Closes for good; waiting messages are rejected with `CLOSED`. */
+  /** Closes for good; waiting messages are rejected with `CLOSED`, and those that are kept stay in the outbox. */
   close(): void {
     this.#wanted = false;
     this.#connection.stop();
   }
 
-  /** Connects anew with another token; null closes the socket and waits. Messages not sent yet are rejected with `TOKEN_CHANGED`. */
+  /** Connects anew with another token; null closes the socket and waits. Messages that are not kept and not sent yet are rejected with `TOKEN_CHANGED`. */
   setToken(token: Token | undefined): void {
     if (token === this.#token) return;
     const hadToken = this.#token !== null;
     this.#token = token;
     this.#isSameToken = false;
-    this.#connection.setToken(token, this.#wanted);
-    if (hadToken) this.#requests.rejectAll(WSEError.client('TOKEN_CHANGED'));
+    this.#connection.setToken(this.#heard(token), this.#wanted);
+    this.#sender.changeToken(token, hadToken);
   }
 
   /** Subscribes for this client as a whole; returns what takes it back. Asking twice counts once, with the later filter. */
@@ -188,13 +190,13 @@ export class WSEClient {
     return this.#topics.hold();
   }
 
-  /** Sends a message to the server's handler for `type`; resolves with the handler's reply, rejects with a WSEError. */
+  /**
+   * Sends a message to the server's handler for `type`; resolves with the handler's reply, rejects with a WSEError.
+   * It is kept until the server has handled it, unless `keep` is false.
+   */
   async sendMessage<Reply = unknown>(type: string, payload?: unknown, options: SendOptions = {}): Promise<Reply> {
-    const cid = this.#roles.environment.uuid();
-    const text = this.#encode(type, payload, cid, options.priority);
-    const reply = this.#requests.add(cid, text, options.timeout ?? this.#options.requestTimeoutMs);
-    if (this.#state.isConnected) this.#sendRequests();
-    return (await reply) as Reply;
+    if (this.#state.status === 'closed') throw this.#state.error ?? WSEError.client('CLOSED');
+    return (await this.#sender.send(type, payload, options)) as Reply;
   }
 
   /** The same function as `sendMessage`. */
@@ -212,12 +214,14 @@ export class WSEClient {
     return this.#notices.on(name, (notice) => handler(notice as Notices[Name]));
   }
 
-  #encode(type: string, payload: unknown, cid: string, priority: Priority | undefined): string {
-    if (this.#state.status === 'closed') throw this.#state.error ?? WSEError.client('CLOSED');
-    if (!fitsBytes(type, 256)) throw new WSEError('INVALID_MESSAGE', 'A message type has 1 to 256 bytes.', { fault: 'application' });
-    const text = encodeRequest(type, payload, cid, priority);
-    checkReadable(text);
-    return text;
+  /** The token, and a word to the outbox of what a function gives: it tells users apart before the server does. */
+  #heard(token: Token | undefined): Token | undefined {
+    if (typeof token !== 'function') return token;
+    return async () => {
+      const given = await token();
+      if (token === this.#token) this.#sender.handleToken(given);
+      return given;
+    };
   }
 
   #notify<Name extends keyof Notices>(name: Name, notice: Notices[Name]): void {
@@ -231,15 +235,15 @@ export class WSEClient {
 
   /** Returns whether the user is the one from before. */
   #handleReady(ready: Extract<ServerMessage, { kind: 'ready' }>, messageBytes: number | undefined): boolean {
-    this.#messageBytes = messageBytes ?? DEFAULTS.messageBytes;
     const isSameUser = this.#knownUser === undefined || this.#knownUser === ready.user;
     if (!isSameUser) this.#notify('user', ready.user);
     this.#knownUser = ready.user;
     this.#isSameToken = true;
     this.#update({ user: ready.user, connection: ready.connection });
     this.#topics.handleReady(isSameUser, ready.session);
-    this.#presence.handleReady(ready.user, isSameUser, this.#messageBytes);
-    this.#sendRequests();
+    const bytes = messageBytes ?? DEFAULTS.messageBytes;
+    this.#presence.handleReady(ready.user, isSameUser, bytes);
+    this.#sender.handleReady(ready, bytes, this.#isMoving);
     return isSameUser;
   }
 
@@ -253,13 +257,12 @@ export class WSEClient {
 
   /** What the socket that was left could still say is said: it may go. */
   #settleMove(): void {
-    if (this.#isMoving && !this.#requests.hasSent && !this.#topics.awaitsMove) this.#connection.finishMove();
+    if (this.#isMoving && !this.#sender.hasSent && !this.#topics.awaitsMove) this.#connection.finishMove();
   }
 
   #handleMoveOver(): void {
     this.#isMoving = false;
-    this.#requests.handleDrop();
-    this.#sendRequests();
+    this.#sender.handleMoveOver();
   }
 
   #handleMessage(message: ConnectionMessage, isOld: boolean): void {
@@ -270,7 +273,7 @@ export class WSEClient {
         this.#topics.handleMessage(message, isOld);
         return;
       case 'reply':
-        if (!this.#requests.handleReply(message.cid, message.payload)) this.#presence.handleReply(message.cid, message.payload);
+        if (!this.#sender.handleReply(message.cid, message.payload)) this.#presence.handleReply(message.cid, message.payload);
         break;
       case 'subscriptions':
         if (!isOld) this.#topics.handleUpdates(message.cid, message.topics);
@@ -305,7 +308,7 @@ export class WSEClient {
   }
 
   #handleError(cid: string | undefined, error: WSEError): void {
-    if (cid !== undefined && this.#requests.handleError(cid, error)) return;
+    if (cid !== undefined && this.#sender.handleError(cid, error)) return;
     if (cid !== undefined && !this.#topics.handleError(cid, error)) this.#presence.handleError(cid, error);
     if (error.topic !== undefined && isSnapshotFailure(error.code)) {
       this.#topics.handleSnapshotFailure(error.topic, error);
@@ -321,9 +324,9 @@ export class WSEClient {
       this.#isMoving = false;
       this.#topics.handleClose();
       this.#presence.handleClose();
-      this.#requests.handleDrop();
+      this.#sender.handleClose();
     }
-    if (status === 'closed' && status !== before) this.#requests.rejectAll(error ?? WSEError.client('CLOSED'));
+    if (status === 'closed' && status !== before) this.#sender.stop(error ?? WSEError.client('CLOSED'));
     const ready = status === 'ready';
     const { health } = this.#connection;
     this.#update({
@@ -336,15 +339,6 @@ export class WSEClient {
       connection: gone ? null : this.#state.connection,
     });
     if (error !== null) this.#fault(error);
-  }
-
-  #sendRequests(): void {
-    // They are handled in the order sent, so not before those on the socket that was left.
-    if (this.#isMoving) return;
-    for (const [cid, text] of this.#requests.poll()) {
-      if (fitsBytes(text, this.#messageBytes)) this.#connection.send(text);
-      else this.#requests.handleError(cid, tooLarge(this.#messageBytes));
-    }
   }
 
   #fault(error: WSEError): void {

@@ -5,6 +5,7 @@ import type { WSEError } from './errors';
 import type { ConnectionHealth } from './health';
 import type { ConnectionStatus } from './machine';
 import type { EventMessage } from './messages';
+import type { OutboxMessage } from './outbox-message';
 
 /** The connection as the application sees it; a new object for every change. */
 export interface ClientState {
@@ -103,6 +104,8 @@ export interface Notices {
   skip: SkipNotice;
   snapshot: SnapshotNotice;
   presence: PresenceNotice;
+  /** A message of the outbox, at each change of its status; null where only `ofOthers` or `isDurable` of the outbox changed. */
+  outbox: OutboxMessage | null;
   /** The state of some subscription changed. */
   topics: null;
   /** Another user is connected than before. */

@@ -71,7 +71,7 @@ export interface HelloMessage {
 /** What the server may send. */
 export type ServerMessage =
   | HelloMessage
-  | { readonly kind: 'ready'; readonly connection: string; readonly user: string | null; readonly retryMs: number; /** Resumes the session ([P-66]). */ readonly session: string | null }
+  | { readonly kind: 'ready'; readonly connection: string; readonly user: string | null; readonly retryMs: number; /** Resumes the session ([P-66]). */ readonly session: string | null; /** The producers' epoch; null: outcomes are not kept ([P-52]). */ readonly producers: string | null; readonly outcomesMs: number }
   | { readonly kind: 'subscriptions'; readonly cid: string | undefined; readonly topics: readonly TopicUpdate[] }
   | { readonly kind: 'batch'; readonly messages: readonly EventMessage[] }
   | { readonly kind: 'ping' | 'pong'; readonly payload: unknown }
@@ -139,6 +139,8 @@ function parseReady(p: Readonly<Record<string, unknown>>): ServerMessage {
     connection: readText(p['connection']) ?? '',
     user: readText(p['user']) ?? null,
     session: readText(p['session']) ?? null,
+    producers: readText(p['producers']) ?? null,
+    outcomesMs: count(p['outcomes_ms'], DEFAULTS.outcomeAgeMs),
     retryMs: p['retry_ms'] === 0 ? 0 : count(p['retry_ms'], DEFAULTS.restartRetryMs),
   };
 }

@@ -1,8 +1,9 @@
 // The options of a client, each with its default, and how they are filled in.
 import type { Format } from './agreement';
 import { DEFAULTS } from './defaults.gen';
-import type { Endpoint } from './endpoints';
+import { DEFAULT_ENDPOINT, type Endpoint } from './endpoints';
 import type { WSEError } from './errors';
+import type { OutboxConfig } from './outbox';
 
 /** A credential: fixed, or asked for at each attempt; null means: there is none yet, wait. */
 export type Token = string | null | (() => string | null | Promise<string | null>);
@@ -15,9 +16,19 @@ export interface ClientOptions {
   readonly token?: Token | undefined;
   /** Topics to subscribe from the start. @default [] */
   readonly topics?: readonly string[] | undefined;
-  /** How long `sendMessage` waits for the reply. @default 10000 */
+  /** Whether messages are kept until the server has handled them, over reloads and lost connections; `sendMessage` may say otherwise for one. @default true */
+  readonly keep?: boolean | undefined;
+  /** Which outbox kept messages are in, of those of this origin: one per service. @default the first endpoint, without its query */
+  readonly outboxName?: string | undefined;
+  /** Most messages that wait in the outbox. @default 1000 */
+  readonly outboxMessages?: number | undefined;
+  /** Most bytes that they take. @default 8388608 */
+  readonly outboxBytes?: number | undefined;
+  /** How long they are tried; then they fail with `EXPIRED`. @default 86400000 */
+  readonly outboxAgeMs?: number | undefined;
+  /** How long `sendMessage` waits for the reply to a message that is not kept. @default 10000 */
   readonly requestTimeoutMs?: number | undefined;
-  /** Most messages that wait for a reply or for the connection. @default 1000 */
+  /** Most such messages that wait for a reply or for the connection. @default 1000 */
   readonly pendingRequests?: number | undefined;
   /** From the start of an attempt to `server_ready`, the token function included. @default 10000 */
   readonly connectTimeoutMs?: number | undefined;
@@ -51,6 +62,8 @@ export interface ClientOptions {
 export interface ResolvedOptions {
   readonly endpoints: readonly Endpoint[];
   readonly token: Token | undefined;
+  readonly keep: boolean;
+  readonly outbox: OutboxConfig;
   readonly requestTimeoutMs: number;
   readonly pendingRequests: number;
   readonly connectTimeoutMs: number;
@@ -83,8 +96,16 @@ export const REORDER_WAIT_MS = 250;
 /** Fills in the defaults. */
 export function resolveOptions(options: ClientOptions): ResolvedOptions {
   const { endpoints = [] } = options;
+  const list = typeof endpoints === 'string' || typeof endpoints === 'function' ? [endpoints] : endpoints;
   return {
-    endpoints: typeof endpoints === 'string' || typeof endpoints === 'function' ? [endpoints] : endpoints,
+    endpoints: list,
+    keep: options.keep ?? true,
+    outbox: {
+      scope: options.outboxName ?? scopeOf(list),
+      messages: options.outboxMessages ?? DEFAULTS.outboxMessages,
+      bytes: options.outboxBytes ?? DEFAULTS.outboxBytes,
+      ageMs: options.outboxAgeMs ?? DEFAULTS.outboxAgeMs,
+    },
     // A key that is there without a value is a token that has not come yet.
     token: 'token' in options ? (options.token ?? null) : undefined,
     requestTimeoutMs: options.requestTimeoutMs ?? DEFAULTS.requestTimeoutMs,
@@ -104,4 +125,9 @@ export function resolveOptions(options: ClientOptions): ResolvedOptions {
     patternTopics: options.patternTopics ?? DEFAULTS.patternTopics,
     onError: options.onError,
   };
+}
+
+/** One that is asked for each time has no name of its own. */
+function scopeOf([first = DEFAULT_ENDPOINT]: readonly Endpoint[]): string {
+  return typeof first === 'string' ? first.replace(/[?#].*/s, '') : '';
 }

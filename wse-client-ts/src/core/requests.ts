@@ -1,94 +1,128 @@
-// Messages that wait for their reply: a bounded queue while there is no connection, then a table by correlation id.
-import type { Cancel, Clock } from './clock';
+// Messages that wait to be sent or answered, in the order in which they were made: one table by correlation id.
+import type { Clock } from './clock';
 import { WSEError } from './errors';
 
 const UNKNOWN = 'The connection dropped after the message was sent and before its reply; ask for the state, then send again if needed.';
 
-/** Settings of the table. */
-export interface RequestsConfig {
-  /** Most messages that may wait, sent or not. */
-  readonly capacity: number;
+/** One message, as the table sees it. */
+export interface Outgoing {
+  /** Whether it goes out again on the next connection when this one ends without its answer. */
+  readonly isRepeated: boolean;
+  /** Whether it may be sent now; begins what it still needs for that. */
+  prepare(): boolean;
+  /** The frame to send; it counts as sent from here on. */
+  take(): string;
+  handleReply(payload: unknown): void;
+  handleError(error: WSEError): void;
 }
 
-interface Pending {
-  readonly text: string;
-  sent: boolean;
-  readonly resolve: (reply: unknown) => void;
-  readonly reject: (error: WSEError) => void;
-  readonly cancelTimer: Cancel;
-}
-
-/** Outstanding requests of one client, in the order in which they were made. */
+/** Outstanding messages of one client. */
 export class Requests {
-  readonly #config: RequestsConfig;
-  readonly #clock: Clock;
-  readonly #pending = new Map<string, Pending>();
-
-  constructor(config: RequestsConfig, clock: Clock) {
-    this.#config = config;
-    this.#clock = clock;
-  }
+  #waiting = new Map<string, { readonly message: Outgoing; sent: boolean }>();
 
   get size(): number {
-    return this.#pending.size;
+    return this.#waiting.size;
   }
 
   /** Whether one was sent and has no answer. */
   get hasSent(): boolean {
-    for (const { sent } of this.#pending.values()) if (sent) return true;
+    for (const { sent } of this.#waiting.values()) if (sent) return true;
     return false;
   }
 
-  /** Takes a request in; the promise ends with the reply, an error of the server, or the timeout. */
-  add(cid: string, text: string, timeoutMs: number): Promise<unknown> {
-    if (this.#pending.size >= this.#config.capacity) {
-      return Promise.reject(WSEError.client('QUEUE_FULL', `${this.#config.capacity} messages are waiting.`));
-    }
-    return new Promise((resolve, reject) => {
-      const cancelTimer = this.#clock.setTimer(() => {
-        this.handleError(cid, WSEError.client('TIMEOUT', `No reply within ${timeoutMs} ms.`));
-      }, timeoutMs);
-      this.#pending.set(cid, { text, sent: false, resolve, reject, cancelTimer });
-    });
+  /** Takes a message in, behind all others. */
+  add(cid: string, message: Outgoing): void {
+    this.#waiting.set(cid, { message, sent: false });
   }
 
-  /** Texts to send now by their ids, oldest first; they count as sent from here on. */
+  /** Takes messages in before all others, in their order. */
+  addFirst(messages: Iterable<readonly [string, Outgoing]>): void {
+    const first = [...messages].map(([cid, message]) => [cid, { message, sent: false }] as const);
+    this.#waiting = new Map([...first, ...this.#waiting]);
+  }
+
+  /** Frames to send now by their ids, oldest first; none passes one that cannot be sent yet. */
   *poll(): Iterable<readonly [string, string]> {
-    for (const [cid, pending] of this.#pending) {
+    let isBlocked = false;
+    for (const [cid, pending] of this.#waiting) {
       if (pending.sent) continue;
+      isBlocked = !pending.message.prepare() || isBlocked;
+      if (isBlocked) continue;
       pending.sent = true;
-      yield [cid, pending.text];
+      yield [cid, pending.message.take()];
     }
   }
 
-  /** A reply came; returns whether a request waited for it. */
+  /** A reply came; returns whether a message waited for it. */
   handleReply(cid: string, payload: unknown): boolean {
-    const pending = this.#take(cid);
-    pending?.resolve(payload);
-    return pending !== undefined;
+    const message = this.take(cid);
+    message?.handleReply(payload);
+    return message !== undefined;
   }
 
-  /** An error came for a request; returns whether one waited for it. */
+  /** An error came for a message; returns whether one waited for it. */
   handleError(cid: string, error: WSEError): boolean {
-    const pending = this.#take(cid);
-    pending?.reject(error);
-    return pending !== undefined;
+    const message = this.take(cid);
+    message?.handleError(error);
+    return message !== undefined;
   }
 
-  /** The connection dropped: what was sent has an unknown outcome, the rest goes out on the next connection. */
+  /** The connection dropped: what was sent goes out again where it can, and has an unknown outcome otherwise. */
   handleDrop(): void {
-    for (const [cid, { sent }] of this.#pending) if (sent) this.handleError(cid, new WSEError('OUTCOME_UNKNOWN', UNKNOWN, { fault: 'network' }));
+    for (const [cid, pending] of this.#waiting) {
+      if (!pending.sent) continue;
+      if (pending.message.isRepeated) pending.sent = false;
+      else this.handleError(cid, new WSEError('OUTCOME_UNKNOWN', UNKNOWN, { fault: 'network' }));
+    }
   }
 
-  /** Nothing will be sent any more: all fail with `error`. */
+  /** What is not repeated will not be sent any more: it fails with `error`. */
   rejectAll(error: WSEError): void {
-    for (const cid of [...this.#pending.keys()]) this.handleError(cid, error);
+    for (const [cid, { message }] of this.#waiting) if (!message.isRepeated) this.handleError(cid, error);
   }
 
-  #take(cid: string): Pending | undefined {
-    const pending = this.#pending.get(cid);
-    this.#pending.delete(cid);
-    pending?.cancelTimer();
-    return pending;
+  /** Takes a message out. */
+  take(cid: string): Outgoing | undefined {
+    const pending = this.#waiting.get(cid);
+    this.#waiting.delete(cid);
+    return pending?.message;
   }
+}
+
+/** A message that lives no longer than its connection and its time. */
+export function passing(frame: string, timeoutMs: number, clock: Clock, onTimeout: () => void): { readonly message: Outgoing; readonly reply: Promise<unknown> } {
+  const { promise, resolve, reject } = withResolvers();
+  const cancel = clock.setTimer(onTimeout, timeoutMs);
+  const message: Outgoing = {
+    isRepeated: false,
+    prepare: () => true,
+    take: () => frame,
+    handleReply(payload) {
+      cancel();
+      resolve(payload);
+    },
+    handleError(error) {
+      cancel();
+      reject(error);
+    },
+  };
+  return { message, reply: promise };
+}
+
+/** A promise and what settles it. */
+export interface Resolvers {
+  readonly promise: Promise<unknown>;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: WSEError) => void;
+}
+
+/** As `Promise.withResolvers`, which is too young for the browsers that this runs in. */
+export function withResolvers(): Resolvers {
+  let resolve: Resolvers['resolve'] = () => undefined;
+  let reject: Resolvers['reject'] = () => undefined;
+  const promise = new Promise<unknown>((done, fail) => {
+    resolve = done;
+    reject = fail;
+  });
+  return { promise, resolve, reject };
 }

@@ -2,13 +2,15 @@
 import { createContext, useContext, useSyncExternalStore, type ReactNode } from 'react';
 import type { WSEClient } from '../core/client';
 import { INITIAL_STATE } from '../core/events';
-import type { WSESnapshot } from '../store/store';
+import type { OutboxSnapshot, WSESnapshot } from '../store/store';
 import { registry } from './registry';
 
 const ClientContext = createContext<WSEClient | null>(null);
 
+const EMPTY_OUTBOX: OutboxSnapshot = { messages: [], counts: { queued: 0, sent: 0, failed: 0 }, ofOthers: 0, isDurable: null };
+
 /** What a view shows before there is a client, and in a server-side render. */
-export const EMPTY_SNAPSHOT: WSESnapshot = { connection: INITIAL_STATE, topics: {} };
+export const EMPTY_SNAPSHOT: WSESnapshot = { connection: INITIAL_STATE, outbox: EMPTY_OUTBOX, topics: {} };
 
 /** Gives a client, made with `createClient`, to the hooks below it. The caller connects and closes it. */
 export function WSEProvider({ client, children }: { readonly client: WSEClient; readonly children?: ReactNode }): ReactNode {

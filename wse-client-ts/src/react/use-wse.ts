@@ -1,12 +1,13 @@
 // The hook that opens a client for a component: a thin view of the registry and the store.
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useSyncExternalStore } from 'react';
 import type { CreateClientOptions } from '../browser/create-client';
-import type { SendOptions, WSEClient } from '../core/client';
+import type { WSEClient } from '../core/client';
 import { WSEError } from '../core/errors';
 import type { ConnectionHealth } from '../core/health';
 import type { HoldOptions, TopicHold } from '../core/hold';
 import type { ConnectionStatus } from '../core/machine';
 import type { Token } from '../core/options';
+import type { SendOptions } from '../core/sender';
 import { EMPTY_SNAPSHOT, subscribeRegistry } from './context';
 import { configKey, registry, tokenKey, type Lease } from './registry';
 

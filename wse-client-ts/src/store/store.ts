@@ -4,6 +4,7 @@ import type { WSEClient } from '../core/client';
 import type { Cancel } from '../core/clock';
 import type { TopicState } from '../core/entry';
 import type { ClientState } from '../core/events';
+import type { OutboxCounts, OutboxMessage } from '../core/outbox-message';
 
 /** The latest message of a topic or pattern. */
 export interface Latest {
@@ -16,9 +17,21 @@ export interface Latest {
 /** One topic: how its subscription stands, and the latest message. */
 export interface TopicSnapshot extends TopicState, Latest {}
 
+/** The outbox: what is kept, and where. */
+export interface OutboxSnapshot {
+  /** Failed ones, then the others in the order in which they are sent. */
+  readonly messages: readonly OutboxMessage[];
+  readonly counts: OutboxCounts;
+  /** Messages that other users of this browser have left. */
+  readonly ofOthers: number;
+  /** Whether messages outlive the page; null before that is known. */
+  readonly isDurable: boolean | null;
+}
+
 /** Everything that a view may show; parts that did not change keep their identity. */
 export interface WSESnapshot {
   readonly connection: ClientState;
+  readonly outbox: OutboxSnapshot;
   /** By `viewKey`: a topic or pattern, and each with a filter that somebody holds. */
   readonly topics: Readonly<Record<string, TopicSnapshot>>;
 }
@@ -38,20 +51,21 @@ export function storeOf(client: WSEClient): WSEStore {
 }
 
 function createWSEStore(client: WSEClient): WSEStore {
-  const store = createStore<WSESnapshot>(() => ({ connection: client.state, topics: {} }));
+  const store = createStore<WSESnapshot>(() => ({ connection: client.state, outbox: outboxOf(client), topics: {} }));
   const latest = new Map<string, Latest>();
   let planned: Cancel | null = null;
   const commit = (): void => {
     planned = null;
     const before = store.getState();
-    const next = { connection: client.state, topics: nextTopics(before.topics, client.views, latest) };
-    if (next.connection !== before.connection || next.topics !== before.topics) store.setState(next, true);
+    const next = { connection: client.state, outbox: nextOutbox(before.outbox, client), topics: nextTopics(before.topics, client.views, latest) };
+    if (next.connection !== before.connection || next.outbox !== before.outbox || next.topics !== before.topics) store.setState(next, true);
   };
   const plan = (): void => {
     planned ??= client.clock.frame(commit);
   };
   client.onNotice('status', plan);
   client.onNotice('topics', plan);
+  client.onNotice('outbox', plan);
   client.onNotice('user', () => {
     latest.clear();
     plan();
@@ -63,6 +77,16 @@ function createWSEStore(client: WSEClient): WSEStore {
     if (shown.size > 0) plan();
   });
   return store;
+}
+
+function outboxOf({ outbox: { messages, counts, ofOthers, isDurable } }: WSEClient): OutboxSnapshot {
+  return { messages, counts, ofOthers, isDurable };
+}
+
+function nextOutbox(before: OutboxSnapshot, client: WSEClient): OutboxSnapshot {
+  const { messages, ofOthers, isDurable } = client.outbox;
+  const same = messages === before.messages && ofOthers === before.ofOthers && isDurable === before.isDurable;
+  return same ? before : outboxOf(client);
 }
 
 /** The next topics, or the same object when nothing changed; payloads of views that are gone are let go. */

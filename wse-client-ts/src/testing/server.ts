@@ -10,6 +10,7 @@ import { presenceTopic } from '../core/roster';
 import type { Transport } from '../core/transport';
 import { FakeConnection } from './connection';
 import { Namespace } from './namespace';
+import { Outcomes, type Answer } from './outcomes';
 import { FakePresence } from './presence';
 import { Subscriber } from './subscriber';
 import { TopicLog, type Resumed, type WirePosition } from './topic-log';
@@ -42,6 +43,10 @@ export class FakeServer {
   user: string | null = null;
   /** What resumes the session, for clients that ask for one; null: they get none. */
   session: string | null = null;
+  /** The producers' epoch: another one where outcomes were lost; null: the server keeps none. */
+  producers: string | null = 'p1';
+  /** What it knows of messages that clients keep. */
+  readonly outcomes = new Outcomes();
   heartbeatMs: number = DEFAULTS.heartbeatMs;
   retryMs: number = DEFAULTS.restartRetryMs;
   messageBytes: number = DEFAULTS.messageBytes;
@@ -212,7 +217,9 @@ export class FakeServer {
     const agreed = { format, compression, batch: this.batch && hello.batch === true };
     this.#welcome(connection, { ...agreed, compression: compression ? 'zlib' : null });
     connection.agreed = agreed;
-    connection.send({ t: 'server_ready', c: 'WSE', p: { connection: this.#id(connection), user: this.user, retry_ms: this.retryMs, ...(this.session === null ? {} : { session: this.session }) } });
+    const kept = this.producers === null ? {} : { producers: this.producers, outcomes_ms: DEFAULTS.outcomeAgeMs };
+    const session = this.session === null ? {} : { session: this.session };
+    connection.send({ t: 'server_ready', c: 'WSE', p: { connection: this.#id(connection), user: this.user, retry_ms: this.retryMs, ...kept, ...session } });
     const { topics = [] } = hello;
     if (topics.length > 0) this.#handleSubscription(connection, { ...hello, action: 'subscribe', topics }, undefined);
   }
@@ -265,21 +272,31 @@ export class FakeServer {
     if (cid !== undefined) connection.send({ t: 'reply', c: 'WSE', cid, p: { id } });
   }
 
-  #handleRequest(connection: FakeConnection, { t, p, cid }: Envelope): void {
-    const reference = cid === undefined ? {} : { cid };
-    const fail = (code: string, message: string): void => connection.send({ t: 'error', c: 'WSE', ...reference, p: { code, message } });
+  #handleRequest(connection: FakeConnection, envelope: Envelope): void {
+    const { cid, pid } = envelope;
+    const isKept = pid !== undefined && this.producers !== null;
+    const known = isKept ? this.outcomes.begin(envelope, this.user, this.producers ?? '') : 'new';
+    const answer = known === 'unknown' ? failure('OUTCOME_UNKNOWN', 'it was sent before') : known === 'new' ? this.#call(envelope) : known;
+    if (answer === null) return;
+    if (isKept && known === 'new') this.outcomes.done(envelope, this.user, answer);
+    if (answer.t === 'error' || cid !== undefined) connection.send({ ...answer, c: 'WSE', ...(cid === undefined ? {} : { cid }) });
+  }
+
+  /** What the handler answers; null: nothing, as one that is still at it. */
+  #call({ t, p }: Envelope): Answer | null {
     const handler = this.#handlers.get(t);
-    if (handler === undefined) {
-      fail('NO_HANDLER', `There is no handler for ${t}.`);
-      return;
-    }
+    if (handler === undefined) return failure('NO_HANDLER', `There is no handler for ${t}.`);
     try {
       const reply = handler(p);
-      if (cid !== undefined && reply !== undefined) connection.send({ t: 'reply', c: 'WSE', cid, p: reply });
+      return reply === undefined ? null : { t: 'reply', p: reply };
     } catch (error) {
-      fail('HANDLER_FAILED', String(error));
+      return failure('HANDLER_FAILED', String(error));
     }
   }
+}
+
+function failure(code: string, message: string): Answer {
+  return { t: 'error', p: { code, message } };
 }
 
 interface Wanted {

@@ -80,7 +80,7 @@ describe('a move', () => {
     ['ends', 1012, 0],
     ['is let go when its time is over', undefined, 8_000],
   ])('tells that the effect is unknown of what has no answer when the first socket %s', async (_, close, wait) => {
-    const { server, clock, client, isSteady } = await moving({ requestTimeoutMs: 60_000 });
+    const { server, clock, client, isSteady } = await moving({ keep: false, requestTimeoutMs: 60_000 });
     server.on('slow', () => undefined);
     const slow = client.sendMessage('slow', 1);
     await clock.advance(0);
@@ -196,12 +196,14 @@ describe('a move', () => {
     const users: unknown[] = [];
     client.onNotice('user', (user) => users.push(user));
     server.on('slow', () => undefined);
-    const slow = client.sendMessage('slow', 1);
+    const [slow, kept] = [client.sendMessage('slow', 1, { keep: false }), client.sendMessage('slow', 2)];
+    kept.catch(() => undefined);
     await clock.advance(0);
     server.user = 'eve';
     server.move();
     await clock.advance(0);
     await expect(slow).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' });
+    await expect(kept).rejects.toMatchObject({ code: 'USER_CHANGED' });
     expect([users, server.open.length, client.state.user]).toEqual([['eve'], 1, 'eve']);
   });
 });

@@ -44,12 +44,12 @@ describe('sendMessage', () => {
     await outcome;
   });
 
-  it('rejects with OUTCOME_UNKNOWN when the connection drops before the reply, and does not send it again', async () => {
+  it('that is not kept rejects with OUTCOME_UNKNOWN when the connection drops before the reply, and is not sent again', async () => {
     const { client, server, clock } = createTestClient();
     server.on('pay', () => undefined);
     client.connect();
     await clock.advance(0);
-    const outcome = expect(client.sendMessage('pay')).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' });
+    const outcome = expect(client.sendMessage('pay', null, { keep: false })).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' });
     await clock.advance(0);
     server.drop();
     await clock.advance(5_000);
@@ -58,7 +58,7 @@ describe('sendMessage', () => {
   });
 
   it('rejects with TIMEOUT after its own time, and after the default', async () => {
-    const { client, server, clock } = createTestClient({ requestTimeoutMs: 2_000 });
+    const { client, server, clock } = createTestClient({ keep: false, requestTimeoutMs: 2_000 });
     server.on('slow', () => undefined);
     client.connect();
     const codes: string[] = [];
@@ -72,7 +72,7 @@ describe('sendMessage', () => {
   });
 
   it('takes no more than pendingRequests', async () => {
-    const { client } = createTestClient({ pendingRequests: 2 });
+    const { client } = createTestClient({ keep: false, pendingRequests: 2 });
     client.sendMessage('a').catch(() => undefined);
     client.sendMessage('a').catch(() => undefined);
     await expect(client.sendMessage('a')).rejects.toMatchObject({ code: 'QUEUE_FULL' });

@@ -172,7 +172,7 @@ describe('messages.json', () => {
       patterns: 16,
       server: 'wse-server/0.1.0',
     });
-    expect(first('server_ready')).toEqual({ kind: 'ready', connection: 'c1', user: 'ada', retryMs: 500, session: null });
+    expect(first('server_ready')).toEqual({ kind: 'ready', connection: 'c1', user: 'ada', retryMs: 500, session: null, producers: null, outcomesMs: 93_600_000 });
     expect(first('move')).toEqual({ kind: 'move', inMs: 1_250, forMs: 10_000 });
     expect(first('error')).toMatchObject({ cid: 'q1', error: { code: 'NO_HANDLER', message: 'the server has no handler for "x"' } });
     expect(first('reply')).toEqual({ kind: 'reply', cid: 'q1', payload: { ok: true } });

@@ -40,7 +40,9 @@ export function OrderTicket({ link, symbol, onSymbol, sendMessage }: Props) {
     setOutcome({ kind: 'sending' });
     const began = performance.now();
     // The server judges the quantity: what it refuses comes back as an error with its sentence.
-    sendMessage<Fill>('order', { symbol, side, quantity: quantity.trim() === '' ? null : Number(quantity) }).then(
+    // At this price now, or not at all.
+    const order = { symbol, side, quantity: quantity.trim() === '' ? null : Number(quantity) };
+    sendMessage<Fill>('order', order, { keep: false }).then(
       (fill) => setOutcome({ kind: 'filled', fill, ms: performance.now() - began }),
       (error: unknown) => setOutcome(failed(error)),
     );

@@ -71,7 +71,7 @@ export function useLive(): Live {
 
   useEffect(() => {
     if (!isConnected) return;
-    sendMessage<History>('history', {}).then(
+    sendMessage<History>('history', {}, { keep: false }).then(
       (history) => {
         market.load(history);
         setFeed((old) => merge(history.notifications, old));

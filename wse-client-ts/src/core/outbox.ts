@@ -1,0 +1,372 @@
+// Messages that are kept until the server has handled them: which go out, again too, and what becomes of each ([P-51] to [P-55]).
+import { encodeRequest } from './client-messages';
+import { utf8Bytes, type Priority } from './envelope';
+import { WSEError } from './errors';
+import { Failures } from './outbox-failures';
+import { OutboxMessage, type OutboxCounts, type OutboxStatus } from './outbox-message';
+import { Owner } from './outbox-owner';
+import { Shelf } from './outbox-shelf';
+import type { OutboxRow } from './outbox-store';
+import { withResolvers, type Outgoing, type Resolvers } from './requests';
+import type { Roles } from './roles';
+
+/** Bounds of an outbox. */
+export interface OutboxConfig {
+  readonly scope: string;
+  readonly messages: number;
+  readonly bytes: number;
+  readonly ageMs: number;
+}
+
+/** Who is connected, and what the server keeps for it ([P-52]). */
+export interface OutboxLink {
+  readonly user: string | null;
+  /** The producers' epoch; null: the server keeps no outcomes. */
+  readonly epoch: string | null;
+  readonly outcomesMs: number;
+}
+
+/** What an outbox reports. */
+export interface OutboxEvents {
+  /** Something may be sent now that could not be before. */
+  onReady(): void;
+  /** Messages of earlier pages, which go out before all others. */
+  onAdopt(messages: readonly (readonly [string, Outgoing])[]): void;
+  /** It is not sent from here any more. */
+  onGone(id: string): void;
+  /** Null: not of one message. */
+  onChange(message: OutboxMessage | null): void;
+  onFault(error: WSEError): void;
+}
+
+/** How often rows of tabs that are gone are looked for, and what is too old. */
+const LOOK_MS = 15_000;
+/** What its user never came back for, in ages of the outbox. */
+const FORGOTTEN_AGES = 7;
+
+interface Entry {
+  row: OutboxRow;
+  readonly bytes: number;
+  /** The store has the row as it is, or cannot have it. */
+  isKept: boolean;
+  /** It was sent, here or by an earlier page. */
+  isSent: boolean;
+  readonly isEarlier: boolean;
+  /** The owner's age when it was written. */
+  readonly age: number;
+  readonly reply: Resolvers;
+}
+
+/** The outbox of one client. */
+export class Outbox {
+  readonly #config: OutboxConfig;
+  readonly #roles: Roles;
+  readonly #events: OutboxEvents;
+  readonly #shelf: Shelf;
+  readonly #owner = new Owner();
+  readonly #entries = new Map<string, Entry>();
+  readonly #failures: Failures;
+  #link: OutboxLink | null = null;
+  #bytes = 0;
+  /** Changes when all that was found before is another's. */
+  #era = 0;
+  /** Rows of earlier pages were looked for on this connection: they go first. */
+  #hasLooked = false;
+  /** One after the other. */
+  #looking = Promise.resolve();
+  #cancelTimer: (() => void) | null = null;
+  #list: readonly OutboxMessage[] | null = null;
+
+  constructor(config: OutboxConfig, roles: Roles, events: OutboxEvents) {
+    this.#config = config;
+    this.#roles = roles;
+    this.#events = events;
+    this.#failures = new Failures(config.bytes);
+    this.#shelf = new Shelf(config.scope, roles, {
+      onWritten: (writes) => {
+        for (const { row } of writes) {
+          const entry = this.#entries.get(row.id);
+          if (entry?.row === row) entry.isKept = true;
+        }
+        events.onReady();
+      },
+      onChange: () => events.onChange(null),
+      onFault: (error) => events.onFault(error),
+    });
+  }
+
+  get isDurable(): boolean | null {
+    return this.#shelf.isDurable;
+  }
+
+  get ofOthers(): number {
+    return this.#shelf.ofOthers;
+  }
+
+  get messages(): readonly OutboxMessage[] {
+    this.#list ??= [...this.#failures.messages, ...[...this.#entries.values()].map((entry) => viewOf(entry))];
+    return this.#list;
+  }
+
+  get counts(): OutboxCounts {
+    let sent = 0;
+    for (const { isSent } of this.#entries.values()) if (isSent) sent += 1;
+    return { queued: this.#entries.size - sent, sent, failed: this.#failures.size };
+  }
+
+  /** A token came; `isOther`: the application has set another one. Undefined: of a function that was not asked yet. */
+  handleToken(token: string | undefined, isOther: boolean): void {
+    this.#owner.handleToken(token, isOther);
+    if (isOther) this.#shelf.renew();
+  }
+
+  /** Takes a message in; throws `OUTBOX_FULL`. */
+  add(id: string, type: string, payload: string, priority: Priority | undefined): { readonly message: Outgoing; readonly reply: Promise<unknown> } {
+    const { messages, bytes } = this.#config;
+    const size = sizeOf({ type, payload });
+    if (this.#entries.size >= messages) throw WSEError.client('OUTBOX_FULL', `${messages} messages wait in it.`);
+    if (this.#bytes + size > bytes) throw WSEError.client('OUTBOX_FULL', `Its messages may have ${bytes} bytes together.`);
+    const row = { ...this.#shelf.next(), id, type, payload, priority, at: this.#roles.clock.wall(), ...this.#owner.stamp };
+    const entry = this.#admit(row, false);
+    this.#put(entry, this.#stamped(row));
+    this.#tell(viewOf(entry));
+    return { message: this.#outgoing(entry), reply: entry.reply.promise };
+  }
+
+  /** Looks after what is too old, and after what other tabs leave, from here on. */
+  start(): void {
+    if (this.#cancelTimer !== null) return;
+    void this.#shelf.open();
+    this.#arm();
+  }
+
+  /** `server_ready` came. */
+  handleReady(link: OutboxLink): void {
+    this.#link = link;
+    for (const entry of [...this.#entries.values()]) {
+      if (!this.#owner.hasWritten(entry.row, entry.age, link.user)) this.#disown(entry);
+      else if (entry.isSent && !isRepeatable(entry.row, link)) this.#giveUp(entry, unknownOutcome());
+    }
+    if (this.#owner.handleReady(link.user)) {
+      this.#era += 1;
+      this.#failures.keepOnly(link.user);
+      this.#letGo();
+    }
+    this.#look();
+  }
+
+  /** The connection is gone. */
+  handleClose(): void {
+    this.#link = null;
+    this.#hasLooked = false;
+  }
+
+  /** Nothing is sent from here any more; rows stay for whoever comes next. Promises reject with `error`. */
+  stop(error: WSEError): void {
+    this.handleClose();
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
+    for (const entry of [...this.#entries.values()]) this.#release(entry, error);
+    this.#era += 1;
+    this.#failures.clear();
+    this.#letGo();
+  }
+
+  cancel(id: string): boolean {
+    const entry = this.#entries.get(id);
+    if (entry?.isSent === true) return false;
+    const row = entry?.row ?? this.#failures.take(id);
+    if (row === undefined) return false;
+    if (entry !== undefined) this.#release(entry, WSEError.client('CANCELLED'));
+    this.#shelf.remove(row);
+    this.#list = null;
+    this.#events.onChange(null);
+    return true;
+  }
+
+  /** What a failed message said. */
+  failed(id: string): OutboxRow | undefined {
+    return this.#failures.find(id);
+  }
+
+  #outgoing(entry: Entry): Outgoing {
+    return {
+      get isRepeated() {
+        return entry.row.epoch !== '';
+      },
+      prepare: () => this.#prepare(entry),
+      take: () => this.#take(entry),
+      handleReply: (payload) => this.#acknowledge(entry, payload),
+      handleError: (error) => this.#fail(entry, error),
+    };
+  }
+
+  /** Under which epoch it is sent first stands in the store before it is sent: else a later page would take it for new. */
+  #prepare(entry: Entry): boolean {
+    if (this.#link === null || !this.#hasLooked) return false;
+    const { epoch, user } = entry.row;
+    if (!entry.isSent && (epoch !== (this.#link.epoch ?? '') || user !== this.#link.user)) this.#put(entry, this.#stamped(entry.row));
+    return entry.isKept;
+  }
+
+  #take(entry: Entry): string {
+    const { id, type, payload, priority, epoch, producer, n } = entry.row;
+    const { isSent } = entry;
+    entry.isSent = true;
+    if (!isSent) this.#tell(viewOf(entry));
+    if (epoch === undefined || epoch === '') return encodeRequest(type, payload, id, priority);
+    return encodeRequest(type, payload, id, priority, { pid: producer, n, na: this.#shelf.seen(producer), ...(isSent ? { pe: epoch } : {}) });
+  }
+
+  /** As it is sent now, if there is a connection. */
+  #stamped(row: OutboxRow): OutboxRow {
+    if (this.#link === null) return row;
+    return { ...row, user: this.#link.user, epoch: this.#link.epoch ?? '', sentAt: this.#roles.clock.wall() };
+  }
+
+  #acknowledge(entry: Entry, payload: unknown): void {
+    this.#forget(entry);
+    this.#shelf.remove(entry.row);
+    entry.reply.resolve(payload);
+    this.#tell(viewOf(entry, 'acknowledged', payload));
+  }
+
+  #fail(entry: Entry, error: WSEError): void {
+    this.#forget(entry);
+    const row = { ...entry.row, failure: { code: error.code, message: error.message } };
+    this.#shelf.put(row);
+    this.#keepFailure(row, entry.isEarlier);
+    entry.reply.reject(error);
+  }
+
+  /** Fails without having been asked. */
+  #giveUp(entry: Entry, error: WSEError): void {
+    this.#events.onGone(entry.row.id);
+    this.#fail(entry, error);
+  }
+
+  #keepFailure(row: OutboxRow, isEarlier: boolean): void {
+    const message = new OutboxMessage(row, 'failed', isEarlier);
+    for (const old of this.#failures.add(row, message, sizeOf(row))) this.#shelf.remove(old);
+    this.#tell(message);
+  }
+
+  /** It waits for the user who wrote it, if that one is known. */
+  #disown(entry: Entry): void {
+    if (entry.row.user === undefined) this.#shelf.remove(entry.row);
+    this.#release(entry, WSEError.client(entry.row.user === undefined ? 'TOKEN_CHANGED' : 'USER_CHANGED'));
+  }
+
+  /** Lets a message go without an outcome. */
+  #release(entry: Entry, error: WSEError): void {
+    this.#forget(entry);
+    this.#events.onGone(entry.row.id);
+    entry.reply.reject(error);
+  }
+
+  #admit(row: OutboxRow, isEarlier: boolean): Entry {
+    const entry = { row, bytes: sizeOf(row), isKept: isEarlier, isSent: isEarlier && row.epoch !== undefined, isEarlier, age: this.#owner.age, reply: withResolvers() };
+    // Nobody has the promise of an earlier page's.
+    if (isEarlier) entry.reply.promise.catch(() => undefined);
+    this.#entries.set(row.id, entry);
+    this.#bytes += entry.bytes;
+    return entry;
+  }
+
+  #forget(entry: Entry): void {
+    this.#entries.delete(entry.row.id);
+    this.#bytes -= entry.bytes;
+    this.#list = null;
+  }
+
+  #put(entry: Entry, row: OutboxRow): void {
+    entry.row = row;
+    entry.isKept = false;
+    this.#shelf.put(row);
+  }
+
+  /** Leaves to others what is no message of this client any more. */
+  #letGo(): void {
+    this.#list = null;
+    const inUse = new Set([...this.#entries.values()].map(({ row }) => row.producer));
+    this.#shelf.letGo((producer) => inUse.has(producer) || this.#failures.hasOf(producer));
+    this.#events.onChange(null);
+  }
+
+  #tell(message: OutboxMessage): void {
+    this.#list = null;
+    this.#events.onChange(message);
+  }
+
+  #look(): void {
+    this.#looking = this.#looking.then(() => this.#lookOnce());
+  }
+
+  async #lookOnce(): Promise<void> {
+    const [link, era] = [this.#link, this.#era];
+    if (link === null) return;
+    const isForgotten = ({ at }: OutboxRow): boolean => this.#age(at) >= this.#config.ageMs * FORGOTTEN_AGES;
+    const rows = await this.#shelf.adopt((row) => this.#owner.inherits(row, link.user), isForgotten);
+    if (era === this.#era) this.#adopt(rows);
+    else this.#letGo();
+    if (this.#link === null) return;
+    this.#hasLooked = true;
+    this.#events.onReady();
+  }
+
+  #adopt(rows: readonly OutboxRow[]): void {
+    const adopted: (readonly [string, Outgoing])[] = [];
+    for (const row of rows) {
+      if (row.failure !== undefined) {
+        this.#keepFailure(row, true);
+        continue;
+      }
+      const entry = this.#admit(row, true);
+      if (this.#isExpired(row)) this.#fail(entry, expired(entry));
+      else if (entry.isSent && this.#link !== null && !isRepeatable(row, this.#link)) this.#fail(entry, unknownOutcome());
+      else {
+        adopted.push([row.id, this.#outgoing(entry)]);
+        this.#tell(viewOf(entry));
+      }
+    }
+    if (adopted.length > 0) this.#events.onAdopt(adopted);
+  }
+
+  #arm(): void {
+    const handleTimer = (): void => {
+      this.#arm();
+      for (const entry of [...this.#entries.values()]) if (this.#isExpired(entry.row)) this.#giveUp(entry, expired(entry));
+      this.#look();
+    };
+    this.#cancelTimer = this.#roles.clock.setTimer(handleTimer, Math.min(LOOK_MS, this.#config.ageMs));
+  }
+
+  #isExpired({ at, sentAt }: OutboxRow): boolean {
+    return this.#age(at) >= this.#config.ageMs || (sentAt !== undefined && this.#link !== null && this.#age(sentAt) >= this.#link.outcomesMs);
+  }
+
+  #age(since: number): number {
+    return this.#roles.clock.wall() - since;
+  }
+}
+
+function viewOf({ row, isSent, isEarlier }: Entry, status: OutboxStatus = isSent ? 'sent' : 'queued', reply?: unknown): OutboxMessage {
+  return new OutboxMessage(row, status, isEarlier, reply);
+}
+
+function sizeOf({ type, payload }: Pick<OutboxRow, 'type' | 'payload'>): number {
+  return utf8Bytes(type) + utf8Bytes(payload);
+}
+
+/** What was sent where nobody keeps outcomes, or would have to be sent there again, is not ([P-52]). */
+function isRepeatable(row: OutboxRow, link: OutboxLink): boolean {
+  return row.epoch !== '' && link.epoch !== null;
+}
+
+function unknownOutcome(): WSEError {
+  return new WSEError('OUTCOME_UNKNOWN', 'It was sent before, and this server does not know what became of it.', { fault: 'network' });
+}
+
+function expired({ isSent }: Entry): WSEError {
+  return WSEError.client('EXPIRED', isSent ? 'It was sent, and may have been handled.' : 'It was never sent.');
+}

@@ -1,0 +1,66 @@
+// One numbering of kept messages ([P-51]): which numbers are under way, how far outcomes are known, and who may touch the rows.
+import type { OutboxRow, OutboxStore } from './outbox-store';
+
+/** A producer that this client writes, or has taken over from a page that is gone. */
+export class Producer {
+  readonly id: string;
+  #last = 0;
+  /** Numbers without an outcome, or with a row that says that they have none; ascending. */
+  readonly #open = new Set<number>();
+  /** Numbers whose rows are kept, failed ones too. */
+  readonly #kept = new Set<number>();
+  #claim: Promise<(() => void) | null> | null = null;
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  /** Whether no row of it is left, nor any on its way. */
+  get isEmpty(): boolean {
+    return this.#open.size + this.#kept.size === 0;
+  }
+
+  /** Up to this number outcomes are known, and will not be asked for again, not by a later page either ([P-54]). */
+  get seen(): number {
+    const [first] = this.#open;
+    return (first ?? this.#last + 1) - 1;
+  }
+
+  /** The number of a new message. */
+  next(): number {
+    this.#last += 1;
+    this.#open.add(this.#last);
+    return this.#last;
+  }
+
+  /** Goes on with what an earlier page wrote. */
+  adopt(rows: readonly OutboxRow[]): this {
+    for (const { n, failure } of rows) {
+      this.#last = Math.max(this.#last, n);
+      this.#kept.add(n);
+      if (failure === undefined) this.#open.add(n);
+    }
+    return this;
+  }
+
+  /** A row was written, or removed. */
+  handleWritten(n: number, isRemoval: boolean, hasFailed: boolean): void {
+    if (isRemoval || hasFailed) this.#open.delete(n);
+    if (isRemoval) this.#kept.delete(n);
+    else this.#kept.add(n);
+  }
+
+  /** Keeps other tabs away from its rows; returns whether it does. */
+  async claim(store: OutboxStore): Promise<boolean> {
+    this.#claim ??= store.claim(this.id);
+    const claim = await this.#claim;
+    if (claim === null) this.#claim = null;
+    return claim !== null;
+  }
+
+  /** Whoever wants the rows may have them. */
+  release(): void {
+    void this.#claim?.then((release) => release?.()).catch(() => undefined);
+    this.#claim = null;
+  }
+}
