@@ -117,10 +117,14 @@ pub struct PresenceLimits {
 impl Default for PresenceLimits {
     fn default() -> Self {
         Self {
-            members: 10_000,
+            members: defaults::PRESENCE_MEMBERS as usize,
             bytes: 64 << 20,
-            lease: Duration::from_millis(15_000),
-            log: LogLimits { messages: 256, bytes: 256 << 10, age: Duration::from_millis(60_000) },
+            lease: Duration::from_millis(defaults::PRESENCE_LEASE_MS),
+            log: LogLimits {
+                messages: defaults::PRESENCE_LOG_MESSAGES as usize,
+                bytes: defaults::PRESENCE_LOG_BYTES as usize,
+                age: Duration::from_millis(defaults::PRESENCE_LOG_AGE_MS),
+            },
             logs: defaults::DIRECT_LOGS as usize,
         }
     }
@@ -134,7 +138,7 @@ impl PresenceLimits {
 }
 
 /// Members that one message tells of.
-pub(crate) const DIFF_ENTRIES: usize = 500;
+pub(crate) const DIFF_ENTRIES: usize = defaults::PRESENCE_ENTRIES as usize;
 /// Bytes of a message after which no further member is told in it.
 pub(crate) const DIFF_BYTES: usize = 64 << 10;
 
