@@ -37,8 +37,8 @@ pub trait Presence: Send + Sync {
     /// [`BusError::Unavailable`] when the bus did not answer in time; trying again is safe.
     async fn renew_presence(&self, incarnation: &Incarnation) -> Result<bool, BusError>;
 
-    /// Changes what an incarnation holds of one topic; returns members that were refused because there are too many. What does not
-    /// change what others see is stored and told nobody. A member stands in `changes` once.
+    /// Changes what an incarnation holds of one topic; returns members that were refused because there are too many, which it had not
+    /// and has not. What does not change what others see is stored and told nobody. A member stands in `changes` once.
     ///
     /// A call for a topic begins after the last one for it has ended, whatever its outcome: then a late repetition changes nothing.
     ///
@@ -102,7 +102,8 @@ impl Held {
 pub struct PresenceLimits {
     /// Members of one topic; default 10,000.
     pub members: usize,
-    /// Bytes of all members of all topics; default 64 MiB. With Redis set the server's `maxmemory`.
+    /// Bytes of all members of all topics, about: above it nobody comes, and who is there may still change; default 64 MiB. With Redis
+    /// set the server's `maxmemory`.
     pub bytes: usize,
     /// How long a process that is not heard of is taken to live; default 15 s.
     pub lease: Duration,

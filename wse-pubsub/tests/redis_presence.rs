@@ -122,6 +122,8 @@ async fn an_older_copy_keeps_nobody_and_shows_nobody_to_leave_who_is_there() {
         watch(&bus, &room).await;
         let mut seen = shown(&state(&bus, &room).await);
         assert_eq!(seen.keys().collect::<Vec<_>>(), ["ada", "bob", "eve"], "what the copy says");
+        assert!(bus.renew_presence(&new).await.expect("the bus answers"));
+        assert_eq!(seen, shown(&state(&bus, &room).await), "there is time to enter again");
         change(&bus, &new, &room, &[enter("ada", "1", 1), enter("joe", "1", 1)]).await;
         assert!(!bus.renew_presence(&old).await.expect("the bus answers"), "its lease in the copy is worth nothing");
         renew_for(lease + LEASE, &[(&bus, &new)]).await;
