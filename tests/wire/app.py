@@ -17,6 +17,11 @@ wse = create_wse_router(
         filter_limit=8,
         pattern_topics=50,
         shards=2,
+        redis_url=os.environ.get("REDIS_URL"),
+        presence_grace=1,
+        presence_lease=2,
+        presence_members=1500,
+        presence_topics=3,
         auth_handler=(lambda connection: connection.token) if "USERS" in os.environ else None,
         topics={
             "tenant:*": TopicPolicy(filter={"tenant": "a"}),
@@ -24,6 +29,7 @@ wse = create_wse_router(
             "latest:*": TopicPolicy(slow=SlowPolicy.LATEST),
             "low:*": TopicPolicy(slow=SlowPolicy.DROP_LOW),
             "cut:*": TopicPolicy(slow=SlowPolicy.DISCONNECT),
+            "room:*": TopicPolicy(presence=True),
         },
     )
 )
@@ -81,6 +87,18 @@ async def send(order: dict[str, Any]) -> int:
             receipt = await wse.send_to_user(order["user"], kind, {"n": n})
         seq = receipt.seq
     return seq
+
+
+@wse.on("members")
+async def members(topic: str) -> list[str]:
+    """The users in a topic."""
+    _, present = await asyncio.to_thread((await wse._host.ready()).presence, topic)
+    return [user or "" for _, user, _ in present]
+
+
+@wse.on("count")
+async def count(topic: str) -> int:
+    return await asyncio.to_thread((await wse._host.ready()).presence_count, topic)
 
 
 gates: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)

@@ -19,6 +19,7 @@ mod health_score;
 mod lanes;
 pub mod log;
 mod prepared;
+pub mod presence;
 mod reorder;
 mod run;
 mod sequencer;

@@ -88,12 +88,12 @@ pub enum Followed {
 }
 
 impl Followed {
-    /// Parses a name of either kind.
+    /// Parses a name of either kind, or of a log that tells who is in a topic.
     ///
     /// # Errors
-    /// Those of [`Topic::parse`].
+    /// Those of [`Topic::parse_watched`].
     pub fn parse(name: &str) -> Result<Self, WireError> {
-        Pattern::parse(name).map_or_else(|| Topic::parse(name).map(Self::Topic), |pattern| Ok(Self::Pattern(pattern)))
+        Pattern::parse(name).map_or_else(|| Topic::parse_watched(name).map(Self::Topic), |pattern| Ok(Self::Pattern(pattern)))
     }
 
     /// As it stands on the wire.

@@ -4,6 +4,7 @@ use crate::{
     dead_letters,
     events::{Event, EventQueue},
     options::engine_config,
+    presence,
     publish::{Outgoing, Receipt, outcomes_to_python, read_many, read_payload},
     snapshot::scope,
 };
@@ -250,6 +251,16 @@ impl Engine {
 
     fn remove_dead_letter(&self, py: Python<'_>, id: &str) -> PyResult<bool> {
         self.wait(py, |native| async move { native.remove_dead_letter(id).await })
+    }
+
+    fn presence<'py>(&self, py: Python<'py>, topic: &str) -> PyResult<(u64, Vec<Bound<'py, PyTuple>>)> {
+        let present = presence::ask(py, &self.running()?, topic, |native, topic| async move { native.presence(&topic).await })?;
+        let members = present.members.iter().map(|member| presence::tuple(py, member));
+        Ok((present.count, members.collect::<PyResult<_>>()?))
+    }
+
+    fn presence_count(&self, py: Python<'_>, topic: &str) -> PyResult<u64> {
+        presence::ask(py, &self.running()?, topic, |native, topic| async move { native.presence_count(&topic).await })
     }
 
     fn handled(&self, connection: u64, count: usize) -> PyResult<()> {

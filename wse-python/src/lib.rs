@@ -4,6 +4,7 @@ mod dead_letters;
 mod engine;
 mod events;
 mod options;
+mod presence;
 mod publish;
 mod snapshot;
 

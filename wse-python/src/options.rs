@@ -14,7 +14,7 @@ use wse_core::{
     session::SessionConfig,
 };
 use wse_protocol::defaults;
-use wse_pubsub::{DeadLetterLimits, DirectLimits, MemoryConfig, OutcomeLimits, RedisConfig};
+use wse_pubsub::{DeadLetterLimits, DirectLimits, MemoryConfig, OutcomeLimits, PresenceLimits, RedisConfig};
 use wse_server::{
     BusChoice, EngineConfig, Policies, TopicPolicy, TopicScope,
     token::{Key, TokenConfig, TokenConfigError, TokenVerifier},
@@ -66,6 +66,8 @@ pub(crate) fn engine_config(options: &Bound<'_, PyDict>) -> PyResult<EngineConfi
     options.seconds("snapshot_timeout", &mut config.snapshots.timeout)?;
     options.set("snapshot_calls", &mut config.snapshots.calls)?;
     options.set("snapshot_pin_bytes", &mut config.snapshots.pin_bytes)?;
+    options.seconds("presence_grace", &mut config.presence.grace)?;
+    options.seconds("presence_interval", &mut config.presence.interval)?;
     config.policies = policies(&options)?;
     config.auth_required = options.0.get_item("auth_handler")?.is_some_and(|handler| !handler.is_none());
     config.tokens = token_verifier(&options)?;
@@ -86,6 +88,8 @@ fn session(options: &Options<'_, '_>, session: &mut SessionConfig) -> PyResult<(
     options.set("message_bytes", &mut session.message_bytes)?;
     options.set("nesting_depth", &mut session.nesting_depth)?;
     options.set("subscriptions", &mut session.subscriptions)?;
+    options.set("presence_topics", &mut session.presence_topics)?;
+    options.set("presence_data_bytes", &mut session.presence_data_bytes)?;
     options.set("outbound_bytes", &mut session.outbound_bytes)?;
     options.set("handler_queue", &mut session.handler_queue)?;
     options.set("patterns", &mut session.patterns)?;
@@ -105,15 +109,15 @@ fn wire(options: &Options<'_, '_>, wire: &mut WireConfig) -> PyResult<()> {
     options.set("batch_bytes", &mut wire.batches.bytes)
 }
 
-/// `topics`: scope, what becomes of slow readers, and the filter's JSON; the first that holds counts.
+/// `topics`: scope, what becomes of slow readers, the filter's JSON, and whether it has presence; the first that holds counts.
 fn policies(options: &Options<'_, '_>) -> PyResult<Policies> {
-    let topics: Vec<(String, String, Option<PyBackedBytes>)> = options.given("topics")?.unwrap_or_default();
-    topics.into_iter().try_fold(Policies::default(), |policies, (name, slow, filter)| {
+    let topics: Vec<(String, String, Option<PyBackedBytes>, bool)> = options.given("topics")?.unwrap_or_default();
+    topics.into_iter().try_fold(Policies::default(), |policies, (name, slow, filter, presence)| {
         let wrong = |text: &str| config_error(options.0.py(), &format!("topics[{name:?}]"), text);
         let scope = TopicScope::parse(&name).map_err(|error| wrong(&error.message))?;
         let slow = SlowPolicy::parse(&slow).ok_or_else(|| wrong("slow must be \"recover\", \"latest\", \"drop_low\" or \"disconnect\""))?;
         let filter = filter.map(|json| Filter::compile_json(&json).map(Arc::new)).transpose().map_err(|error| wrong(&error.to_string()))?;
-        Ok(policies.with(scope, TopicPolicy { slow, filter }))
+        Ok(policies.with(scope, TopicPolicy { slow, presence, filter }))
     })
 }
 
@@ -132,6 +136,7 @@ fn bus_choice(options: &Options<'_, '_>) -> PyResult<BusChoice> {
     let mut meta_age = Duration::from_millis(defaults::META_AGE_MS);
     options.seconds("meta_age", &mut meta_age)?;
     let (outcomes, dead_letters, direct) = (outcome_limits(options)?, dead_letter_limits(options)?, direct_limits(options)?);
+    let presence = presence_limits(options)?;
     let Some(url) = options.given::<String>("redis_url")? else {
         let config = MemoryConfig::default()
             .history(limits)
@@ -141,7 +146,8 @@ fn bus_choice(options: &Options<'_, '_>) -> PyResult<BusChoice> {
             .handover_bytes(handover)
             .outcomes(outcomes)
             .dead_letters(dead_letters)
-            .direct(direct);
+            .direct(direct)
+            .presence(presence);
         return Ok(BusChoice::Memory(config));
     };
     let mut timeout = Duration::from_millis(defaults::PUBLISH_TIMEOUT_MS);
@@ -150,7 +156,7 @@ fn bus_choice(options: &Options<'_, '_>) -> PyResult<BusChoice> {
     options.set("breaker_failures", &mut breaker.failures)?;
     options.seconds("breaker_cooldown", &mut breaker.cooldown)?;
     let config = RedisConfig::new(url).history(limits).meta_age(meta_age).handover_bytes(handover).publish_timeout(timeout);
-    let config = config.outcomes(outcomes).dead_letters(dead_letters).direct(direct);
+    let config = config.outcomes(outcomes).dead_letters(dead_letters).direct(direct).presence(presence);
     let config = config.breaker_failures(breaker.failures).breaker_cooldown(breaker.cooldown);
     Ok(BusChoice::Redis(match options.given::<String>("redis_prefix")? {
         Some(prefix) => config.namespace(prefix),
@@ -200,6 +206,13 @@ fn direct_limits(options: &Options<'_, '_>) -> PyResult<DirectLimits> {
     options.set("direct_bytes", &mut limits.user.bytes)?;
     options.set("direct_budget_bytes", &mut limits.budget_bytes)?;
     limits.session = LogLimits { age: limits.session.age, ..limits.user };
+    Ok(limits)
+}
+
+fn presence_limits(options: &Options<'_, '_>) -> PyResult<PresenceLimits> {
+    let mut limits = PresenceLimits::default();
+    options.set("presence_members", &mut limits.members)?;
+    options.seconds("presence_lease", &mut limits.lease)?;
     Ok(limits)
 }
 

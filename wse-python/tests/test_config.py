@@ -51,6 +51,8 @@ from wse_server import Publisher, SlowPolicy, Takeover, TopicPolicy, WSEConfig, 
         ("history_compress_after", 0, "above 0"),
         ("breaker_failures", 2**32, "at most 4294967295"),
         ("breaker_cooldown", math.inf, "seconds"),
+        ("presence_grace", -1, "seconds"),
+        ("presence_members", 0, "above 0"),
         ("topics", {"prices"}, "TopicPolicy"),
     ],
 )
@@ -72,6 +74,7 @@ def test_a_wrong_value_names_its_field_and_the_fix(field: str, value: Any, fix: 
         ("a:*:b", TopicPolicy(), "*"),
         ("prices", TopicPolicy(slow="newest"), "slow must be"),  # type: ignore[arg-type]
         ("prices", TopicPolicy(filter={"price": {"$near": 5}}), "filter refused at price.$near: there is no such operator here"),
+        ("prices", TopicPolicy(presence="yes"), "presence must be True or False"),  # type: ignore[arg-type]
         ("prices", TopicPolicy(filter={"id": 2**53}), "beyond 2^53-1"),
         ("prices", TopicPolicy(filter=["price"]), "a filter is an object"),  # type: ignore[arg-type]
     ],

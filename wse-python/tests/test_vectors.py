@@ -172,7 +172,7 @@ def as_text(frame: bytes) -> str | None:
 def test_messages_are_taken_and_refused_as_listed(session: Session) -> None:
     file = vectors("messages.json")
     assert [len(file[part]) for part in ("server", "client", "refused")] == [26, 20, 46]
-    late = {"client_hello": "UNEXPECTED_MESSAGE", "snapshot_request": "NO_SNAPSHOT", "presence": "NOT_IMPLEMENTED"}  # had its hello, no topic
+    late = {"client_hello": "UNEXPECTED_MESSAGE", "snapshot_request": "NO_SNAPSHOT", "presence": "PRESENCE_OFF"}  # had its hello, no topic
     for case in file["client"]:
         assert session.code_of(case["text"]) == late.get(case["kind"]), case["name"]
     for case in file["refused"]:

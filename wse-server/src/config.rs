@@ -39,6 +39,8 @@ pub struct EngineConfig {
     pub pattern_topics: usize,
     /// How topics' states are asked for.
     pub snapshots: SnapshotConfig,
+    /// How members of topics come and go.
+    pub presence: PresenceConfig,
     /// Threads that serve connections. Default: half of the cores, at least 1; the other half is the application's.
     pub shards: usize,
     /// Types whose handlers may run again where it is not known whether they have; default none.
@@ -60,6 +62,23 @@ pub struct SnapshotConfig {
     /// Bytes of messages that are held, all topics together, while states are made, in case logs are trimmed meanwhile; above it the
     /// logs are all there is. Default 16 MiB.
     pub pin_bytes: usize,
+}
+
+/// How members of topics come and go; what is kept of them is the bus's [`PresenceLimits`](wse_pubsub::PresenceLimits). Public fields,
+/// as in [`EngineConfig`].
+#[derive(Debug, Clone, Copy)]
+pub struct PresenceConfig {
+    /// How long a client whose connection was lost is still in what it had entered; zero: not at all. Default 15 s, as long as the bus
+    /// takes a process to live that is not heard of.
+    pub grace: Duration,
+    /// What happens within it is told to others together; what comes first is told at once. Default 200 ms.
+    pub interval: Duration,
+}
+
+impl Default for PresenceConfig {
+    fn default() -> Self {
+        Self { grace: Duration::from_millis(defaults::PRESENCE_GRACE_MS), interval: Duration::from_millis(defaults::PRESENCE_INTERVAL_MS) }
+    }
 }
 
 impl Default for SnapshotConfig {
@@ -105,6 +124,7 @@ impl Default for EngineConfig {
             filter_limit: defaults::FILTER_LIMIT as usize,
             pattern_topics: defaults::PATTERN_TOPICS as usize,
             snapshots: SnapshotConfig::default(),
+            presence: PresenceConfig::default(),
             shards: std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2).max(1),
             idempotent: IdempotentTypes::default(),
             drain_window: Duration::from_millis(defaults::DRAIN_WINDOW_MS),

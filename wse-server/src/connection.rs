@@ -3,6 +3,7 @@ use crate::{
     auth::Verdict,
     gate::{self, Gate},
     host::{ConnectionId, SharedHost},
+    presence,
     shard::Shard,
 };
 use std::{
@@ -181,8 +182,10 @@ pub(crate) fn dispatch(shard: &Rc<Shard>, connection: &Rc<Connection>) -> Option
             Event::Unsubscribe(names) => shard.hub.unsubscribe(connection, &names),
             Event::Snapshot { topics, cid } => shard.hub.snapshot(shard, connection, &topics, cid.as_deref()),
             Event::Heartbeat => shard.hub.tell_positions(connection),
-            Event::Closed { code, reason, opened, .. } => {
+            Event::Presence(change) => presence::change(shard, connection, *change),
+            Event::Closed { code, reason, opened, for_good, .. } => {
                 shard.hub.leave(connection);
+                shard.presences.closed(id, for_good);
                 let slow = u64::from(code == CloseCode::SLOW_CONSUMER);
                 shard.counters.slow_consumers.fetch_add(slow, Relaxed);
                 let mut gone = shard.gone.get();

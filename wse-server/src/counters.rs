@@ -52,6 +52,16 @@ pub(crate) struct Counters {
     pub(crate) dead_lettered: AtomicU64,
     /// Dead letters that were too old or too many.
     pub(crate) dead_letters_dropped: AtomicU64,
+    /// Gauge: members of topics that this process has connections of.
+    pub(crate) presence_members: AtomicUsize,
+    /// Times that clients entered a topic, or changed what others see there.
+    pub(crate) presence_changes: AtomicU64,
+    /// Calls to the bus that stored changes of members.
+    pub(crate) presence_stores: AtomicU64,
+    /// Those that failed, and were made again.
+    pub(crate) presence_failures: AtomicU64,
+    /// Times that others were told that this process's members have left, because it was not heard of.
+    pub(crate) presence_lapses: AtomicU64,
     /// Clients told to go on over another connection.
     pub(crate) moves: AtomicU64,
     /// Those of them that had not gone in time, and were closed.

@@ -80,6 +80,20 @@ pub struct Health {
     pub dead_lettered: u64,
     /// Dead letters that were too old or too many.
     pub dead_letters_dropped: u64,
+    /// Members of topics that this process has connections of, each counted in every topic.
+    pub presence_members: usize,
+    /// Times that clients entered a topic, or changed what others see there.
+    pub presence_changes: u64,
+    /// Calls to the bus that stored changes of members: changes that come close together are stored in one.
+    pub presence_stores: u64,
+    /// Those that failed, and were made again.
+    pub presence_failures: u64,
+    /// Members that the bus refused because there were too many.
+    pub presence_refused: u64,
+    /// Times that this process was not heard of for so long that others were told that its members have left; they came again then.
+    pub presence_lapses: u64,
+    /// Members of other processes that this one found dead, and told to have left.
+    pub presence_lapsed: u64,
     /// Seconds since the engine started.
     pub uptime_s: u64,
 }
@@ -131,6 +145,13 @@ impl Health {
             outcomes_forgotten: bus.outcomes_forgotten,
             dead_lettered: counters.dead_lettered.load(Relaxed),
             dead_letters_dropped: counters.dead_letters_dropped.load(Relaxed),
+            presence_members: counters.presence_members.load(Relaxed),
+            presence_changes: counters.presence_changes.load(Relaxed),
+            presence_stores: counters.presence_stores.load(Relaxed),
+            presence_failures: counters.presence_failures.load(Relaxed),
+            presence_refused: bus.presence_refused,
+            presence_lapses: counters.presence_lapses.load(Relaxed),
+            presence_lapsed: bus.presence_lapsed,
             uptime_s: uptime.as_secs(),
         }
     }

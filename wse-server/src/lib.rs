@@ -23,6 +23,7 @@ mod idempotent;
 pub mod listener;
 mod origin;
 mod policy;
+mod presence;
 mod shard;
 mod snapshot;
 mod tally;
@@ -33,8 +34,8 @@ pub mod ws;
 
 pub use admission::{Admission, RequestHead, SUBPROTOCOL};
 pub use app::{App, Message, SnapshotRequest};
-pub use config::{BusChoice, EngineConfig, SnapshotConfig};
-pub use engine::{Engine, Inspection, NewMessage, Outcomes, SendError, StartError};
+pub use config::{BusChoice, EngineConfig, PresenceConfig, SnapshotConfig};
+pub use engine::{Engine, Inspection, NewMessage, Outcomes, Presence, PresenceError, SendError, StartError};
 pub use health::Health;
 pub use host::{ConnectionId, Host, SharedHost};
 pub use idempotent::IdempotentTypes;

@@ -1,4 +1,4 @@
-//! What holds for topics by their names: what becomes of slow readers, and what of a topic anybody may see.
+//! What holds for topics by their names: what becomes of slow readers, what of a topic anybody may see, and who is in it.
 use std::sync::Arc;
 use wse_core::{SlowPolicy, filter::Filter};
 use wse_protocol::{Pattern, Topic, WireError};
@@ -8,6 +8,8 @@ use wse_protocol::{Pattern, Topic, WireError};
 pub struct TopicPolicy {
     /// What becomes of messages that a connection does not read in time; default `Recover`.
     pub slow: SlowPolicy,
+    /// Clients may enter it and see who is in it, whoever may subscribe to it; default no.
+    pub presence: bool,
     /// Only what passes reaches anybody, whatever a client asks for; default none.
     pub filter: Option<Arc<Filter>>,
 }
@@ -40,7 +42,7 @@ impl TopicScope {
         match self {
             Self::Topic(name) => name == topic,
             Self::Pattern(pattern) => topic.namespace() == Some(pattern.namespace()),
-            Self::All => topic.direct().is_none(),
+            Self::All => !topic.is_own(),
         }
     }
 }
@@ -55,6 +57,12 @@ impl Policies {
     pub fn with(mut self, scope: TopicScope, policy: TopicPolicy) -> Self {
         self.0.push((scope, Arc::new(policy)));
         self
+    }
+
+    /// Whether any topic may have members.
+    #[must_use]
+    pub fn have_presence(&self) -> bool {
+        self.0.iter().any(|(_, policy)| policy.presence)
     }
 
     /// What holds for a topic.

@@ -122,7 +122,7 @@ async fn stall(engine: &Engine, address: SocketAddr, count: u64) -> Client<TcpSt
 
 fn slow(slow: SlowPolicy) -> EngineConfig {
     let mut config = EngineConfig::default();
-    config.policies = Policies::default().with(TopicScope::All, TopicPolicy { slow, filter: None });
+    config.policies = Policies::default().with(TopicScope::All, TopicPolicy { slow, ..TopicPolicy::default() });
     config
 }
 

@@ -352,7 +352,7 @@ async fn a_log_that_runs_away_three_times_is_an_error_and_each_loss_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_pass_a_forced_filter_and_the_clients_own_and_what_is_no_rows_is_an_error() {
     let forced = Filter::compile_json(br#"{"tenant":"a"}"#).unwrap();
-    let policy = TopicPolicy { slow: SlowPolicy::Recover, filter: Some(forced.into()) };
+    let policy = TopicPolicy { slow: SlowPolicy::Recover, filter: Some(forced.into()), ..TopicPolicy::default() };
     let policies = Policies::default().with(TopicScope::parse("tenant:*").unwrap(), policy);
     let app = app(config(|config| config.policies = policies)).snapshot("*", Sharing::Everyone, |request| async move {
         let rows = r#"[{"tenant":"a","n":1},{"tenant":"b","n":2},{"tenant":"a","n":3},7]"#;

@@ -1,5 +1,6 @@
-//! What the service does: one handler that echoes, one that publishes, one that fails; states of topics, and messages to users.
+//! What the service does: one handler that echoes, one that publishes, one that fails; states of topics, messages to users, and who is in a room.
 mod direct;
+mod presence;
 mod states;
 
 use std::time::Duration;
@@ -21,15 +22,17 @@ pub fn config() -> EngineConfig {
     config.pattern_topics = 50;
     config.shards = 2;
     config.auth_required = direct::has_users();
-    let policy = |slow| TopicPolicy { slow, filter: None };
+    let policy = |slow| TopicPolicy { slow, ..TopicPolicy::default() };
     let forced = Filter::compile_json(br#"{"tenant":"a"}"#).expect("a filter");
     let rows = forced.clone();
     config.policies = Policies::default()
-        .with(scope("tenant:*"), TopicPolicy { slow: SlowPolicy::Recover, filter: Some(forced.into()) })
-        .with(scope("rows:*"), TopicPolicy { slow: SlowPolicy::Recover, filter: Some(rows.into()) })
+        .with(scope("tenant:*"), TopicPolicy { filter: Some(forced.into()), ..TopicPolicy::default() })
+        .with(scope("rows:*"), TopicPolicy { filter: Some(rows.into()), ..TopicPolicy::default() })
         .with(scope("latest:*"), policy(SlowPolicy::Latest))
         .with(scope("low:*"), policy(SlowPolicy::DropLow))
-        .with(scope("cut:*"), policy(SlowPolicy::Disconnect));
+        .with(scope("cut:*"), policy(SlowPolicy::Disconnect))
+        .with(scope("room:*"), TopicPolicy { presence: true, ..TopicPolicy::default() });
+    presence::with_short_times(&mut config);
     config
 }
 
@@ -48,7 +51,7 @@ pub fn app(engine: Engine) -> App {
         .on("echo", |message| async move { Ok(message.payload) })
         .on("publish", move |message| publish(publisher.clone(), message))
         .on("fail", |_| async { Err(WireError::new(ErrorCode::HandlerFailed, "it always does")) });
-    direct::with_users(states::with_states(app).expect("patterns"))
+    presence::with_members(direct::with_users(states::with_states(app).expect("patterns")))
 }
 
 /// `count` messages to `topic`, numbered by `n`; `bytes` of padding, `keys` and `priorities` in turn; `ttl` in seconds; `many`: in one call.

@@ -23,6 +23,10 @@ pub struct SessionConfig {
     pub subscriptions: usize,
     /// Patterns of one connection.
     pub patterns: usize,
+    /// Topics that one connection may have entered; then `TOO_MANY_PRESENCES`.
+    pub presence_topics: usize,
+    /// Bytes of JSON that a member shows to others; then `PRESENCE_DATA_TOO_LARGE`.
+    pub presence_data_bytes: usize,
     /// Bytes that may wait for the peer; then topics give way by their policies.
     pub outbound_bytes: usize,
     /// Messages handed to handlers and not yet done with; then the peer is not read.
@@ -51,6 +55,8 @@ impl Default for SessionConfig {
             nesting_depth: defaults::NESTING_DEPTH as usize,
             subscriptions: defaults::SUBSCRIPTIONS as usize,
             patterns: defaults::PATTERNS as usize,
+            presence_topics: defaults::PRESENCE_TOPICS as usize,
+            presence_data_bytes: defaults::PRESENCE_DATA_BYTES as usize,
             outbound_bytes: defaults::OUTBOUND_BYTES as usize,
             handler_queue: defaults::HANDLER_QUEUE as usize,
             messages_per_second: NonZeroU32::new(defaults::MESSAGES_PER_SECOND as u32),

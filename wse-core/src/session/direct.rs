@@ -40,7 +40,8 @@ impl Session {
     pub(super) fn begin_direct(&mut self, positions: &HashMap<String, Position>, away: Option<Duration>) {
         let own: Vec<Topic> = self.subscriptions.owned().to_vec();
         let names: HashSet<&str> = own.iter().map(Topic::as_str).collect();
-        let strange = positions.keys().filter(|name| name.starts_with('@') && !names.contains(name.as_str()));
+        let is_strange = |name: &str| name.starts_with('@') && !names.contains(name) && Topic::parse_watched(name).is_err();
+        let strange = positions.keys().filter(|name| is_strange(name));
         let topics: Vec<_> = strange.map(|name| TopicStatus::refused(name.clone(), &not_yours())).collect();
         if !topics.is_empty() {
             self.push_with(|format, out| SubscriptionUpdate { topics }.encode(format, out, None));

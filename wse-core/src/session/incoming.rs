@@ -44,7 +44,9 @@ impl Session {
     pub fn handle_close(&mut self, now: Instant, code: Option<CloseCode>, reason: &str) {
         self.outbound.clear();
         self.outbound.close(code, String::new());
-        self.end(now, code.unwrap_or(CloseCode::NORMAL), reason);
+        let code = code.unwrap_or(CloseCode::NORMAL);
+        // One that was told to move lets this connection go for another.
+        self.end(now, code, reason, code == CloseCode::NORMAL && !self.told_to_move);
     }
 
     /// The transport failed: `code` is what to tell the peer, if anything can still be told.
@@ -55,9 +57,9 @@ impl Session {
                 self.push_error(&WireError::new(ErrorCode::MessageTooLarge, reason));
             }
             self.outbound.close(Some(code), reason.into());
-            self.end(now, code, reason);
+            self.end(now, code, reason, false);
         } else {
-            self.end(now, CloseCode::ABNORMAL, reason);
+            self.end(now, CloseCode::ABNORMAL, reason, false);
             self.outbound.end();
             self.handshake.stage = Stage::Closed;
         }
@@ -149,9 +151,7 @@ impl Session {
                 self.subscriptions.request(Request::Snapshot(request));
                 self.advance_subscriptions();
             }
-            (Stage::Ready, ClientMessage::Presence(request)) => {
-                self.push_error(&WireError::new(ErrorCode::NotImplemented, "presence is reserved by the protocol").answering(request.cid));
-            }
+            (Stage::Ready, ClientMessage::Presence(request)) => self.handle_presence(request),
             (Stage::Ready, ClientMessage::Event(envelope)) => {
                 self.inbound.handed_over();
                 self.events.push_back(Event::Message(envelope));

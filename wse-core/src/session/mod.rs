@@ -11,6 +11,7 @@ mod liveness;
 mod moving;
 mod outbound;
 mod outgoing;
+mod presence;
 mod rate;
 mod subscriptions;
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub use config::SessionConfig;
 pub use handshake::Offer;
 pub use outbound::Transmit;
 pub use outgoing::Delivered;
+pub use presence::PresenceChange;
 pub use subscriptions::{Outcome, Wanted};
 
 use crate::{HealthScore, SlowPolicy, Variant};
@@ -70,6 +72,8 @@ pub enum Event {
         /// What errors refer to.
         cid: Option<Box<str>>,
     },
+    /// Change what the client is in; answer with `presence_changed`.
+    Presence(Box<PresenceChange>),
     /// Hand this to a handler; answer with `reply` or `fail` where it has a `cid`, and always with `handled`.
     Message(Box<Envelope>),
     /// The end, once. Topics that were subscribed come with it.
@@ -82,6 +86,8 @@ pub enum Event {
         topics: Vec<Followed>,
         /// Whether `Opened` had come.
         opened: bool,
+        /// The client does not come back by itself, nor goes on elsewhere: it has left what it was in ([P-62]).
+        for_good: bool,
     },
 }
 
@@ -246,13 +252,13 @@ impl Session {
         self.close(now, code, error.code.as_str());
     }
 
-    fn end(&mut self, now: Instant, code: CloseCode, reason: &str) {
+    fn end(&mut self, now: Instant, code: CloseCode, reason: &str, for_good: bool) {
         if self.is_closing() {
             return;
         }
         self.handshake.stage = Stage::Closing(now + CLOSE_TIMEOUT);
         self.events.retain(|event| matches!(event, Event::Opened | Event::Message(_)));
         let topics = self.subscriptions.clear();
-        self.events.push_back(Event::Closed { code, reason: reason.into(), topics, opened: self.opened });
+        self.events.push_back(Event::Closed { code, reason: reason.into(), topics, opened: self.opened, for_good });
     }
 }

@@ -140,7 +140,7 @@ impl Session {
 
     /// A topic's state cannot be had, now or at all ([P-58]).
     pub fn fail_snapshot(&mut self, topic: &str, error: &WireError) {
-        self.push_with(|format, out| ErrorMessage::about(topic, error).encode(format, out, error.cid.as_deref()));
+        self.fail_about(topic, error);
     }
 
     /// The message before what waits of a topic for the peer, if anything does.
@@ -177,7 +177,7 @@ impl Session {
     /// Closes the connection after what is queued.
     pub fn close(&mut self, now: Instant, code: CloseCode, reason: &str) {
         self.outbound.close(Some(code), reason.into());
-        self.end(now, code, reason);
+        self.end(now, code, reason, code.is_fatal());
     }
 
     /// What gave way so far because the peer reads too slowly.
@@ -225,7 +225,7 @@ impl Session {
     fn begin_snapshots(&mut self, SnapshotRequest { topics, cid }: SnapshotRequest) {
         let mut named = Vec::with_capacity(topics.len());
         for name in topics {
-            match Topic::parse(&name) {
+            match Topic::parse_watched(&name) {
                 Ok(topic) => named.push(topic),
                 Err(error) => self.fail_snapshot(&name, &error.answering(cid.clone())),
             }
@@ -239,6 +239,10 @@ impl Session {
         let mut body = Vec::with_capacity(256);
         encode(self.variant.format, &mut body);
         self.outbound.push_own(Prepared::new(self.variant.format, &body));
+    }
+
+    pub(super) fn fail_about(&mut self, topic: &str, error: &WireError) {
+        self.push_with(|format, out| ErrorMessage::about(topic, error).encode(format, out, error.cid.as_deref()));
     }
 
     pub(super) fn push_error(&mut self, error: &WireError) {

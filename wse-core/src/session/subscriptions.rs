@@ -154,8 +154,8 @@ impl Subscriptions {
         let Subscription { topics, positions, filters, cid, .. } = request;
         let (mut entries, mut asked, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
         for name in topics {
-            let filter = filters.get(&name).filter(|_| !name.starts_with('@'));
-            let admitted = compiled(filter).and_then(|filter| Ok((self.admit(&name)?, filter)));
+            let filter = filters.get(&name).filter(|_| !self.owned.iter().any(|topic| topic.as_str() == name));
+            let admitted = compiled(&name, filter).and_then(|filter| Ok((self.admit(&name)?, filter)));
             match admitted {
                 Ok(((followed, held), filter)) => {
                     asked.push(Asked { index: entries.len(), followed: followed.clone(), held });
@@ -236,7 +236,10 @@ fn is_refused(outcome: &Outcome) -> bool {
     }
 }
 
-fn compiled(filter: Option<&Value>) -> Result<Option<Arc<Filter>>, WireError> {
+fn compiled(name: &str, filter: Option<&Value>) -> Result<Option<Arc<Filter>>, WireError> {
+    if filter.is_some() && name.starts_with('@') && Topic::parse_watched(name).is_ok() {
+        return Err(WireError::new(ErrorCode::InvalidFilter, "who is in a topic is not filtered: subscribe without a filter"));
+    }
     let compile = |filter| Filter::compile(filter).map_err(|error| WireError::new(error.code(), error.to_string()));
     let filter = filter.map(compile).transpose()?;
     Ok(filter.filter(|filter| !filter.is_empty()).map(Arc::new))

@@ -1,6 +1,7 @@
 //! Both ends of a connection in memory, with a clock that only the test moves.
 mod direct;
 mod moving;
+mod presence;
 mod rules;
 
 use super::*;

@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 _SECONDS = (
     "heartbeat", "idle_timeout", "handshake_timeout", "auth_timeout", "publish_timeout",
     "history_age", "meta_age", "restart_retry", "drain_timeout", "rate_patience", "breaker_cooldown", "snapshot_timeout",
-    "outcome_age", "outcome_lease", "dead_letter_age", "direct_age", "session_grace",
+    "outcome_age", "outcome_lease", "dead_letter_age", "direct_age", "session_grace", "presence_lease", "presence_interval",
 )  # fmt: skip
 _COUNTS = (
     "message_bytes", "nesting_depth", "subscriptions", "outbound_bytes", "handover_bytes",
     "handler_queue", "history_messages", "history_bytes", "history_budget_bytes", "compression_from", "compression_level",
     "batch_messages", "batch_bytes", "message_burst", "patterns", "pattern_topics", "filter_limit", "breaker_failures", "snapshot_calls",
     "snapshot_pin_bytes", "outcome_messages", "outcome_bytes", "outcome_reply_bytes", "outcome_producers", "outcome_budget_bytes",
-    "dead_letters", "dead_letter_bytes", "direct_messages", "direct_bytes", "direct_budget_bytes",
+    "dead_letters", "dead_letter_bytes", "direct_messages", "direct_bytes", "direct_budget_bytes", "presence_members", "presence_topics",
+    "presence_data_bytes",
 )  # fmt: skip
 _OPTIONAL_COUNTS = ("connections", "messages_per_second", "bytes_per_second", "shards")
 _SWITCHES = ("msgpack", "compression", "batch")
@@ -192,6 +193,18 @@ class WSEConfig:
     """Bytes of these."""
     direct_budget_bytes: int = table.DIRECT_BUDGET_BYTES
     """Bytes that the in-process bus keeps for all users and sessions together; they give way to topics."""
+    presence_grace: float = table.PRESENCE_GRACE_MS / 1000
+    """How long a client whose connection was lost is still in what it had entered, so that nobody sees a short break. 0: not at all."""
+    presence_lease: float = table.PRESENCE_LEASE_MS / 1000
+    """How long a worker that is not heard of is taken to live; then others are told that the members it had have left."""
+    presence_interval: float = table.PRESENCE_INTERVAL_MS / 1000
+    """Members that come, change and leave within it are told together; what comes first is told at once."""
+    presence_members: int = table.PRESENCE_MEMBERS
+    """Members of one topic; above it `PRESENCE_FULL`."""
+    presence_topics: int = table.PRESENCE_TOPICS
+    """Topics that one connection may have entered; above it `TOO_MANY_PRESENCES`."""
+    presence_data_bytes: int = table.PRESENCE_DATA_BYTES
+    """Bytes of JSON that a member shows to others; above it `PRESENCE_DATA_TOO_LARGE`."""
     shards: int | None = None
     """Threads that serve connections; None: half of the cores. The other half is Python's."""
 
@@ -218,8 +231,9 @@ class WSEConfig:
                 raise WSEConfigError(name, f"must be True or False, not {getattr(self, name)!r}")
         if self.history_compress_after is not None:
             _check_seconds("history_compress_after", self.history_compress_after)
-        if self.drain_window != 0:
-            _check_seconds("drain_window", self.drain_window)
+        for name in ("drain_window", "presence_grace"):
+            if getattr(self, name) != 0:
+                _check_seconds(name, getattr(self, name))
         _check_redis_url(self.redis_url)
         _check_origins(self.allowed_origins)
         _check_jwt(self)

@@ -1,4 +1,4 @@
-"""What holds for topics by their names: what becomes of slow readers, and what of a topic anybody may see."""
+"""What holds for topics by their names: what becomes of slow readers, what of a topic anybody may see, and who is in it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,21 +27,25 @@ class TopicPolicy:
     filter: Mapping[str, Any] | None = None
     """Only payloads that pass reach any client, whatever it asks for; a client's own filter can only narrow it. Costs a pass over each payload."""
 
+    presence: bool = False
+    """Whether clients may enter the topic, and see who is in it: all who may subscribe to it."""
 
-def options(topics: object) -> list[tuple[str, str, bytes | None]]:
+
+def options(topics: object) -> list[tuple[str, str, bytes | None, bool]]:
     """`WSEConfig.topics` as the engine takes it."""
     if not isinstance(topics, Mapping):
         raise WSEConfigError("topics", f"must map names, as 'prices', 'orders:*' or '*', to TopicPolicy(...), not {topics!r}")
     return [_option(name, policy) for name, policy in topics.items()]
 
 
-def _option(name: object, policy: object) -> tuple[str, str, bytes | None]:
+def _option(name: object, policy: object) -> tuple[str, str, bytes | None, bool]:
     field = f'topics["{name}"]'
     if not isinstance(name, str) or not isinstance(policy, TopicPolicy):
         raise WSEConfigError(field, f"must be a TopicPolicy(...) under a name, not {policy!r}")
-    if policy.filter is None:
-        return name, str(policy.slow), None
+    if not isinstance(policy.presence, bool):
+        raise WSEConfigError(field, f"presence must be True or False, not {policy.presence!r}")
     try:
-        return name, str(policy.slow), _payload.encode(policy.filter)[0]
+        passes = None if policy.filter is None else _payload.encode(policy.filter)[0]
     except WSEPayloadError as error:
         raise WSEConfigError(field, f"filter: {error}") from None
+    return name, str(policy.slow), passes, policy.presence

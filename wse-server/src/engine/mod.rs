@@ -5,11 +5,13 @@ mod direct;
 mod doors;
 mod drain;
 mod inspect;
+mod presence;
 mod publish;
 mod threads;
 
 pub use direct::SendError;
 pub use inspect::Inspection;
+pub use presence::{Presence, PresenceError};
 pub use publish::Outcomes;
 
 use crate::{
@@ -20,6 +22,7 @@ use crate::{
     host::{ConnectionId, SharedHost},
     hub::Filters,
     policy::TopicScope,
+    presence::Presences,
     shard::{AsyncStream, Command, Commands, Common, NewConnection, Stream},
     snapshot::{Sharing, Snapshots},
     transport::{Channel, Prelude},
@@ -51,6 +54,7 @@ struct Inner {
     shards: Vec<Handle>,
     counters: Arc<Counters>,
     snapshots: Arc<Snapshots>,
+    presences: Arc<Presences>,
     draining: AtomicBool,
     next: AtomicU64,
     /// Makes connection ids of different processes differ.
@@ -131,11 +135,16 @@ impl Engine {
         let counters = Arc::new(Counters::default());
         let snapshots = Snapshots::new(config.snapshots, counters.clone());
         let filters = Arc::new(Filters::new(config.filter_limit));
-        let common = Common { counters: counters.clone(), filters, snapshots: snapshots.clone() };
+        let presences = Presences::new(&config, counters.clone());
+        let common = Common { counters: counters.clone(), filters, snapshots: snapshots.clone(), presences: presences.clone() };
         let (bus, shards) = threads::start(&config, &common)?;
+        if presences.is_on() {
+            shards[0].runtime.spawn(presences.clone().run(bus.clone()));
+        }
         let instance = Uuid::new_v4().as_fields().0;
         let (next, draining) = (AtomicU64::new(1), AtomicBool::new(false));
-        Ok(Self(Arc::new(Inner { config, bus, shards, counters, snapshots, draining, next, instance, started: Instant::now() })))
+        let started = Instant::now();
+        Ok(Self(Arc::new(Inner { config, bus, shards, counters, snapshots, presences, draining, next, instance, started })))
     }
 
     /// Its settings.
@@ -271,8 +280,9 @@ impl Engine {
         self.0.snapshots.register(scope, sharing);
     }
 
-    /// Closes the bus. Connections end with the last handle.
+    /// Closes the bus, after the last word of members. Connections end with the last handle.
     pub async fn close_bus(&self) {
+        self.0.presences.settle().await;
         self.0.bus.close().await;
     }
 

@@ -64,7 +64,7 @@ impl Hub {
         }
         let messages = fan_out::number(&mut after.seq.clone(), &taken, passes.as_deref());
         let (mut frames, passed) = (Vec::new(), messages.last().map_or(after.seq, |message| message.seq));
-        let (mut wire, variant) = (self.wire.borrow_mut(), subscriber.variant(&crate::TopicPolicy { slow: policy, filter: None }));
+        let (mut wire, variant) = (self.wire.borrow_mut(), subscriber.variant(&crate::TopicPolicy { slow: policy, ..Default::default() }));
         let at = fan_out::moment();
         for messages in messages.chunk_by(|one, next| one.publication.has_expired(at.unix) == next.publication.has_expired(at.unix)) {
             let expired = messages.first().is_some_and(|first| first.publication.has_expired(at.unix));

@@ -11,7 +11,7 @@ use super::{
     snapshots::Waiting,
     unavailable,
 };
-use crate::{connection::Connection, host::ConnectionId, shard::Shard};
+use crate::{connection::Connection, host::ConnectionId, presence::off, shard::Shard};
 use std::{
     rc::Rc,
     sync::Arc,
@@ -98,7 +98,10 @@ impl Hub {
 
     /// Begins to buffer each topic, and reads what the client has missed of it.
     pub(super) async fn prepare(&self, connection: &Rc<Connection>, all: Vec<Joining>) -> Vec<Result<(Begun, Page), WireError>> {
-        let interests = all.iter().map(|joining| self.show_interest(&joining.topic));
+        let interests = all.iter().map(|joining| async {
+            self.may_watch(&joining.topic)?;
+            self.show_interest(&joining.topic).await.map_err(|error| unavailable(&error))
+        });
         let shown = futures_util::future::join_all(interests).await;
         let begun: Vec<_> = all.into_iter().zip(shown).map(|(joining, shown)| self.begin(connection, joining, shown)).collect();
         let room = connection.session().room();
@@ -133,12 +136,20 @@ impl Hub {
         }
     }
 
+    /// Who is in a topic is told where its policy says so.
+    fn may_watch(&self, topic: &Topic) -> Result<(), WireError> {
+        match topic.watched() {
+            Some((_, of)) if !self.policies.of(&of).presence => Err(off(&of)),
+            _ => Ok(()),
+        }
+    }
+
     /// Enters a connection as one that is behind: from here on its entries are buffered.
-    fn begin(&self, connection: &Rc<Connection>, joining: Joining, shown: Result<(), BusError>) -> Result<Begun, WireError> {
+    fn begin(&self, connection: &Rc<Connection>, joining: Joining, shown: Result<(), WireError>) -> Result<Begun, WireError> {
         let refusal = match shown {
             Ok(()) if !connection.is_closing() => None,
             Ok(()) => Some(WireError::new(ErrorCode::UnexpectedMessage, "the connection is closing")),
-            Err(error) => Some(unavailable(&error)),
+            Err(error) => Some(error),
         };
         let entered = refusal.map_or_else(|| self.enter(connection, joining.clone()), Err);
         if entered.as_ref().map_or(true, |begun| begun.stays) {

@@ -36,7 +36,7 @@ impl Hub {
     pub(super) fn hold(&self, record: &mut Record, id: ConnectionId, topic: &Topic, at: Option<Position>) -> Option<(Waiting, Position)> {
         let now_at = record.position.clone()?;
         let connection = record.subscriber(id)?.connection.clone();
-        let call = self.snapshots.join(&connection, topic, &now_at, at.as_ref())?;
+        let call = self.snapshots.join(&self.bus, &connection, topic, &now_at, at.as_ref())?;
         let pin = self.pin(record, now_at);
         let at = at.unwrap_or_else(|| call.position.clone());
         let ticket = self.tickets.replace(self.tickets.get() + 1);

@@ -17,6 +17,7 @@ use crate::{
     gate::Runs,
     host::SharedHost,
     hub::{Filters, Hub},
+    presence::Presences,
     snapshot::Snapshots,
     transport::Transport,
 };
@@ -51,6 +52,7 @@ pub(crate) struct Common {
     pub(crate) counters: Arc<Counters>,
     pub(crate) filters: Arc<Filters>,
     pub(crate) snapshots: Arc<Snapshots>,
+    pub(crate) presences: Arc<Presences>,
 }
 
 /// What one shard's connections and tasks share; never leaves its thread.
@@ -65,6 +67,7 @@ pub(crate) struct Shard {
     pub(crate) inflater: RefCell<Inflater>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) idempotent: IdempotentTypes,
+    pub(crate) presences: Arc<Presences>,
     /// Messages whose effect the client wants to know, while a handler has them.
     pub(crate) runs: RefCell<Runs>,
     /// Whether a task says to the bus that this process lives.
@@ -83,6 +86,7 @@ impl Shard {
             counters: common.counters.clone(),
             bus,
             idempotent: config.idempotent.clone(),
+            presences: common.presences.clone(),
             runs: RefCell::default(),
             renewing: Cell::new(false),
             auth: Auth::new(config),

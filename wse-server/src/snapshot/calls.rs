@@ -115,13 +115,12 @@ impl Calls {
         position: Position,
         ask: impl FnOnce(oneshot::Sender<Said>) + Send + 'static,
     ) -> impl Future<Output = Answer> + Send + 'static {
-        let (turns, limit, counters) = (self.turns.clone(), self.limit, self.counters.clone());
+        let (turns, limit) = (self.turns.clone(), self.limit);
         // Whoever waits may go away at any moment, and the call with the last of them.
         let entry = Entry { open: self.open.clone(), key, number };
         async move {
             let asked = async {
                 let _turn = turns.acquire().await;
-                counters.snapshots.fetch_add(1, Relaxed);
                 let (answer, said) = oneshot::channel();
                 ask(answer);
                 said.await

@@ -13,6 +13,7 @@ use crate::{
     connection::{Connection, Waker, dispatch, fetch_if_room},
     counters::Counters,
     hub::Filters,
+    presence::Presences,
     shard::{Common, Shard},
     snapshot::Snapshots,
 };
@@ -67,7 +68,8 @@ impl Rig {
         let bus = Arc::new(bus);
         let counters = Arc::new(Counters::default());
         let snapshots = Snapshots::new(config.snapshots, counters.clone());
-        let common = Common { counters, filters: Arc::new(Filters::new(config.filter_limit)), snapshots };
+        let presences = Presences::new(config, counters.clone());
+        let common = Common { counters, filters: Arc::new(Filters::new(config.filter_limit)), snapshots, presences };
         let shard = Shard::new(config, bus.clone(), Consumer(0), &common);
         Self { shard, bus, events, next: Cell::new(1) }
     }

@@ -1,0 +1,39 @@
+//! Who is in the rooms. With `REDIS_URL` in the environment several processes are one service.
+use std::time::Duration;
+use wse_protocol::{ErrorCode, Topic, Value, WireError, prelude::*};
+use wse_pubsub::{MemoryConfig, PresenceLimits, RedisConfig};
+use wse_server::{App, BusChoice, Engine, EngineConfig};
+
+/// A room has 1,500 members at most; who is lost is seen to leave after a second, and the members of a process that died after two.
+pub(super) fn with_short_times(config: &mut EngineConfig) {
+    config.presence.grace = Duration::from_secs(1);
+    config.session.presence_topics = 3;
+    let limits = PresenceLimits { members: 1500, lease: Duration::from_secs(2), ..PresenceLimits::default() };
+    config.bus = match std::env::var("REDIS_URL") {
+        Ok(url) => BusChoice::Redis(RedisConfig::new(url).presence(limits)),
+        Err(_) => BusChoice::Memory(MemoryConfig::default().presence(limits)),
+    };
+}
+
+/// The handlers `members`, which tells who is in a topic, and `count`.
+pub(super) fn with_members(app: App) -> App {
+    let (engine, counting) = (app.engine().clone(), app.engine().clone());
+    app.on("members", move |message| members(engine.clone(), message.payload)).on("count", move |message| {
+        let engine = counting.clone();
+        async move { Ok(engine.presence_count(&topic(&message.payload)?).await.map_err(unavailable)?.into()) }
+    })
+}
+
+async fn members(engine: Engine, name: Value) -> Result<Value, WireError> {
+    let presence = engine.presence(&topic(&name)?).await.map_err(unavailable)?;
+    let users: Vec<_> = presence.members.iter().map(|member| Value::from(member.user.as_deref().unwrap_or_default())).collect();
+    Ok(Value::Array(Box::new(users)))
+}
+
+fn topic(name: &Value) -> Result<Topic, WireError> {
+    Topic::parse(name.as_str().unwrap_or_default())
+}
+
+fn unavailable(error: impl ToString) -> WireError {
+    WireError::new(ErrorCode::Unavailable, error.to_string())
+}
