@@ -37,8 +37,8 @@ pub trait Presence: Send + Sync {
     /// [`BusError::Unavailable`] when the bus did not answer in time; trying again is safe.
     async fn renew_presence(&self, incarnation: &Incarnation) -> Result<bool, BusError>;
 
-    /// Changes what an incarnation holds of one topic; returns members that were refused because there are too many. What does not
-    /// change what others see is stored and told nobody. A member stands in `changes` once.
+    /// Changes what an incarnation holds of one topic; returns members that were refused because there are too many, which it had not
+    /// and has not. What does not change what others see is stored and told nobody. A member stands in `changes` once.
     ///
     /// A call for a topic begins after the last one for it has ended, whatever its outcome: then a late repetition changes nothing.
     ///
@@ -102,7 +102,8 @@ impl Held {
 pub struct PresenceLimits {
     /// Members of one topic; default 10,000.
     pub members: usize,
-    /// Bytes of all members of all topics; default 64 MiB. With Redis set the server's `maxmemory`.
+    /// Bytes of all members of all topics, about: above it nobody comes, and who is there may still change; default 64 MiB. With Redis
+    /// set the server's `maxmemory`.
     pub bytes: usize,
     /// How long a process that is not heard of is taken to live; default 15 s.
     pub lease: Duration,
@@ -117,10 +118,14 @@ pub struct PresenceLimits {
 impl Default for PresenceLimits {
     fn default() -> Self {
         Self {
-            members: 10_000,
+            members: defaults::PRESENCE_MEMBERS as usize,
             bytes: 64 << 20,
-            lease: Duration::from_millis(15_000),
-            log: LogLimits { messages: 256, bytes: 256 << 10, age: Duration::from_millis(60_000) },
+            lease: Duration::from_millis(defaults::PRESENCE_LEASE_MS),
+            log: LogLimits {
+                messages: defaults::PRESENCE_LOG_MESSAGES as usize,
+                bytes: defaults::PRESENCE_LOG_BYTES as usize,
+                age: Duration::from_millis(defaults::PRESENCE_LOG_AGE_MS),
+            },
             logs: defaults::DIRECT_LOGS as usize,
         }
     }
@@ -134,7 +139,7 @@ impl PresenceLimits {
 }
 
 /// Members that one message tells of.
-pub(crate) const DIFF_ENTRIES: usize = 500;
+pub(crate) const DIFF_ENTRIES: usize = defaults::PRESENCE_ENTRIES as usize;
 /// Bytes of a message after which no further member is told in it.
 pub(crate) const DIFF_BYTES: usize = 64 << 10;
 

@@ -113,7 +113,9 @@ export class Connection {
   /** Another token: the next connection, which begins at once if one was wanted, uses it. */
   setToken(token: Token | undefined, wanted: boolean): void {
     this.#token = token;
-    if (wanted || this.#machine.status !== 'closed') this.#run(this.#machine.stop('idle'), null);
+    // Another token is mostly the same user's, whom 1000 would have leave where it is present ([P-62]).
+    const code = token === null ? CLOSE_CODES.NORMAL.code : CLOSE_CODES.IDLE_TIMEOUT.code;
+    if (wanted || this.#machine.status !== 'closed') this.#run(this.#machine.stop('idle', code), null);
     if (wanted) this.start();
   }
 

@@ -319,6 +319,19 @@ describe('entering', () => {
     expect(room.members).toHaveLength(1);
   });
 
+  it('is not interrupted by another token of the same user, and ends where the token is taken away', async () => {
+    const { client, clock, server, room } = await connected({ token: 'old' });
+    client.presence.enter('room', 'x');
+    await clock.advance(0);
+    client.setToken('new');
+    expect(room.members).toHaveLength(1);
+    await clock.advance(0);
+    server.endGrace();
+    expect([server.connections.length, room.members.length]).toEqual([2, 1]);
+    client.setToken(null);
+    expect(room.members).toEqual([]);
+  });
+
   it('is not told to a server that has not answered, nor before there is one', async () => {
     const fakes = createTestClient();
     fakes.client.presence.enter('room');

@@ -99,6 +99,7 @@ macro_rules! conformance_suite {
             one_who_was_away_reads_from_before_the_log,
             users_logs_have_their_own_bounds,
             a_member_of_several_incarnations_comes_once_and_leaves_once,
+            of_two_that_are_equally_new_the_same_one_is_shown,
             a_member_that_moves_is_not_seen_to_leave,
             the_count_is_told_where_it_changes,
             a_topic_without_watchers_has_members_and_no_log,

@@ -118,6 +118,19 @@ pub async fn a_member_of_several_incarnations_comes_once_and_leaves_once(factory
     assert_eq!(shown(&state(&bus, &room).await), Shown::new());
 }
 
+/// Which of two holds of the same time is shown does not depend on who said so last, so that nobody flickers.
+pub async fn of_two_that_are_equally_new_the_same_one_is_shown(factory: &dyn Factory) {
+    let (bus, _receiver) = make_one(factory, roomy()).await;
+    let (room, one, other) = (topic("room:1"), begin(&bus).await, begin(&bus).await);
+    let holds = [(&one, "1"), (&other, "2"), (&one, "1"), (&other, "2")];
+    let mut seen = vec![];
+    for (by, data) in holds {
+        change(&bus, by, &room, &[enter("ada", data, 10)]).await;
+        seen.push(shown(&state(&bus, &room).await)["ada"].clone());
+    }
+    assert!(seen[1] == seen[2] && seen[2] == seen[3], "{seen:?}");
+}
+
 /// A client that comes back to another process is not seen to leave or to come.
 pub async fn a_member_that_moves_is_not_seen_to_leave(factory: &dyn Factory) {
     let (bus, mut receiver) = make_one(factory, roomy()).await;

@@ -43,7 +43,7 @@ pub(super) enum Seen {
     Same,
     Set(Member),
     Gone(MemberId),
-    /// Nothing was changed: there are too many.
+    /// The incarnation has none of it, as before: there are too many.
     Refused(MemberId),
 }
 
@@ -99,9 +99,9 @@ impl Rooms {
         let mut room = self.rooms.remove(topic).unwrap_or_default();
         let before = shown(&room, member);
         let known = room.get(member).and_then(|holds| holds.iter().find(|hold| hold.by == *incarnation));
-        let (old, new) = (known.map_or(0, Hold::cost), to.as_ref().map_or(0, cost));
-        let bytes = self.bytes - old + new;
-        let full = (before.is_none() && room.len() >= self.limits.members) || (new > old && bytes > self.limits.bytes);
+        let bytes = self.bytes - known.map_or(0, Hold::cost) + to.as_ref().map_or(0, cost);
+        // Whom it has it goes on to have: the bound holds for those that come.
+        let full = known.is_none() && (bytes > self.limits.bytes || (before.is_none() && room.len() >= self.limits.members));
         let seen = if to.is_some() && full {
             self.refused += 1;
             Seen::Refused(member.clone())
@@ -167,5 +167,30 @@ fn put(room: &mut Room, by: &Incarnation, member: &MemberId, to: Option<Held>) {
     holds.sort_by(|a, b| b.held.at.cmp(&a.held.at).then_with(|| a.by.cmp(&b.by)));
     if holds.is_empty() {
         room.remove(member);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::{enter, leave, member, topic};
+
+    #[test]
+    fn bytes_of_all_members_are_bounded_and_given_back() {
+        let mut rooms = Rooms::new(PresenceLimits { bytes: 3 * (HOLD + 5), ..PresenceLimits::default() });
+        let (one, other, room) = (Incarnation::new(), Incarnation::new(), topic("room"));
+        [&one, &other].into_iter().for_each(|incarnation| rooms.begin(Duration::ZERO, incarnation));
+        // Two bytes of data, three of the user's name.
+        for id in ["ada", "bob", "eve"] {
+            assert!(matches!(rooms.change(&one, &room, &enter(id, "10", 1)), Seen::Set(_)));
+        }
+        assert_eq!(rooms.change(&one, &room, &enter("joe", "10", 1)), Seen::Refused(member("joe")));
+        assert_eq!(rooms.change(&other, &room, &enter("ada", "10", 1)), Seen::Refused(member("ada")), "another hold of one who is there");
+        assert!(matches!(rooms.change(&one, &room, &enter("ada", "1000", 2)), Seen::Set(_)), "who is held may change");
+        assert_eq!((rooms.count(&room), rooms.refused()), (3, 2));
+        for id in ["ada", "bob", "eve", "eve"] {
+            rooms.change(&one, &room, &leave(id));
+        }
+        assert_eq!((rooms.bytes, rooms.rooms.len(), rooms.leases[&one].holds.len()), (0, 0, 0), "nothing is left");
     }
 }
