@@ -14,6 +14,9 @@ const LIMIT = { timeout: 60_000 };
 const lines = (user, type, ns) => ns.map((n) => `${user} ${type} ${n}`);
 const upTo = (count) => numbered(count).map(({ n }) => n);
 
+/** The page's clock is so far ahead. */
+const setClock = (ms) => `{ const now = Date.now; Date.now = () => now() + ${ms}; }`;
+
 let bus, page, site;
 before(async () => {
   [bus, page] = await Promise.all([redis(), builtPage('outbox')]);
@@ -41,9 +44,9 @@ describe('the outbox in Chromium', { concurrency: false }, () => {
       await open();
       const tab = await Tab.open(context, site, { prepare });
       await tab.untilConnected();
-      site.gate.cut();
+      await tab.away(site);
       await tab.send('order', numbered(100));
-      await tab.untilCounts({ isDurable: true });
+      await tab.untilCounts({ queued: 100, isDurable: true });
       await tab.load(site);
       site.gate.mend();
       await tab.untilConnected();
@@ -56,6 +59,175 @@ describe('the outbox in Chromium', { concurrency: false }, () => {
       assert.deepEqual((await tab.replies())[101], { done: 101 });
     });
   }
+
+  test('G3: a message whose acknowledgement is lost is handled once, and acknowledged in a tab that is opened an hour later', LIMIT, async () => {
+    await open();
+    const tab = await Tab.open(context, site);
+    await tab.untilConnected();
+    await tab.send('order', [{ n: 1, nap: 0.5 }]);
+    await site.untilEffects(1);
+    site.gate.cut();
+    await new Promise((done) => setTimeout(done, 700));
+    await tab.page.close();
+    site.gate.mend();
+    const later = await Tab.open(context, site, { prepare: setClock(3_600_000) });
+    await later.untilCounts({ queued: 0, sent: 0, failed: 0, isDurable: true });
+    await until('the acknowledgement', async () => (await later.told()).length === 2);
+    assert.deepEqual((await later.told()).map(({ n, status, isEarlier, reply }) => [n, status, isEarlier, reply ?? null]), [[1, 'sent', true, null], [1, 'acknowledged', true, { done: 1 }]]);
+    assert.deepEqual([site.effects(), later.sent('order').length], [lines('ada', 'order', [1]), 1]);
+  });
+
+  test('G3: what nobody sent for a day is told as expired, and not handled', LIMIT, async () => {
+    await open();
+    const tab = await Tab.open(context, site);
+    await tab.untilConnected();
+    await tab.away(site);
+    await tab.send('order', numbered(3));
+    await tab.untilCounts({ queued: 3, isDurable: true });
+    await tab.page.close();
+    site.gate.mend();
+    const later = await Tab.open(context, site, { prepare: setClock(86_400_000) });
+    await later.untilCounts({ queued: 0, sent: 0, failed: 3 });
+    assert.deepEqual((await later.told()).map(({ n, status, code }) => [n, status, code]), upTo(3).map((n) => [n, 'failed', 'EXPIRED']));
+    assert.deepEqual([site.effects(), later.sent('order')], [[], []]);
+  });
+
+  test('G3: of two tabs that find the rows of a third, one sends each, once; a living tab keeps its own', LIMIT, async () => {
+    await open();
+    const gone = await Tab.open(context, site);
+    await gone.untilConnected();
+    await gone.away(site);
+    await gone.send('order', numbered(50));
+    await gone.untilCounts({ queued: 50, isDurable: true });
+    const living = await Tab.open(context, site, { options: { backoffBaseMs: 600_000, backoffCapMs: 600_000 } });
+    await living.send('order', [{ n: 51 }]);
+    await living.untilCounts({ queued: 1, isDurable: true });
+    await gone.page.close();
+    site.gate.mend();
+    const tabs = await Promise.all([Tab.open(context, site), Tab.open(context, site)]);
+    await site.untilEffects(50);
+    for (const tab of tabs) await tab.untilCounts({ queued: 0, sent: 0, failed: 0 });
+    const sent = tabs.flatMap((tab) => tab.sent('order'));
+    assert.deepEqual([sent.length, new Set(sent).size], [50, 50]);
+    assert.deepEqual(site.effects(), lines('ada', 'order', upTo(50)));
+    // The one that waited is closed: within a look of the others its row is theirs.
+    await living.page.close();
+    await site.untilEffects(51, 25_000);
+    assert.deepEqual([site.effects().at(-1), tabs.flatMap((tab) => tab.sent('order')).length], ['ada order 51', 51]);
+  });
+
+  test('G3: another user neither sends nor sees what is left; its writer does, later', LIMIT, async () => {
+    await open();
+    const alice = await Tab.open(context, site, { options: { token: 'alice' } });
+    await alice.untilConnected();
+    await alice.away(site);
+    await alice.send('order', numbered(3));
+    await alice.untilCounts({ queued: 3, isDurable: true });
+    site.gate.mend();
+    await alice.load(site, { token: 'bob' });
+    await alice.untilConnected();
+    await alice.send('order', [{ n: 4 }]);
+    await site.untilEffects(1);
+    await alice.untilCounts({ queued: 0, sent: 0, failed: 0, ofOthers: 3 });
+    assert.deepEqual([site.effects(), (await alice.told()).map(({ n }) => n)], [['bob order 4'], [4, 4, 4]]);
+    await alice.load(site, { token: 'alice' });
+    await site.untilEffects(4);
+    assert.deepEqual(site.effects(), ['bob order 4', ...lines('alice', 'order', upTo(3))]);
+  });
+
+  test('G3: a page that may not store says so once, and its messages survive lost connections', LIMIT, async () => {
+    await open();
+    const tab = await Tab.open(context, site, { prepare: () => Object.defineProperty(window, 'indexedDB', { value: undefined }) });
+    await tab.untilConnected();
+    await tab.away(site);
+    await tab.send('order', numbered(3));
+    await tab.untilCounts({ queued: 3, isDurable: false });
+    site.gate.mend();
+    await site.untilEffects(3);
+    await tab.untilCounts({ queued: 0, sent: 0, failed: 0, isDurable: false });
+    assert.deepEqual(site.effects(), lines('ada', 'order', upTo(3)));
+    assert.deepEqual((await tab.errors()).filter((code) => code !== 'CONNECTION_LOST'), ['OUTBOX_NOT_KEPT']);
+  });
+
+  test('G3: what failed is there after a reload, and is sent anew or discarded by the page', LIMIT, async () => {
+    await open();
+    const tab = await Tab.open(context, site);
+    await tab.untilConnected();
+    await tab.send('flaky', numbered(2));
+    await tab.untilCounts({ failed: 2 });
+    assert.deepEqual(await tab.replies(), { 1: 'HANDLER_FAILED', 2: 'HANDLER_FAILED' });
+    await tab.load(site);
+    await tab.untilCounts({ failed: 2 });
+    site.mendHandler();
+    const [first, second] = await tab.page.locator('li').evaluateAll((items) => items.map((item) => item.dataset.id));
+    assert.deepEqual(await tab.page.evaluate((id) => window.retry(id), first), { done: 1 });
+    assert.equal(await tab.page.evaluate((id) => window.cancel(id), second), true);
+    await tab.untilCounts({ queued: 0, sent: 0, failed: 0 });
+    await tab.load(site);
+    await tab.untilConnected();
+    await tab.untilCounts({ queued: 0, sent: 0, failed: 0, isDurable: true });
+    assert.deepEqual(site.effects(), ['ada flaky 1']);
+  });
+
+  for (const [type, outcome] of [['order', 'OUTCOME_UNKNOWN'], ['set', { done: 1 }]]) {
+    test(`G3: a server that is killed in its handler: ${type} is ${outcome === 'OUTCOME_UNKNOWN' ? 'told as unknown' : 'idempotent, and runs again'}; what waited behind it is handled`, LIMIT, async () => {
+      await open({ redis: bus.url });
+      const tab = await Tab.open(context, site);
+      await tab.untilConnected();
+      await tab.send(type, [{ n: 1, nap: 30 }, { n: 2 }]);
+      await site.untilEffects(1);
+      await site.kill();
+      await site.start({ RESTARTED: '1' });
+      await until('both outcomes', async () => Object.keys(await tab.replies()).length === 2, 20_000);
+      assert.deepEqual(await tab.replies(), { 1: outcome, 2: { done: 2 } });
+      assert.deepEqual(site.effects(), lines('ada', type, outcome === 'OUTCOME_UNKNOWN' ? [1, 2] : [1, 1, 2]));
+    });
+  }
+
+  test('G3: a server on the in-process bus that is killed: what had been sent is told as unknown, and the rest is handled', LIMIT, async () => {
+    await open();
+    const tab = await Tab.open(context, site);
+    await tab.untilConnected();
+    await tab.send('order', [{ n: 1, nap: 30 }]);
+    await site.untilEffects(1);
+    await site.kill();
+    await tab.send('order', [{ n: 2 }]);
+    await tab.untilCounts({ queued: 1, sent: 1 });
+    await tab.page.goto('about:blank');
+    await site.start();
+    await tab.load(site);
+    await site.untilEffects(2);
+    await tab.untilCounts({ queued: 0, sent: 0, failed: 1 });
+    assert.deepEqual(site.effects(), lines('ada', 'order', [1, 2]));
+    assert.deepEqual((await tab.told()).filter(({ status }) => status === 'failed').map(({ n, code }) => [n, code]), [[1, 'OUTCOME_UNKNOWN']]);
+  });
+});
+
+describe('the outbox and a browser that ends', { concurrency: false }, () => {
+  test('G3: what was not sent before the browser ended is handled once, in order, after it is started again', LIMIT, async () => {
+    site = await Site.open({ page });
+    const profile = temporaryFolder('profile');
+    const before = await launchWithProfile(profile);
+    try {
+      const tab = await Tab.open(before, site);
+      await tab.untilConnected();
+      await tab.away(site);
+      await tab.send('order', numbered(20));
+      await tab.untilCounts({ queued: 20, isDurable: true });
+    } finally {
+      await before.close();
+    }
+    site.gate.mend();
+    const after = await launchWithProfile(profile);
+    try {
+      const tab = await Tab.open(after, site);
+      await site.untilEffects(20);
+      await tab.untilCounts({ queued: 0, sent: 0, failed: 0, isDurable: true });
+      assert.deepEqual(site.effects(), lines('ada', 'order', upTo(20)));
+    } finally {
+      await after.close();
+    }
+  });
 });
 
 describe('the outbox in Node', { concurrency: false }, () => {

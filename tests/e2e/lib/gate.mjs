@@ -4,7 +4,12 @@ import net from 'node:net';
 export async function openGate(target) {
   const pairs = new Set();
   let silent = false;
+  let isShut = false;
   const server = net.createServer({ allowHalfOpen: true }, (client) => {
+    if (isShut) {
+      client.destroy();
+      return;
+    }
     const upstream = net.connect(target, '127.0.0.1');
     const pair = { client, upstream };
     pairs.add(pair);
@@ -29,9 +34,15 @@ export async function openGate(target) {
       silent = true;
       for (const { client, upstream } of pairs) for (const socket of [client, upstream]) socket.pause();
     },
+    /** Every connection ends, and there is no new one. */
+    shut() {
+      isShut = true;
+      for (const { client, upstream } of pairs) for (const socket of [client, upstream]) socket.destroy();
+      pairs.clear();
+    },
     /** New connections pass; the cut ones are gone, without a word to the browser before now. */
     mend() {
-      silent = false;
+      silent = isShut = false;
       for (const { client, upstream } of pairs) for (const socket of [client, upstream]) socket.destroy();
       pairs.clear();
     },

@@ -91,6 +91,12 @@ export class Tab {
     return until('the page to be connected', () => this.page.evaluate(() => window.isConnected));
   }
 
+  /** Takes the network away, and waits until the page knows. */
+  async away(site) {
+    site.gate.shut();
+    await until('the page to be away', () => this.page.evaluate(() => !window.isConnected));
+  }
+
   send(type, payloads) {
     return this.page.evaluate(([t, p]) => window.send(t, p), [type, payloads]);
   }
