@@ -153,6 +153,23 @@ for (const [outcome, effects, isRight, how = 'plain'] of [
   });
 }
 
+for (const [outcome, effects, kills, isRight] of [
+  ['acknowledged', 1, 0, true],
+  ['acknowledged', 2, 1, false],
+  ['failed: OUTCOME_UNKNOWN', 1, 1, true],
+  ['failed: OUTCOME_UNKNOWN', 0, 1, true],
+  ['failed: OUTCOME_UNKNOWN', 1, 0, false],
+  ['failed: OUTCOME_UNKNOWN', 2, 1, false],
+  ['failed: TIMEOUT', 0, 1, false],
+]) {
+  test(`a send that is kept whose outcome is ${outcome} with ${effects} effects after ${kills} kills is ${isRight ? 'right' : 'found'}`, () => {
+    const marks = Array.from({ length: effects }, () => ({ client: 'c', n: 0, connection: crypto.randomUUID() }));
+    const sends = [{ n: 0, how: 'plain', keep: true, outcome }];
+    const found = judge({ log: [came(1), came(2), came(3)], published: THREE, sends, effects: marks, kills }).filter((text) => text.startsWith('[G3]'));
+    assert.equal(found.length === 0, isRight, JSON.stringify(found));
+  });
+}
+
 test('effects in another order than the sends are found', () => {
   const effects = [1, 0].map((n) => ({ client: 'c', n, connection: 'x' }));
   const sends = [0, 1].map((n) => ({ n, how: 'plain', outcome: 'acknowledged' }));

@@ -1,5 +1,6 @@
 // Messages that are kept until the server has handled them: reloads, restarts, crashes, several tabs and users, counted by their effects.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { createClient, MemoryOutbox, webSocketTransport } from 'wse-client/core';
@@ -214,6 +215,10 @@ describe('the outbox and a browser that ends', { concurrency: false }, () => {
       await tab.away(site);
       await tab.send('order', numbered(20));
       await tab.untilCounts({ queued: 20, isDurable: true });
+      const session = await before.newCDPSession(tab.page);
+      // Not closed: it goes as when it is killed.
+      session.send('Browser.crash').catch(() => undefined);
+      await once(before, 'close');
     } finally {
       await before.close();
     }

@@ -10,7 +10,7 @@ export function breaches({ plan, published, effects, seen, kills }) {
     ...followed(client, holds, truth, allowed),
     ...wrongTables(client, holds, published),
     ...unasked(client),
-    ...outcomes(client, effects),
+    ...outcomes(client, effects, kills),
   ];
   return [...truth.breaches, ...seen.flatMap((client, i) => ofClient(client, plan.clients[i])), ...inOrder(effects)];
 }
@@ -112,12 +112,15 @@ function unasked({ name, reordered }) {
   return wrong.map(([what, count]) => `[P-33] the client had ${count} times to mend what came: ${what} (${name})`);
 }
 
-/** [G3]: every send has an outcome; acknowledged or failed in its handler, its effect is there once; otherwise failed, not more than once. */
-function outcomes({ name, sends }, effects) {
-  return sends.flatMap(({ n, how, outcome }) => {
+/**
+ * [G3]: every send has an outcome; acknowledged or failed in its handler, its effect is there once; otherwise failed, not more than once.
+ * What the client keeps fails otherwise only as unknown, and only where a server was killed.
+ */
+function outcomes({ name, sends }, effects, kills) {
+  return sends.flatMap(({ n, how, keep, outcome }) => {
     const count = effects.filter((effect) => effect.client === name && effect.n === n).length;
     const whole = how === 'raise' ? 'failed: HANDLER_FAILED' : 'acknowledged';
-    const isLost = outcome?.startsWith('failed') && outcome !== 'failed: HANDLER_FAILED';
+    const isLost = keep ? outcome === 'failed: OUTCOME_UNKNOWN' && kills > 0 : outcome?.startsWith('failed') && outcome !== 'failed: HANDLER_FAILED';
     const isRight = outcome === whole ? count === 1 : isLost && count <= 1;
     return isRight ? [] : [`[G3] send ${n} (${outcome ?? 'no outcome'}) had ${count} effects (${name})`];
   });

@@ -82,7 +82,8 @@ function kept(topic, choose) {
 function sendsOf(client, lasts, choose) {
   const sends = [];
   for (let at = choose.between(0, 200), n = 0; at < lasts; at += choose.between(20, 200)) sends.push({ at, client, n: n++, how: choose.pick(HANDLERS) });
-  return sends;
+  // Every third is not kept by the client's outbox.
+  return sends.map((send) => ({ ...send, keep: send.n % 3 !== 2 }));
 }
 
 /** Each fault strikes one client's network, or all of them, and heals by itself. */

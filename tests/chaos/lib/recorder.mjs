@@ -27,10 +27,10 @@ export function record({ createClient, Reduction, viewKey }, roles, { name, endp
   return {
     name,
     /** Sends a message whose handler leaves a mark; its outcome is noted when it is known. */
-    send({ n, how }) {
-      const outcome = { n, how, outcome: null };
+    send({ n, how, keep = false }) {
+      const outcome = { n, how, keep, outcome: null };
       sends.push(outcome);
-      client.sendMessage('effect', { client: name, n, how }, { keep: false, timeout: 15_000 }).then(
+      client.sendMessage('effect', { client: name, n, how }, { keep, ...(keep ? {} : { timeout: 15_000 }) }).then(
         (reply) => (outcome.outcome = reply === n ? 'acknowledged' : `another reply: ${JSON.stringify(reply)}`),
         (error) => (outcome.outcome = `failed: ${error.code}`),
       );

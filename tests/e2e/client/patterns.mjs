@@ -29,7 +29,7 @@ export const patterns = {
     await stage.publish([`${space}:2`, 'e'], [`${space}:3`, 'f']);
     await stage.heardOf(peer, { [`${space}:1`]: ['a', 'b'], [`${space}:2`]: ['c', 'd', 'e'], [`${space}:3`]: ['f'] });
     const { positions } = ofType(peer.frames('out'), 'client_hello').at(-1).envelope.p;
-    assert.deepEqual(Object.keys(positions).sort(), [`${space}:*`, `${space}:1`].sort());
+    assert.deepEqual(Object.keys(positions).filter((name) => !name.startsWith('@')).sort(), [`${space}:*`, `${space}:1`].sort());
     await stage.quiet(peer);
   },
 

@@ -23,12 +23,15 @@ export class Stage {
     return `${prefix}${++Stage.#names}`;
   }
 
-  /** A connected client behind a gate of its own, which follows topics without a filter by their names. */
-  async open(options = {}, { topics = [], tamper } = {}) {
+  /**
+   * A connected client behind a gate of its own, which follows topics without a filter by their names. It is a user of its own, the
+   * same one on each connection; with `user` null another one each time, whose places are not resumed.
+   */
+  async open(options = {}, { topics = [], tamper, user = this.name('peer') } = {}) {
     const gate = await openGate(this.#port);
     this.#opened.push(gate);
-    // A user of its own, the same one on each connection: another one's places are not resumed.
-    const peer = await this.#Peer.open({ port: gate.port, options: { backoffBaseMs: 50, token: this.name('peer'), ...options }, tamper });
+    const token = user === null ? {} : { token: user };
+    const peer = await this.#Peer.open({ port: gate.port, options: { backoffBaseMs: 50, ...token, ...options }, tamper });
     this.#opened.push(peer);
     for (const [index, topic] of topics.entries()) await this.follow(peer, `view${index}`, topic);
     return { peer, gate };

@@ -204,8 +204,7 @@ export class Outbox {
   /** Under which epoch it is sent first stands in the store before it is sent: else a later page would take it for new. */
   #prepare(entry: Entry): boolean {
     if (this.#link === null || !this.#hasLooked) return false;
-    const { epoch, user } = entry.row;
-    if (!entry.isSent && (epoch !== (this.#link.epoch ?? '') || user !== this.#link.user)) this.#put(entry, this.#stamped(entry.row));
+    if (!entry.isSent && entry.row.epoch !== (this.#link.epoch ?? '')) this.#put(entry, this.#stamped(entry.row));
     return entry.isKept;
   }
 

@@ -36,7 +36,6 @@ export class Producer {
   /** Goes on with what an earlier page wrote. */
   adopt(rows: readonly OutboxRow[]): this {
     for (const { n, failure } of rows) {
-      this.#last = Math.max(this.#last, n);
       this.#kept.add(n);
       if (failure === undefined) this.#open.add(n);
     }

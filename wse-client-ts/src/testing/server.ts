@@ -45,6 +45,8 @@ export class FakeServer {
   session: string | null = null;
   /** The producers' epoch: another one where outcomes were lost; null: the server keeps none. */
   producers: string | null = 'p1';
+  /** How long it says that it keeps outcomes. */
+  outcomesMs: number = DEFAULTS.outcomeAgeMs;
   /** What it knows of messages that clients keep. */
   readonly outcomes = new Outcomes();
   heartbeatMs: number = DEFAULTS.heartbeatMs;
@@ -217,7 +219,7 @@ export class FakeServer {
     const agreed = { format, compression, batch: this.batch && hello.batch === true };
     this.#welcome(connection, { ...agreed, compression: compression ? 'zlib' : null });
     connection.agreed = agreed;
-    const kept = this.producers === null ? {} : { producers: this.producers, outcomes_ms: DEFAULTS.outcomeAgeMs };
+    const kept = this.producers === null ? {} : { producers: this.producers, outcomes_ms: this.outcomesMs };
     const session = this.session === null ? {} : { session: this.session };
     connection.send({ t: 'server_ready', c: 'WSE', p: { connection: this.#id(connection), user: this.user, retry_ms: this.retryMs, ...kept, ...session } });
     const { topics = [] } = hello;

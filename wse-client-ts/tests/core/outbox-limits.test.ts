@@ -48,6 +48,49 @@ describe('another user', () => {
     expect(server.handled).toEqual(['by of-alice']);
   });
 
+  it('of the same page writes as who it is, from the moment that the token is changed', async () => {
+    const fakes = createFakes();
+    const server = handling(fakes);
+    fakes.server.user = 'alice';
+    const client = await open(fakes, { token: 'of-alice' });
+    fakes.server.mode = 'hang';
+    fakes.server.drop();
+    const outcome = codeOf(client.sendMessage('n', 'from alice'));
+    await fakes.clock.advance(0);
+    client.setToken('of-bob');
+    const reply = client.sendMessage('n', 'from bob');
+    await fakes.clock.advance(0);
+    expect(await fakes.outbox.producers('/wse')).toHaveLength(2);
+    fakes.server.mode = 'accept';
+    fakes.server.user = 'bob';
+    server.silent = true;
+    await fakes.clock.advance(20_000);
+    expect([await outcome, server.handled]).toEqual(['USER_CHANGED', ['from bob']]);
+    // While bob's waits for its answer, alice's is free for a tab of hers.
+    server.silent = false;
+    fakes.server.user = 'alice';
+    await open(fakes, { token: 'of-alice' });
+    expect(server.handled).toEqual(['from bob', 'from alice']);
+    quiet(reply);
+  });
+
+  it('does not see what has failed for the first one', async () => {
+    const fakes = createFakes();
+    fakes.server.user = 'alice';
+    const client = await open(fakes, { token: 'of-alice' });
+    quiet(client.sendMessage('nobody', 'a'));
+    await fakes.clock.advance(0);
+    expect(payloads(client)).toEqual(['a failed']);
+    fakes.server.user = 'bob';
+    client.setToken('of-bob');
+    await fakes.clock.advance(0);
+    expect([payloads(client), client.outbox.ofOthers]).toEqual([[], 1]);
+    fakes.server.user = 'alice';
+    client.setToken('of-alice');
+    await fakes.clock.advance(0);
+    expect([payloads(client), client.outbox.ofOthers]).toEqual([['a failed'], 0]);
+  });
+
   it('of the same page does not inherit it either: what had no owner is refused', async () => {
     const fakes = createFakes();
     const server = handling(fakes);
@@ -137,6 +180,32 @@ describe('a queued message', () => {
     quiet(client.sendMessage('n', 'b'));
     await fakes.clock.advance(20_000);
     expect([server.handled, client.outbox.cancel(client.outbox.messages[0]?.id ?? '')]).toEqual([['b'], false]);
+  });
+
+  it('of a user who never came back is removed after seven ages', async () => {
+    const fakes = createFakes();
+    fakes.server.user = 'alice';
+    const client = await open(fakes, { token: 'of-alice' });
+    quiet(client.sendMessage('nobody', 'a'));
+    await fakes.clock.advance(0);
+    client.close();
+    fakes.server.user = 'bob';
+    for (const [days, left] of [[6, 1], [1, 0]] as const) {
+      fakes.clock.wallOffset += days * 86_400_000;
+      (await open(fakes, { token: 'of-bob' })).close();
+      await fakes.clock.advance(0);
+      expect(await fakes.outbox.producers('/wse')).toHaveLength(left);
+    }
+  });
+
+  it('that was sent expires with the outcomes that the server keeps, where those go first', async () => {
+    const fakes = createFakes();
+    handling(fakes).silent = true;
+    fakes.server.outcomesMs = 60_000;
+    const client = await open(fakes);
+    const outcome = codeOf(client.sendMessage('n', 'a'));
+    await fakes.clock.advance(75_000);
+    expect([await outcome, client.outbox.messages[0]?.error?.message]).toMatchObject(['EXPIRED', expect.stringContaining('may have been handled')]);
   });
 
   it('expires in an open page too', async () => {

@@ -130,6 +130,19 @@ describe('a kept message', () => {
     expect([await outcome, server.handled, fakes.server.connections[0]?.of('n')[0]?.pid]).toEqual(['OUTCOME_UNKNOWN', ['a'], undefined]);
   });
 
+  it('that was sent is not sent again to a server that keeps no outcomes', async () => {
+    const fakes = createFakes();
+    const server = handling(fakes);
+    server.silent = true;
+    const client = await open(fakes);
+    const outcome = codeOf(client.sendMessage('n', 'a'));
+    await fakes.clock.advance(0);
+    fakes.server.drop();
+    fakes.server.producers = null;
+    await fakes.clock.advance(2_000);
+    expect([await outcome, server.handled, fakes.server.last.of('n')]).toEqual(['OUTCOME_UNKNOWN', ['a'], []]);
+  });
+
   it('is refused when the outbox is full, by number and by bytes, and not dropped', async () => {
     const { client } = createTestClient({ outboxMessages: 2, outboxBytes: 100 });
     quiet(client.sendMessage('n', 'x'.repeat(60)));
