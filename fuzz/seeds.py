@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes seeds for the fuzz targets from vectors/: every frame that is listed there, and its payload alone."""
+"""Writes seeds for the fuzz targets from vectors/: every frame that is listed there, and its payload alone; every filter, with its payload."""
 
 import json
 from pathlib import Path
@@ -29,11 +29,18 @@ def write(target: str, seeds: list[bytes]) -> None:
     print(f"{target}: {number + 1} seeds")
 
 
+def filters() -> list[bytes]:
+    """A filter in a line, and what it is held against."""
+    cases = lists(json.loads((VECTORS / "filters.json").read_text(encoding="utf-8")))
+    return ["\n".join(json.dumps(case[part]) for part in ("filter", "payload") if part in case).encode() for case in cases if "filter" in case]
+
+
 def main() -> None:
     frames = [body for name in ("envelopes.json", "messages.json", "frames.json", "published.json") for body in bodies(name)]
     plain = [body.removeprefix(b"M:") for body in frames if not body.startswith(b"C:")]
     payloads = [body[len(start) : end] for body in plain for start, end in OPENS.items() if body.startswith(start)]
     write("envelope", plain + payloads)
+    write("filter", filters())
     write("inflate", [body[2:] for body in frames if body.startswith(b"C:")])
 
 

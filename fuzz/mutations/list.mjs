@@ -26,22 +26,23 @@ const DELIVERY = [
                 self.lanes.put(topic, policy, chunk.part(0..1));
                 return self.lanes.put(topic, policy, chunk.part(2..chunk.marks().len()));
             }
-            if ${on('replay-comes-twice')} {
-                self.lanes.put(topic, policy, chunk.clone());
-            }
             self.lanes.put(topic, policy, chunk);\n`,
       },
     ],
   },
-  { name: 'replay-comes-twice', is: 'a piece of a replay is sent twice', edits: [] },
+  { name: 'replay-comes-twice', is: 'a piece of a replay is sent twice', edits: [{ file: OUTBOUND, old: '            self.lanes.put(topic, policy, chunk);\n        }\n    }', new: `            if ${on('replay-comes-twice')} {
+                self.lanes.put(topic, policy, chunk.clone());
+            }
+            self.lanes.put(topic, policy, chunk);\n        }\n    }` }] },
   {
     name: 'number-given-twice',
     is: 'each fourth message bears the number before its own',
     edits: [
       {
         file: WIRE,
-        old: '                position.seq = message.seq;\n',
-        new: `                position.seq = if ${on('number-given-twice')} && message.seq.number() % 4 == 0 { message.before() } else { message.seq };\n`,
+        old: 'let Numbered { seq, previous, publication } = *message;',
+        new: `let Numbered { seq, previous, publication } = *message;
+        let seq = if ${on('number-given-twice')} && seq.number() % 4 == 0 { message.before() } else { seq };`,
       },
     ],
   },
@@ -51,9 +52,9 @@ const DELIVERY = [
     edits: [
       {
         file: WIRE,
-        old: 'if encode::topic_message(out, format, topic, position, previous, publication).is_err() {',
+        old: 'if envelopes.append(out, seq, previous, publication).is_err() {',
         new: `let previous = previous.filter(|_| !${on('previous-missing')});
-        if encode::topic_message(out, format, topic, position, previous, publication).is_err() {`,
+        if envelopes.append(out, seq, previous, publication).is_err() {`,
       },
     ],
   },
@@ -117,9 +118,16 @@ const DELIVERY = [
     ],
   },
   {
-    name: 'stream-goes-on',
-    is: "a compressed message goes on from the stream before it",
-    edits: [{ file: 'wse-core/src/compressor.rs', old: '        self.state.reset();\n', new: `        if !${on('stream-goes-on')} {\n            self.state.reset();\n        }\n` }],
+    name: 'stream-cut-short',
+    is: 'what would be larger compressed is sent as a stream without its end',
+    target: null,
+    edits: [
+      {
+        file: 'wse-core/src/compressor.rs',
+        old: 'matches!(ended, Ok(Status::StreamEnd))\n    }\n}',
+        new: `matches!(ended, Ok(Status::StreamEnd)) || ${on('stream-cut-short')}\n    }\n}`,
+      },
+    ],
   },
   {
     name: 'expired-is-sent',

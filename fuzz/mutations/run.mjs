@@ -1,6 +1,6 @@
 // Shows that fuzzing and the tests of the core find mistakes: `node fuzz/mutations/run.mjs [--seconds 60] [--only NAME,...] [--scratch FOLDER]`. A target has so
-// long for each, from its kept corpus; the tests are those of wse-core. Prints what found what, and writes a table of it to .work/fuzz-mutations.md. `--fits` only
-// says whether the list fits the sources as they are. A folder that is named keeps the mutated build for the next call.
+// long for each, from its kept corpus; the tests are those of the crate that it is in. Prints what found what, and writes a table of it to .work/fuzz-mutations.md. `--fits` only
+// says whether the list fits the sources as they are; `--without-tests` leaves the tests out. A folder that is named keeps the mutated build for the next call.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,6 +16,7 @@ const { values } = parseArgs({
     only: { type: 'string' },
     scratch: { type: 'string' },
     fits: { type: 'boolean', default: false },
+    'without-tests': { type: 'boolean', default: false },
   },
 });
 const MODEL = 'whatever_is_done_to_a_session_its_peer_is_told_of_all_that_it_misses';
@@ -34,7 +35,7 @@ function scratch() {
 }
 
 function run(name, command, args) {
-  const env = { ...process.env, CARGO_INCREMENTAL: '0', RUST_BACKTRACE: '0', WSE_MUTATION: name };
+  const env = { ...process.env, CARGO_INCREMENTAL: '0', RUST_BACKTRACE: '0', PROPTEST_MAX_SHRINK_ITERS: '0', WSE_MUTATION: name };
   const { status, stdout, stderr } = spawnSync(command, args, { cwd: copy, env, maxBuffer: 1 << 28 });
   return { isGreen: status === 0, text: `${stdout}${stderr}` };
 }
@@ -50,17 +51,19 @@ function fuzz(name, target) {
   return text.includes('INITED') ? `after ${Math.ceil((performance.now() - from) / 1_000)} s` : 'by the kept corpus';
 }
 
-/** The names of the tests that fail. */
-function tests(name) {
-  const { isGreen, text } = run(name, 'cargo', ['test', '--locked', '--no-fail-fast', '-p', 'wse-protocol', '-p', 'wse-core', '--lib', '--tests']);
+/** The names of the tests that fail, of the crate that the mutation is in. */
+function tests(name, edits) {
+  if (values['without-tests']) return [];
+  const crates = new Set(edits.map(({ file }) => file.split('/')[0]));
+  const { isGreen, text } = run(name, 'cargo', ['test', '--locked', '--no-fail-fast', ...[...crates].flatMap((crate) => ['-p', crate]), '--lib', '--tests']);
   const failed = [...text.matchAll(/^test (\S+) \.\.\. FAILED/gm)].map(([, test]) => test);
   if (!isGreen && failed.length === 0) throw new Error(`the tests did not run: ${text.slice(-2_000)}`);
   return failed;
 }
 
-function judge({ name, is, target = 'session' }) {
+function judge({ name, is, edits, target = 'session' }) {
   const found = target === null ? null : fuzz(name, target);
-  const failed = tests(name);
+  const failed = tests(name, edits);
   const others = failed.filter((test) => test !== MODEL);
   const isFound = target === null ? failed.length > 0 : found !== null;
   const verdict = { name, is, isFound, target, found, model: failed.includes(MODEL), others };
@@ -75,7 +78,7 @@ function row({ name, is, target, found, model, others }) {
 }
 
 if (only === undefined) {
-  const green = fuzz('none', 'session') === null && tests('none').length === 0;
+  const green = fuzz('none', 'session') === null && tests('none', MUTATIONS.flatMap(({ edits }) => edits)).length === 0;
   if (!green) throw new Error('without a mutation the copy is not green');
   console.log('green without a mutation');
 }

@@ -155,9 +155,9 @@ export const STAGES = [
     edits: [
       {
         file: WIRE,
-        old: 'if encode::topic_message(out, format, topic, position, previous, publication).is_err() {',
+        old: 'if envelopes.append(out, seq, previous, publication).is_err() {',
         new: `let previous = previous.filter(|_| !${on('filter-previous')});
-        if encode::topic_message(out, format, topic, position, previous, publication).is_err() {`,
+        if envelopes.append(out, seq, previous, publication).is_err() {`,
       },
     ],
     wire: ['test_filters.py::test_only_what_passes_arrives_and_says_what_was_before_it'],

@@ -165,6 +165,7 @@ impl World {
         let waiting = self.session.waiting_bytes();
         let limit = self.config.outbound_bytes;
         assert!(waiting <= 2 * limit + ONE_MORE, "{waiting} bytes wait under a limit of {limit}");
+        assert!(waiting < limit || self.session.is_closing() || !self.session.reads(), "who does not read its answers is read");
         let patterns = self.session.names().filter(|name| matches!(name, Followed::Pattern(_))).count();
         assert!(patterns <= self.config.patterns && self.session.names().count() <= self.config.subscriptions, "more than it may");
         assert_eq!(self.session.poll_timeout().is_none(), self.session.is_closed());
