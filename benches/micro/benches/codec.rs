@@ -6,57 +6,9 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use serde::Serialize;
 use serde_json::value::RawValue;
-use wse_protocol::{Epoch, Format, Position, Priority, Publication, Seq, Topic, UnixMillis, encode, envelope, transcode};
-
-/// An order book's update, as a market's feed would send it.
-fn payload(bytes: usize) -> String {
-    let level = |i: i32| format!(r#"{{"price":{:.2},"size":{},"orders":{}}}"#, 150.0 - f64::from(i) * 0.65, 100 * (i + 1), i + 1);
-    let levels: Vec<String> = (0..8).map(level).collect();
-    let body = format!(
-        r#"{{"symbol":"AAPL","price":150.25,"open":148.9,"volume":48211733,"halted":false,"venue":{{"name":"XNAS","latency_us":37}},"headline":"Guidance raised, \"a return of capital\"","tags":["tech","us"],"levels":[{}],"pad":""#,
-        levels.join(",")
-    );
-    format!("{body}{}\"}}", "x".repeat(bytes - body.len() - 2))
-}
-
-fn message() -> (Topic, Position, Publication) {
-    let publication = Publication {
-        id: "0193b3a0-0000-7000-8000-000000000001".into(),
-        event_type: "price_update".into(),
-        ts: UnixMillis(1_768_473_000_000),
-        expires: None,
-        key: Some("AAPL".into()),
-        priority: Priority::High,
-        format: Format::Json,
-        payload: payload(851).into(),
-    };
-    let position = Position { epoch: Epoch::parse("0193b3a0c4f1").expect("short"), seq: Seq::new(42).expect("small") };
-    (Topic::parse("prices:AAPL").expect("a name"), position, publication)
-}
-
-fn encoded(format: Format) -> Vec<u8> {
-    let (topic, position, publication) = message();
-    let mut out = Vec::new();
-    encode::topic_message(&mut out, format, &topic, &position, None, &publication).expect("a payload of its format");
-    out
-}
-
-/// What serde_json writes in the same words.
-#[derive(Serialize)]
-struct Plain<'a> {
-    v: u64,
-    t: &'a str,
-    id: &'a str,
-    ts: &'a str,
-    tp: &'a str,
-    e: &'a str,
-    seq: u64,
-    k: &'a str,
-    pri: u8,
-    p: &'a RawValue,
-}
+use wse_micro::{Plain, encoded, message, payload};
+use wse_protocol::{Format, encode, envelope, transcode};
 
 fn decode(c: &mut Criterion) {
     let (text, packed) = (encoded(Format::Json), encoded(Format::Msgpack).split_off(2));
@@ -89,18 +41,7 @@ fn encode(c: &mut Criterion) {
     let (topic, position, publication) = message();
     let text = String::from_utf8(publication.payload.to_vec()).expect("UTF-8");
     let raw: &RawValue = serde_json::from_str(&text).expect("JSON");
-    let plain = Plain {
-        v: 2,
-        t: &publication.event_type,
-        id: &publication.id,
-        ts: "2026-01-15T10:30:00.000Z",
-        tp: topic.as_str(),
-        e: position.epoch.as_str(),
-        seq: 42,
-        k: "AAPL",
-        pri: 8,
-        p: raw,
-    };
+    let plain = Plain::new(&topic, &position, &publication, raw);
     assert_eq!(serde_json::to_vec(&plain).expect("JSON"), encoded(Format::Json));
     let mut group = c.benchmark_group("encode/1KB");
     group.throughput(Throughput::Bytes(1_024));

@@ -3,9 +3,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use wse_core::filter::{Filter, Payload, Scratch};
-
-/// Three clauses over numbers, strings and a nested path; the payload passes, so that none is skipped.
-const THREE: &str = r#"{"price":{"$gt":150},"symbol":{"$in":["MSFT","AAPL","GOOG"]},"venue.country":"US"}"#;
+use wse_micro::{THREE, fields};
 
 /// One more for each kind of test.
 const OTHERS: [(&str, &str); 4] = [
@@ -15,22 +13,8 @@ const OTHERS: [(&str, &str); 4] = [
     ("missing", r#"{"nowhere.at.all":{"$exists":false}}"#),
 ];
 
-/// An order book's update, as a market's feed would send it: 28 fields, 1,024 bytes.
-fn payload() -> String {
-    let levels: Vec<String> =
-        (0..8).map(|i| format!(r#"{{"price":{:.2},"size":{},"orders":{}}}"#, 150.0 - f64::from(i) * 0.65, 100 * (i + 1), i + 1)).collect();
-    let fields = [
-        r#""id":"0193b3a0-0000-7000-8000-000000000001","symbol":"AAPL","name":"Apple Inc.","currency":"USD","price":150.25,"open":148.9"#,
-        r#""high":151.02,"low":148.11,"close":149.77,"volume":48211733,"trades":381022,"change":0.48,"halted":false"#,
-        r#""venue":{"name":"XNAS","country":"US","open":true,"latency_us":37},"tags":["tech","us","large-cap","index:sp500"]"#,
-        r#""headline":"Shares rise after the company raises its guidance for the coming quarter and announces \"a return of capital\"""#,
-    ];
-    let body = format!(r#"{{{},"levels":[{}],"pad":""#, fields.join(","), levels.join(","));
-    format!("{body}{}\"}}", "x".repeat(1_024 - body.len() - 2))
-}
-
 fn filters(c: &mut Criterion) {
-    let text = payload();
+    let text = fields();
     let filter = Filter::compile_json(THREE.as_bytes()).expect("it compiles");
     let decoded: wse_protocol::Value = simd_json::to_owned_value(&mut text.clone().into_bytes()).expect("JSON");
     let mut group = c.benchmark_group("filter/1KB");
