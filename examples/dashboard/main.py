@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
-from wse_server import Takeover, WSEConfig, WSEUnavailable, create_wse_router
+from wse_server import Takeover, TopicPolicy, WSEConfig, WSEUnavailable, create_wse_router
 
 import market
 
@@ -38,6 +38,8 @@ wse = create_wse_router(
         redis_url=os.environ.get("REDIS_URL"),
         takeover=Takeover(os.environ.get("WSE_TAKEOVER", "auto")),
         heartbeat=2,  # the default is 15 s; here one is meant to watch the round trip
+        idle_timeout=10,  # 90 s; here one is meant to see who is gone
+        topics={"desk": TopicPolicy(presence=True)},  # pages show who else has them open
     )
 )
 

@@ -7,6 +7,7 @@ import { filters } from './client/filters.mjs';
 import { formats } from './client/formats.mjs';
 import { gaps } from './client/gaps.mjs';
 import { patterns } from './client/patterns.mjs';
+import { presence } from './client/presence.mjs';
 import { requests } from './client/requests.mjs';
 import { slow } from './client/slow.mjs';
 import { snapshots } from './client/snapshots.mjs';
@@ -18,7 +19,7 @@ import { uvicorn } from './lib/server.mjs';
 import { Stage } from './lib/stage.mjs';
 
 const FOLDER = join(FIXTURES, 'client');
-const SCENARIOS = { ...direct, ...formats, ...filters, ...patterns, ...requests, ...slow, ...snapshots };
+const SCENARIOS = { ...direct, ...formats, ...filters, ...patterns, ...presence, ...requests, ...slow, ...snapshots };
 const WAYS = [
   { name: 'in Node on taken sockets', transport: 'native', takeover: 'always', Peer: NodePeer, scenarios: { ...SCENARIOS, ...gaps } },
   { name: 'in Node by ASGI', transport: 'asgi', takeover: 'never', Peer: NodePeer, scenarios: { ...SCENARIOS, ...gaps } },

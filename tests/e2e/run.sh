@@ -12,7 +12,7 @@ npm ls >/dev/null 2>&1 || step e2e "Playwright and what pages are built with" np
 npm install --no-save --no-audit --no-fund "$root"/dist/wse-client-*.tgz >/dev/null
 rm -f "$root"/.work/e2e/*.log
 
-# Together they take about four minutes; ten mean that something hangs.
+# Together they take about seven minutes; fifteen mean that something hangs.
 files=()
-for name in "${@:-demo client outbox drain examples dashboard network install}"; do for each in $name; do files+=("$each.test.mjs"); done; done
-exec timeout --kill-after=20 600 node --test --test-concurrency=1 --test-reporter=./lib/reporter.mjs "${files[@]}"
+for name in "${@:-demo client outbox drain examples dashboard presence network install}"; do for each in $name; do files+=("$each.test.mjs"); done; done
+exec timeout --kill-after=20 900 node --test --test-concurrency=1 --test-reporter=./lib/reporter.mjs "${files[@]}"

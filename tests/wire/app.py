@@ -92,13 +92,12 @@ async def send(order: dict[str, Any]) -> int:
 @wse.on("members")
 async def members(topic: str) -> list[str]:
     """The users in a topic."""
-    _, present = await asyncio.to_thread((await wse._host.ready()).presence, topic)
-    return [user or "" for _, user, _ in present]
+    return [member.user or "" for member in (await wse.presence(topic)).members]
 
 
 @wse.on("count")
 async def count(topic: str) -> int:
-    return await asyncio.to_thread((await wse._host.ready()).presence_count, topic)
+    return await wse.presence_count(topic)
 
 
 gates: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)

@@ -88,7 +88,7 @@ def test_a_wrong_policy_names_its_topic_and_the_fix(name: Any, policy: Any, fix:
 
 @pytest.mark.parametrize("name", ["prices", "orders:*", "orders:1", "*"])
 def test_policies_are_for_topics_namespaces_and_all(name: str) -> None:
-    assert WSEConfig(topics={name: TopicPolicy(slow=SlowPolicy.DISCONNECT)}).options()["topics"] == [(name, "disconnect", None)]
+    assert WSEConfig(topics={name: TopicPolicy(slow=SlowPolicy.DISCONNECT)}).options()["topics"] == [(name, "disconnect", None, False)]
 
 
 def test_an_unknown_setting_names_the_one_that_was_meant() -> None:

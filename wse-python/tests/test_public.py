@@ -19,7 +19,8 @@ PROJECT = Path(__file__).parents[1]
 
 def test_the_public_names() -> None:
     assert wse_server.__all__ == [
-        "AuthResult", "CloseCode", "Connection", "DeadLetter", "DeadLetters", "ErrorCode", "Message", "Msgpack", "Priority", "Publication",
+        "AuthResult", "CloseCode", "Connection", "DeadLetter", "DeadLetters", "ErrorCode", "Member", "Message", "Msgpack", "Presence", "Priority",
+        "Publication",
         "Publisher", "Receipt", "SlowPolicy", "SnapshotProvider", "Takeover", "TopicPolicy", "WSEConfig",
         "WSEConfigError", "WSEDeadLetterError", "WSEError", "WSEForkError", "WSEPayloadError", "WSERouter", "WSEStartupError",
         "WSETopicError", "WSEUnavailable",
@@ -45,13 +46,17 @@ PUBLISH = "(self, topic, payload, *, type=None, priority=<Priority.NORMAL: 5>, k
         (wse_server.Publisher.send_to_user, f"(self, user, {SEND}"),
         (wse_server.WSERouter.publish_many, "(self, messages)"),
         (wse_server.Publication, "(topic, payload, type=None, priority=<Priority.NORMAL: 5>, key=None, idempotency_key=None, ttl=None)"),
-        (wse_server.TopicPolicy, "(*, slow=<SlowPolicy.RECOVER: 'recover'>, filter=None)"),
+        (wse_server.TopicPolicy, "(*, slow=<SlowPolicy.RECOVER: 'recover'>, filter=None, presence=False)"),
         (wse_server.Publisher.publish, PUBLISH),
         (wse_server.create_wse_router, "(config=None)"),
         (wse_server.WSERouter.on, "(self, type, idempotent=False)"),
         (wse_server.WSERouter.snapshot, "(self, pattern, shared=False)"),
         (wse_server.WSERouter.snapshot_provider, "(self, pattern, provider, shared=False)"),
         (wse_server.SnapshotProvider.get_snapshot, "(self, user_id, topics)"),
+        (wse_server.WSERouter.presence, "(self, topic)"),
+        (wse_server.WSERouter.presence_count, "(self, topic)"),
+        (wse_server.Presence, "(count, members)"),
+        (wse_server.Member, "(id, user, data)"),
         (wse_server.WSERouter.on_connect, "(self, function)"),
         (wse_server.WSERouter.on_disconnect, "(self, function)"),
         (wse_server.Publisher.__init__, "(self, *, redis_url, redis_prefix='wse')"),

@@ -17,7 +17,7 @@ BLOCKS = [
 
 
 def test_there_are_blocks_to_run() -> None:
-    assert len(BLOCKS) == 9
+    assert len(BLOCKS) == 10
 
 
 @pytest.mark.parametrize("block", BLOCKS)

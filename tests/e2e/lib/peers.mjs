@@ -8,6 +8,7 @@ import { until } from './process.mjs';
 /** The core in Node, with the `ws` package as its WebSocket. */
 export class NodePeer {
   #views = new Map();
+  #rooms = new Map();
   #frames = [];
   #seen = [];
   #shown = [];
@@ -42,6 +43,30 @@ export class NodePeer {
     return { data, topic, status, code: error?.code ?? null };
   }
 
+  /** Watches who is in a topic, and is in it with `data` where there is some. */
+  async attend(id, topic, { data, countOnly }) {
+    const room = this.#rooms.get(id) ?? this.#room(topic, countOnly);
+    this.#rooms.set(id, room);
+    if (data === undefined) room.hold.leave();
+    else room.hold.set(data);
+  }
+
+  async quit(id) {
+    const { hold, stops } = this.#rooms.get(id);
+    hold.leave();
+    for (const stop of stops) stop();
+    this.#rooms.delete(id);
+  }
+
+  async room(id) {
+    return this.#rooms.get(id).read();
+  }
+
+  /** All that the room ever showed, in order. */
+  async told(id) {
+    return this.#rooms.get(id).told;
+  }
+
   async seen() {
     return this.#seen;
   }
@@ -72,6 +97,15 @@ export class NodePeer {
     this.#client.close();
   }
 
+  #room(topic, countOnly) {
+    const { presence } = this.#client;
+    const told = [];
+    const read = () => roomOf(presence.state(topic, { countOnly }));
+    const note = () => told.at(-1) !== JSON.stringify(read()) && told.push(JSON.stringify(read()));
+    const stops = [this.#client.onNotice('presence', (notice) => notice.topic === topic && note()), presence.watch(topic, { countOnly })];
+    return { hold: presence.hold(topic), read, told, stops };
+  }
+
   #listen() {
     this.#client.on('*', (payload, { topic, seq }) => {
       this.#seen.push([topic, seq, payload?.pad === undefined ? payload : { n: payload.n }]);
@@ -83,6 +117,11 @@ export class NodePeer {
     this.#client.onNotice('error', ({ code }) => this.#notices.error.push(code));
     for (const name of ['resync', 'skip']) this.#client.onNotice(name, (notice) => this.#notices[name].push(notice));
   }
+}
+
+/** What a component would show of who is in a topic; others come in an order of the server's. */
+function roomOf({ members, count, status, error }) {
+  return { members: members.map(({ user, data }) => [user, data]).sort(), count, status, code: error?.code ?? null };
 }
 
 /** The `ws` transport at whose seam every frame is seen. */
@@ -110,6 +149,7 @@ export class PagePeer {
   static #browser;
   #frames = [];
   #views = [];
+  #rooms = [];
   #options;
   #page;
   #faults = [];
@@ -147,6 +187,24 @@ export class PagePeer {
     return JSON.parse(await this.#page.locator(`#${id}`).innerText());
   }
 
+  async attend(id, topic, { data, countOnly }) {
+    this.#rooms = [...this.#rooms.filter((room) => room.id !== id), { id, topic, data, countOnly }];
+    await this.#want();
+  }
+
+  async quit(id) {
+    this.#rooms = this.#rooms.filter((room) => room.id !== id);
+    await this.#want();
+  }
+
+  room(id) {
+    return this.view(id);
+  }
+
+  told(id) {
+    return this.#page.evaluate((one) => window.told[one], id);
+  }
+
   seen() {
     return this.#page.evaluate(() => window.seen);
   }
@@ -178,7 +236,7 @@ export class PagePeer {
   }
 
   #want() {
-    return this.#page.evaluate((wanted) => window.want(wanted), { options: this.#options, views: this.#views });
+    return this.#page.evaluate((wanted) => window.want(wanted), { options: this.#options, views: this.#views, rooms: this.#rooms });
   }
 
   #record(socket) {

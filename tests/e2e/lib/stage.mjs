@@ -67,6 +67,25 @@ export class Stage {
     return this.#post('/open', topic);
   }
 
+  /** Watches who is in a topic, and is in it with `data` where there is some. */
+  async attend(peer, id, topic, options = {}) {
+    await peer.attend(id, topic, options);
+    await until(`${id} to be live`, async () => (await peer.room(id)).status === 'live', 5_000);
+  }
+
+  /** A room shows these, and no others, as `[user, data]`. */
+  async shows(peer, id, members, within = 5_000) {
+    const wanted = JSON.stringify([...members].sort());
+    await until(`${id} to show ${wanted}`, async () => JSON.stringify((await peer.room(id)).members) === wanted, within).catch(() => undefined);
+    const { members: shown, count, status } = await peer.room(id);
+    assert.deepEqual({ shown, count, status }, { shown: [...members].sort(), count: members.length, status: 'live' });
+  }
+
+  /** What `wse.presence` says of a topic. */
+  async attendance(topic) {
+    return (await fetch(`http://127.0.0.1:${this.#port}/presence/${topic}`)).json();
+  }
+
   /** What the server says of itself. */
   async health() {
     return (await fetch(`http://127.0.0.1:${this.#port}/wse/health`)).json();
@@ -98,6 +117,15 @@ export class Stage {
     await meanwhile();
     gate.mend();
     await until('the client to be away', async () => !(await peer.isConnected()) || this.#hellos(peer) > 1, 5_000);
+    await until('the client to be back', () => peer.isConnected(), 5_000);
+  }
+
+  /** Breaks the connection, and lets none be made for so long. */
+  async awayFor({ peer, gate }, ms) {
+    gate.mend();
+    gate.cut();
+    await new Promise((done) => setTimeout(done, ms));
+    gate.mend();
     await until('the client to be back', () => peer.isConnected(), 5_000);
   }
 

@@ -23,6 +23,7 @@ from .errors import (
     WSEUsageError,
 )
 from .policy import SlowPolicy, TopicPolicy
+from .presence import Member, Presence
 from .priority import Priority
 from .publisher import Publication, Publisher
 from .router import WSERouter, create_wse_router
@@ -35,8 +36,10 @@ __all__ = [
     "DeadLetter",
     "DeadLetters",
     "ErrorCode",
+    "Member",
     "Message",
     "Msgpack",
+    "Presence",
     "Priority",
     "Publication",
     "Publisher",

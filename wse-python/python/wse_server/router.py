@@ -15,6 +15,7 @@ from ._host import Host
 from .config import WSEConfig
 from .dead_letters import DeadLetters
 from .errors import WSEConfigError, WSEStartupError, WSEUsageError
+from .presence import Attendance
 from .publisher import Publishing
 from .snapshots import SnapshotProvider
 
@@ -40,7 +41,7 @@ class _PrefixGuard(BaseRoute):
         raise NoMatchFound(name, path_params)
 
 
-class WSERouter(Publishing, APIRouter):
+class WSERouter(Publishing, Attendance, APIRouter):
     """`app.include_router(wse, prefix="/wse")` serves clients; its lifespan starts and drains the engine."""
 
     def __init__(self, config: WSEConfig | None = None) -> None:

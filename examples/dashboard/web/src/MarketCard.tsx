@@ -1,19 +1,25 @@
 // Prices: the chosen instrument large, the chart, and a tile for each instrument.
 import { useState, useSyncExternalStore, type CSSProperties } from 'react';
-import type { WSEError } from 'wse-client';
+import type { Member, WSEError } from 'wse-client';
 import * as format from './format';
 import { market, type Link } from './live';
 import type { Quote } from './market';
 import { PriceChart } from './PriceChart';
+import { colourOf, type Visitor } from './visitor';
+
+/** Dots for others on a tile. */
+const EYES = 4;
 
 interface Props {
   readonly link: Link;
   readonly selected: string;
   readonly onSelect: (symbol: string) => void;
+  /** Who else has the page open. */
+  readonly others: readonly Member<Visitor>[];
   readonly error: WSEError | null;
 }
 
-export function MarketCard({ link, selected, onSelect, error }: Props) {
+export function MarketCard({ link, selected, onSelect, others, error }: Props) {
   const quotes = useSyncExternalStore(market.subscribe, market.quotes);
   const [compare, setCompare] = useState(false);
   const quote = quotes.find((q) => q.symbol === selected);
@@ -44,7 +50,7 @@ export function MarketCard({ link, selected, onSelect, error }: Props) {
       </div>
       <ul className={compare ? 'tiles legend' : 'tiles'}>
         {quotes.map((q) => (
-          <Tile key={q.symbol} quote={q} pressed={q.symbol === selected} onSelect={onSelect} />
+          <Tile key={q.symbol} quote={q} pressed={q.symbol === selected} onSelect={onSelect} eyes={others.filter(({ data }) => data.symbol === q.symbol)} />
         ))}
         {quotes.length === 0 && Array.from({ length: 5 }, (_, i) => <li key={i} className="tile ghost" />)}
       </ul>
@@ -73,13 +79,16 @@ function Change({ value }: { value: number | null }) {
   );
 }
 
-function Tile({ quote, pressed, onSelect }: { quote: Quote; pressed: boolean; onSelect: (symbol: string) => void }) {
+function Tile({ quote, pressed, onSelect, eyes }: { quote: Quote; pressed: boolean; onSelect: (symbol: string) => void; eyes: readonly Member<Visitor>[] }) {
   const { symbol, name, price, change, spark } = quote;
   return (
     <li>
       <button type="button" className="tile" aria-pressed={pressed} onClick={() => onSelect(symbol)} data-symbol={symbol}>
         <span className="symbol" style={{ '--line': `var(--line-${symbol})` } as CSSProperties}>
           {symbol}
+          {eyes.slice(0, EYES).map(({ id, data }) => (
+            <i key={id} style={colourOf(data)} title={`${data.name} looks at ${symbol}`} />
+          ))}
         </span>
         <span className="name">{name}</span>
         <Sparkline values={spark} />
