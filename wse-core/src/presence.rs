@@ -100,13 +100,10 @@ impl<A> Registry<A> {
         entered.insert(topic.clone(), member.clone());
         let here = self.topics.entry(topic.clone()).or_default();
         let known = here.members.len();
-        let replaced = here.members.entry(member.clone()).or_default().enter(connection, hold);
+        here.members.entry(member.clone()).or_default().enter(connection, hold);
         self.members += here.members.len() - known;
         here.change(member, Some(answer));
         self.mark(topic);
-        if let Some(lost) = replaced {
-            self.forget(lost, topic);
-        }
         Ok(())
     }
 

@@ -40,21 +40,20 @@ struct Held {
 }
 
 impl Local {
-    /// A connection enters or changes its data. One that was lost gives way for it, as its client's return: that connection is returned.
-    pub(super) fn enter(&mut self, connection: u64, mut hold: Hold) -> Option<u64> {
+    /// A connection enters or changes its data. One that was lost gives way for it: its client has come back.
+    pub(super) fn enter(&mut self, connection: u64, mut hold: Hold) {
         if let Some(held) = self.holds.iter_mut().find(|held| held.connection == connection) {
             held.hold = hold;
-            return None;
+            return;
         }
         let lost = || self.holds.iter().enumerate().filter(|(_, held)| held.is_lost);
         let same = lost().find(|(_, held)| held.hold.data == hold.data).or_else(|| lost().next()).map(|(index, _)| index);
         let replaced = same.map(|index| self.holds.remove(index));
         // Who comes back as before has changed nothing, whatever its other connections did meanwhile.
-        if let Some(before) = replaced.as_ref().filter(|before| before.hold.data == hold.data) {
+        if let Some(before) = replaced.filter(|before| before.hold.data == hold.data) {
             hold.at = before.hold.at;
         }
         self.holds.push(Held { connection, hold, is_lost: false });
-        replaced.map(|before| before.connection)
     }
 
     pub(super) fn leave(&mut self, connection: u64) {
