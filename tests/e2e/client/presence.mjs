@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { until } from '../lib/process.mjs';
 
-/** Above the fixture's grace of 1 s. */
-const LONG = 2_500;
+/** Above the fixture's grace of 2 s. */
+const LONG = 4_500;
 
 export const presence = {
   '[P-60] [P-64] two clients see each other come, change and go, and Python sees the same': async (stage) => {

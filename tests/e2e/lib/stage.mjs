@@ -76,7 +76,8 @@ export class Stage {
   /** A room shows these, and no others, as `[user, data]`. */
   async shows(peer, id, members, within = 5_000) {
     const wanted = JSON.stringify([...members].sort());
-    await until(`${id} to show ${wanted}`, async () => JSON.stringify((await peer.room(id)).members) === wanted, within).catch(() => undefined);
+    const isThere = ({ members: shown, status }) => status === 'live' && JSON.stringify(shown) === wanted;
+    await until(`${id} to show ${wanted}`, async () => isThere(await peer.room(id)), within).catch(() => undefined);
     const { members: shown, count, status } = await peer.room(id);
     assert.deepEqual({ shown, count, status }, { shown: [...members].sort(), count: members.length, status: 'live' });
   }

@@ -242,7 +242,7 @@ export class WSEClient {
     this.#update({ user: ready.user, connection: ready.connection });
     this.#topics.handleReady(isSameUser, ready.session);
     const bytes = messageBytes ?? DEFAULTS.messageBytes;
-    this.#presence.handleReady(ready.user, isSameUser, bytes);
+    this.#presence.handleReady(ready.user, isSameUser, this.#isMoving, bytes);
     this.#sender.handleReady(ready, bytes, this.#isMoving);
     return isSameUser;
   }

@@ -117,11 +117,11 @@ export class PresenceDriver implements Presence {
   }
 
   /** `server_ready` came: this connection knows of nothing that was entered. */
-  handleReady(user: string | null, isSameUser: boolean, maxBytes: number): void {
+  handleReady(user: string | null, isSameUser: boolean, isMove: boolean, maxBytes: number): void {
     this.#isAnonymous = user === null;
     this.#maxBytes = maxBytes;
     if (!isSameUser) for (const watched of this.#watched.values()) watched.roster.clear();
-    this.#stays.handleReady();
+    this.#stays.handleReady(isMove && isSameUser);
     this.#poll();
   }
 

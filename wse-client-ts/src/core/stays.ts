@@ -35,21 +35,24 @@ class Stay {
   told: string | null = null;
   /** The request that is not answered; data that comes meanwhile waits, and only the newest of it is sent. */
   due: string | null = null;
+  /** This connection has been told that it is in the topic. */
+  had = false;
   lingerUntil: number | null = null;
   retryAt: number | null = null;
   state: StayState = { entered: false, error: null, id: null };
 
-  /** The connection is gone or another one: it knows nothing. */
-  reset(): void {
+  /** The connection is gone or another one, which knows nothing; one that it moved to is not to be seen. */
+  reset(isMove: boolean): void {
     this.told = this.due = this.retryAt = null;
-    this.state = { ...this.state, entered: false, error: null };
+    this.had = false;
+    if (!isMove) this.state = { ...this.state, entered: false, error: null };
   }
 
   refuse(error: WSEError, now: number): void {
     const passing = error.fault === 'network' || error.fault === 'server';
     this.due = null;
     this.retryAt = passing ? now + RETRY_REFUSED_MS : null;
-    this.state = { ...this.state, error };
+    this.state = { ...this.state, entered: this.had, error };
   }
 }
 
@@ -97,16 +100,15 @@ export class Stays {
   }
 
   /** `server_ready` came, on a connection that knows nothing of it. */
-  handleReady(): void {
-    this.handleClose();
+  handleReady(isMove: boolean): void {
+    this.#reset(isMove);
     this.#connected = true;
   }
 
   /** The connection is gone. */
   handleClose(): void {
     this.#connected = false;
-    this.#dropped.clear();
-    for (const stay of this.#stays.values()) stay.reset();
+    this.#reset(false);
   }
 
   /** What to send so that the server knows what is wanted. */
@@ -122,7 +124,7 @@ export class Stays {
       const cid = newId();
       stay.told = text;
       stay.due = cid;
-      yield { cid, action: stay.state.entered ? 'update' : 'enter', topic, text };
+      yield { cid, action: stay.had ? 'update' : 'enter', topic, text };
     }
   }
 
@@ -131,6 +133,7 @@ export class Stays {
     const [topic, stay] = this.#find(cid);
     if (stay === undefined) return undefined;
     stay.due = null;
+    stay.had = true;
     stay.state = { entered: true, error: null, id: id ?? stay.state.id };
     return topic;
   }
@@ -158,7 +161,12 @@ export class Stays {
 
   #drop(topic: string, stay: Stay): void {
     this.#stays.delete(topic);
-    if (stay.state.entered || stay.due !== null) this.#dropped.add(topic);
+    if (stay.had || stay.due !== null) this.#dropped.add(topic);
+  }
+
+  #reset(isMove: boolean): void {
+    this.#dropped.clear();
+    for (const stay of this.#stays.values()) stay.reset(isMove);
   }
 
   #find(cid: string): readonly [string, Stay] | readonly [undefined, undefined] {

@@ -233,11 +233,21 @@ describe('entering', () => {
     client.presence.enter('room', 'x');
     await clock.advance(0);
     const [first] = server.open;
+    const shown: unknown[] = [];
+    client.onNotice('presence', () => shown.push(client.presence.state('room').status));
     server.move();
     await clock.advance(5_000);
+    expect([...new Set(shown)]).toEqual(['live']);
     expect(server.last).not.toBe(first);
     expect(server.last.of('presence').map(({ p }) => p)).toEqual([{ action: 'enter', topic: 'room', data: 'x' }]);
     expect([room.members.length, client.presence.state('room')]).toMatchObject([1, { status: 'live', count: 1 }]);
+    client.presence.enter('hall');
+    await clock.advance(0);
+    expect(client.presence.state('hall').status).toBe('live');
+    server.refusedTopics.set('hall', 'PRESENCE_OFF');
+    server.move();
+    await clock.advance(5_000);
+    expect(client.presence.state('hall')).toMatchObject({ status: 'refused', error: { code: 'PRESENCE_OFF' } });
   });
 
   it('of several holders is one member with the data set last, until the last one leaves', async () => {
