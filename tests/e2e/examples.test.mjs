@@ -10,6 +10,7 @@ import { uvicorn } from './lib/server.mjs';
 
 const FILTERS = join(ROOT, 'examples/filters');
 const DIRECT = join(ROOT, 'examples/direct');
+const OUTBOX = join(ROOT, 'examples/outbox');
 
 test('examples/filters: the client shows what passes its filters and the server’s own, and nothing else is encoded for it', async () => {
   const folder = temporaryFolder('filters');
@@ -61,6 +62,32 @@ test('examples/direct: a client shows what is sent to its user and its session, 
     assert.deepEqual(shown.sort(), ['note 1 one', 'note 2 two', 'progress 100']);
   } finally {
     await inbox.stop();
+    await server.stop();
+  }
+});
+
+test('examples/outbox: readings taken while the server is away, over a kill -9 of the client, arrive once and in order', async () => {
+  const folder = temporaryFolder('outbox');
+  cpSync(OUTBOX, folder, { recursive: true, filter: (path) => !path.includes('node_modules') });
+  await run('outbox-install', 'npm', ['install', '--no-save', '--no-audit', '--no-fund', '--prefer-offline', 'ws', distFile(TARBALL)], { cwd: folder });
+  const port = await freePort();
+  const meter = () => start('meter', process.execPath, ['meter.mjs', 'kitchen', `ws://127.0.0.1:${port}/wse`], { cwd: folder });
+  const told = (process, status) => process.output().split('\n').filter((line) => line.startsWith(status)).map((line) => line.split(' ')[1]);
+  const first = meter();
+  await until('readings that wait', () => told(first, 'queued').length >= 3);
+  first.kill('SIGKILL');
+  await first.ended;
+  const second = meter();
+  const server = await uvicorn({ name: 'outbox-example', folder, port });
+  try {
+    await until('all to be acknowledged', () => told(second, 'acknowledged').length >= 5);
+    await second.stop();
+    const taken = (await (await fetch(`http://127.0.0.1:${port}/readings`)).json()).map(({ at }) => at);
+    // What was taken in the moment of the kill may not be in the file.
+    assert.deepEqual(taken.slice(0, 3), told(first, 'queued').slice(0, 3));
+    assert.deepEqual(taken, [...new Set(taken)].sort());
+  } finally {
+    await second.stop();
     await server.stop();
   }
 });

@@ -8,9 +8,9 @@ const home = join(import.meta.dirname, '..');
 const project = mkdtempSync(join(tmpdir(), 'wse-consumer-'));
 const modules = join(project, 'node_modules');
 
-/** The example of filters, and every block of the READMEs in a file of its own, as it stands; one that imports nothing is given what it speaks of. */
+/** Components of the examples, and every block of the READMEs in a file of its own, as it stands; one that imports nothing is given what it speaks of. */
 function documented() {
-  const files = { 'Prices.tsx': readFileSync(join(home, '../examples/filters/Prices.tsx'), 'utf8') };
+  const files = { 'Prices.tsx': readFileSync(join(home, '../examples/filters/Prices.tsx'), 'utf8'), 'Unsent.tsx': readFileSync(join(home, '../examples/outbox/Unsent.tsx'), 'utf8') };
   for (const [name, path] of [['client', join(home, 'README.md')], ['project', join(home, '..', 'README.md')]]) {
     const blocks = [...readFileSync(path, 'utf8').matchAll(/^```(tsx?)\n([\s\S]*?)^```$/gm)];
     if (blocks.length === 0) throw new Error(`${path} has no TypeScript`);

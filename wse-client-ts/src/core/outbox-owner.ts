@@ -13,7 +13,7 @@ export class Owner {
 
   /** Of what is written now: by the user whom the server named last, if the token is still that one. */
   get stamp(): Stamp {
-    return { user: this.#user, token: this.#mark };
+    return this.#user === undefined ? { token: this.#mark } : { user: this.#user };
   }
 
   /** A token came; undefined: of a function that was not asked yet. `isOther`: the application has set another one. */

@@ -103,9 +103,19 @@ export class Shelf {
   async adopt(ours: (row: OutboxRow) => boolean, isForgotten: (row: OutboxRow) => boolean): Promise<readonly OutboxRow[]> {
     const found: (readonly OutboxRow[])[] = [];
     const before = this.ofOthers;
+    let isOver = false;
     const look = async (): Promise<void> => {
       for (const id of await this.#store.producers(this.#scope)) {
-        if (!this.#producers.has(id) && !this.#others.has(id)) found.push(await this.#take(new Producer(id), ours, isForgotten));
+        if (this.#producers.has(id) || this.#others.has(id)) continue;
+        const producer = new Producer(id);
+        const rows = await this.#take(producer, ours, isForgotten);
+        if (!isOver && rows.length > 0) {
+          this.#producers.set(id, producer.adopt(rows));
+          found.push(rows);
+        } else {
+          // Too late, or not ours.
+          producer.release();
+        }
       }
     };
     try {
@@ -115,6 +125,7 @@ export class Shelf {
     } catch (cause) {
       this.#tell(cause);
     }
+    isOver = true;
     if (this.ofOthers !== before) this.#events.onChange();
     return found.sort(([a], [b]) => (a?.at ?? 0) - (b?.at ?? 0)).flat();
   }
@@ -127,8 +138,6 @@ export class Shelf {
     const kept = all.filter((row) => !forgotten.includes(row));
     const own = kept.filter(ours);
     if (own.length < kept.length) this.#others.set(producer.id, kept.length - own.length);
-    if (own.length === 0) producer.release();
-    else this.#producers.set(producer.id, producer.adopt(own));
     return own;
   }
 

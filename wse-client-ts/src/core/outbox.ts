@@ -220,7 +220,7 @@ export class Outbox {
   /** As it is sent now, if there is a connection. */
   #stamped(row: OutboxRow): OutboxRow {
     if (this.#link === null) return row;
-    return { ...row, user: this.#link.user, epoch: this.#link.epoch ?? '', sentAt: this.#roles.clock.wall() };
+    return { ...row, user: this.#link.user, token: undefined, epoch: this.#link.epoch ?? '', sentAt: this.#roles.clock.wall() };
   }
 
   #acknowledge(entry: Entry, payload: unknown): void {

@@ -4,6 +4,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createClient, IndexedOutbox, MemoryOutbox, type OutboxRow, type OutboxStore } from '../../src/core';
 import { createFakes } from '../../src/testing';
 
+/** A busy machine takes its time. */
+const PATIENCE = { timeout: 4_000 };
+
 /** As Web Locks, in one process. */
 function fakeLocks(): LockManager {
   const held = new Set<string>();
@@ -77,7 +80,7 @@ describe.each(Object.entries(KINDS))('an outbox %s', (_, kind) => {
     expect([await second.claim('a'), await first.claim('a')]).toEqual([null, null]);
     expect(await second.claim('b')).not.toBeNull();
     release?.();
-    await vi.waitFor(async () => expect(await second.claim('a')).not.toBeNull());
+    await vi.waitFor(async () => expect(await second.claim('a')).not.toBeNull(), PATIENCE);
     expect(await first.claim('a')).toBeNull();
   });
 });
@@ -118,8 +121,10 @@ describe('where a page may not store', () => {
     const client = createClient({ onError: ({ code }) => codes.push(code) }, { ...fakes.roles, outbox });
     client.connect();
     const reply = client.sendMessage('n', 1);
-    await new Promise((done) => setTimeout(done, 20));
-    await fakes.clock.advance(0);
+    await vi.waitFor(async () => {
+      await fakes.clock.advance(0);
+      expect(client.outbox.messages).toEqual([]);
+    }, PATIENCE);
     expect([await reply, codes, client.outbox.isDurable]).toEqual([1, ['OUTBOX_NOT_KEPT'], false]);
   });
 });
@@ -133,8 +138,7 @@ it('a client sends what another left in IndexedDB, in order, each once', async (
   const before = page();
   before.connect();
   for (let n = 0; n < 100; n += 1) before.sendMessage('n', n).catch(() => undefined);
-  await vi.waitFor(() => expect(before.outbox.isDurable).toBe(true));
-  await new Promise((done) => setTimeout(done, 50));
+  await vi.waitFor(() => expect(before.outbox.isDurable).toBe(true), PATIENCE);
   before.close();
   fakes.server.mode = 'accept';
   const tabs = [page(), page()];
@@ -143,8 +147,9 @@ it('a client sends what another left in IndexedDB, in order, each once', async (
   await vi.waitFor(async () => {
     await fakes.clock.advance(15_000);
     expect(handled).toHaveLength(100);
-  });
+  }, PATIENCE);
   await fakes.clock.advance(60_000);
   expect(handled).toEqual(Array.from({ length: 100 }, (_, n) => n));
+  await vi.waitFor(() => expect(tabs.map((tab) => tab.outbox.counts)).toEqual(tabs.map(() => ({ queued: 0, sent: 0, failed: 0 }))), PATIENCE);
   expect(tabs.map((tab) => tab.outbox.messages.length)).toEqual([0, 0]);
 });

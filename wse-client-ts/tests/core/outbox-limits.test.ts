@@ -1,6 +1,6 @@
 // The outbox beyond the usual: other users, failed messages, bounds of time and number, and stores that fail.
 import { describe, expect, it } from 'vitest';
-import { createClient, MemoryOutbox, type OutboxMessage, type OutboxStore } from '../../src/core';
+import { createClient, MemoryOutbox, type OutboxMessage, type OutboxRow, type OutboxStore } from '../../src/core';
 import { createFakes } from '../../src/testing';
 import { codeOf, handling, open, payloads, quiet } from './outbox-cases';
 
@@ -239,6 +239,26 @@ describe('a store that fails', () => {
     await fakes.clock.advance(30_000);
     expect(await replies).toEqual(['did a', 'did b']);
     expect([server.handled, faults, client.outbox.isDurable]).toEqual([['a', 'b'], ['OUTBOX_NOT_KEPT'], false]);
+  });
+
+  it('by answering late leaves nothing behind: the next look finds the rows', async () => {
+    const fakes = createFakes();
+    const server = handling(fakes);
+    const inner = new MemoryOutbox();
+    let isSlow = true;
+    const rows = async (scope: string, producer: string): Promise<readonly OutboxRow[]> => {
+      if (isSlow) await new Promise<void>((done) => fakes.clock.setTimer(done, 7_000));
+      isSlow = false;
+      return inner.rows(scope, producer);
+    };
+    await inner.write([{ scope: '/wse', producer: 'gone', n: 1, id: 'x', type: 'n', payload: '"a"', at: fakes.clock.wall(), user: null }], []);
+    const outbox: OutboxStore = { isDurable: true, open: () => inner.open(), producers: (scope) => inner.producers(scope), rows, write: (...step) => inner.write(...step), claim: (id) => inner.claim(id) };
+    const client = createClient({}, { ...fakes.roles, outbox });
+    client.connect();
+    await fakes.clock.advance(14_000);
+    expect(server.handled).toEqual([]);
+    await fakes.clock.advance(2_000);
+    expect(server.handled).toEqual(['a']);
   });
 
   it('keeps the server from forgetting what a later page may ask for again', async () => {
