@@ -37,7 +37,11 @@ for (const { name, takeover, Peer } of WAYS) {
     test(`[P-67] [P-68] two workers end one after the other under load, and it does not show (${name})`, { timeout: 120_000 }, async () => {
       const stage = new Stage(port, Peer);
       try {
-        const { peer } = await stage.open();
+        const [room, ada] = [stage.name('room:'), stage.name('ada')];
+        const { peer } = await stage.open({ token: ada });
+        await stage.attend(peer, 'room', room, { data: 'here' });
+        await stage.shows(peer, 'room', [[ada, 'here']]);
+        const told = await peer.told('room');
         const [topic, space] = [stage.name('ticks'), stage.name('space')];
         await stage.follow(peer, 'topic', topic);
         await stage.follow(peer, 'pattern', `${space}:*`);
@@ -51,6 +55,7 @@ for (const { name, takeover, Peer } of WAYS) {
         await stage.heardOf(peer, Object.fromEntries([topic, `${space}:a`].map((each) => [each, published])));
         const shown = [...new Set((await peer.shown()).slice(settled))];
         assert.deepEqual(shown.filter((what) => !/ (true|live)$/.test(what)), [], 'nothing but connected and live was shown');
+        assert.deepEqual(await peer.told('room'), told, 'nobody left or came');
         const { error, resync, skip } = await peer.notices();
         assert.deepEqual([error, resync, skip], [[], [], []]);
         assert.ok(peer.frames('in').filter(({ envelope }) => envelope.t === 'move').length >= 2);
