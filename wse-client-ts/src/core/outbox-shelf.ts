@@ -108,7 +108,10 @@ export class Shelf {
       for (const id of await this.#store.producers(this.#scope)) {
         if (this.#producers.has(id) || this.#others.has(id)) continue;
         const producer = new Producer(id);
-        const rows = await this.#take(producer, ours, isForgotten);
+        const rows = await this.#take(producer, ours, isForgotten).catch((cause: unknown) => {
+          producer.release();
+          throw cause;
+        });
         if (!isOver && rows.length > 0) {
           this.#producers.set(id, producer.adopt(rows));
           found.push(rows);
@@ -133,7 +136,8 @@ export class Shelf {
   async #take(producer: Producer, ours: (row: OutboxRow) => boolean, isForgotten: (row: OutboxRow) => boolean): Promise<readonly OutboxRow[]> {
     if (!(await producer.claim(this.#store))) return [];
     const all = await this.#store.rows(this.#scope, producer.id);
-    const forgotten = all.filter(isForgotten);
+    // What is ours and too old is told as that.
+    const forgotten = all.filter((row) => isForgotten(row) && (row.failure !== undefined || !ours(row)));
     if (forgotten.length > 0) await this.#store.write([], forgotten);
     const kept = all.filter((row) => !forgotten.includes(row));
     const own = kept.filter(ours);
@@ -145,7 +149,12 @@ export class Shelf {
     await this.open();
     await this.#inTime(async () => {
       for (const id of new Set(puts.map(({ producer }) => producer))) await this.#producers.get(id)?.claim(this.#store);
-      await this.#store.write(puts, removals);
+      const stale = puts.filter(({ producer, n }) => this.#producers.get(producer)?.isKept(n) === true);
+      await this.#store.write(puts, removals).catch(async (cause: unknown) => {
+        // What is sent now must not stand there as never sent: a later page would take it for new.
+        await this.#store.write([], [...removals, ...stale]);
+        throw cause;
+      });
     });
   }
 

@@ -30,6 +30,8 @@ export interface OutboxLink {
 export interface OutboxEvents {
   /** Something may be sent now that could not be before. */
   onReady(): void;
+  /** A new message, which goes out behind all others. */
+  onAdd(id: string, message: Outgoing): void;
   /** Messages of earlier pages, which go out before all others. */
   onAdopt(messages: readonly (readonly [string, Outgoing])[]): void;
   /** It is not sent from here any more. */
@@ -117,11 +119,16 @@ export class Outbox {
   /** A token came; `isOther`: the application has set another one. Undefined: of a function that was not asked yet. */
   handleToken(token: string | undefined, isOther: boolean): void {
     this.#owner.handleToken(token, isOther);
-    if (isOther) this.#shelf.renew();
+    if (isOther) {
+      // What a look finds that is under way was looked for as the one before.
+      this.#era += 1;
+      this.#shelf.renew();
+    }
+    this.#mark();
   }
 
   /** Takes a message in; throws `OUTBOX_FULL`. */
-  add(id: string, type: string, payload: string, priority: Priority | undefined): { readonly message: Outgoing; readonly reply: Promise<unknown> } {
+  add(id: string, type: string, payload: string, priority: Priority | undefined): Promise<unknown> {
     const { messages, bytes } = this.#config;
     const size = sizeOf({ type, payload });
     if (this.#entries.size >= messages) throw WSEError.client('OUTBOX_FULL', `${messages} messages wait in it.`);
@@ -129,8 +136,10 @@ export class Outbox {
     const row = { ...this.#shelf.next(), id, type, payload, priority, at: this.#roles.clock.wall(), ...this.#owner.stamp };
     const entry = this.#admit(row, false);
     this.#put(entry, this.#stamped(row));
+    // Whoever is told of it may cancel it, or send the next one.
+    this.#events.onAdd(id, this.#outgoing(entry));
     this.#tell(viewOf(entry));
-    return { message: this.#outgoing(entry), reply: entry.reply.promise };
+    return entry.reply.promise;
   }
 
   /** Looks after what is too old, and after what other tabs leave, from here on. */
@@ -145,6 +154,8 @@ export class Outbox {
     this.#link = link;
     for (const entry of [...this.#entries.values()]) {
       if (!this.#owner.hasWritten(entry.row, entry.age, link.user)) this.#disown(entry);
+      // Timers stand still while a machine sleeps.
+      else if (this.#isExpired(entry.row)) this.#giveUp(entry, expired(entry));
       else if (entry.isSent && !isRepeatable(entry.row, link)) this.#giveUp(entry, unknownOutcome());
     }
     if (this.#owner.handleReady(link.user)) {
@@ -278,6 +289,16 @@ export class Outbox {
     this.#list = null;
   }
 
+  /** What was written before a token was known bears that token's mark, by which a later page knows whose it is. */
+  #mark(): void {
+    const { token } = this.#owner.stamp;
+    if (token === undefined) return;
+    for (const entry of this.#entries.values()) {
+      const { user, token: before } = entry.row;
+      if (user === undefined && before === undefined && entry.age === this.#owner.age) this.#put(entry, { ...entry.row, token });
+    }
+  }
+
   #put(entry: Entry, row: OutboxRow): void {
     entry.row = row;
     entry.isKept = false;
@@ -314,7 +335,7 @@ export class Outbox {
   }
 
   #adopt(rows: readonly OutboxRow[]): void {
-    const adopted: (readonly [string, Outgoing])[] = [];
+    const adopted: Entry[] = [];
     for (const row of rows) {
       if (row.failure !== undefined) {
         this.#keepFailure(row, true);
@@ -323,12 +344,12 @@ export class Outbox {
       const entry = this.#admit(row, true);
       if (this.#isExpired(row)) this.#fail(entry, expired(entry));
       else if (entry.isSent && this.#link !== null && !isRepeatable(row, this.#link)) this.#fail(entry, unknownOutcome());
-      else {
-        adopted.push([row.id, this.#outgoing(entry)]);
-        this.#tell(viewOf(entry));
-      }
+      else adopted.push(entry);
     }
-    if (adopted.length > 0) this.#events.onAdopt(adopted);
+    if (adopted.length === 0) return;
+    this.#events.onAdopt(adopted.map((entry) => [entry.row.id, this.#outgoing(entry)]));
+    // Whoever is told of one may cancel others.
+    for (const entry of adopted) if (this.#entries.has(entry.row.id)) this.#tell(viewOf(entry));
   }
 
   #arm(): void {

@@ -26,6 +26,11 @@ export class Producer {
     return (first ?? this.#last + 1) - 1;
   }
 
+  /** Whether the store has a row of this number. */
+  isKept(n: number): boolean {
+    return this.#kept.has(n);
+  }
+
   /** The number of a new message. */
   next(): number {
     this.#last += 1;

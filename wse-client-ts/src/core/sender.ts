@@ -49,6 +49,8 @@ export class Sender {
   #messageBytes: number = DEFAULTS.messageBytes;
   /** Frames may be sent. */
   #isOpen = false;
+  #isFlushing = false;
+  #isDue = false;
   readonly outbox: ClientOutbox;
 
   constructor(options: ResolvedOptions, roles: Roles, events: SenderEvents) {
@@ -57,6 +59,7 @@ export class Sender {
     this.#events = events;
     const outbox = new Outbox(options.outbox, roles, {
       onReady: () => this.#flush(),
+      onAdd: (id, message) => this.#requests.add(id, message),
       onAdopt: (messages) => this.#requests.addFirst(messages),
       onGone: (id) => void this.#requests.take(id),
       onChange: (message) => events.onOutbox(message),
@@ -80,7 +83,7 @@ export class Sender {
       cancel: (id) => outbox.cancel(id),
       retry: (id) => this.#retry(id),
     };
-    if (typeof options.token !== 'function') outbox.handleToken(options.token ?? '', false);
+    outbox.handleToken(known(options.token), false);
   }
 
   /** Messages that have no answer yet. */
@@ -115,7 +118,8 @@ export class Sender {
 
   /** Another token: what was written as the user before, and is not kept, is not sent. */
   changeToken(token: Token | undefined, hadToken: boolean): void {
-    this.#outbox.handleToken(typeof token === 'function' ? undefined : (token ?? ''), true);
+    // What waited for its first token was written by whoever that one is of.
+    this.#outbox.handleToken(known(token), hadToken);
     if (hadToken) this.#requests.rejectAll(WSEError.client('TOKEN_CHANGED'));
   }
 
@@ -158,8 +162,7 @@ export class Sender {
   }
 
   #keep(cid: string, type: string, json: string, priority: Priority | undefined, timeout: number | undefined): Promise<unknown> {
-    const { message, reply } = this.#outbox.add(cid, type, json, priority);
-    this.#requests.add(cid, message);
+    const reply = this.#outbox.add(cid, type, json, priority);
     if (timeout === undefined) return reply;
     return new Promise((resolve, reject) => {
       const cancel = this.#roles.clock.setTimer(() => reject(WSEError.client('TIMEOUT', `No reply within ${timeout} ms; the message stays in the outbox.`)), timeout);
@@ -188,10 +191,30 @@ export class Sender {
   }
 
   #flush(): void {
-    if (!this.#isOpen) return;
+    this.#isDue = true;
+    // A listener that hears of one being sent may send another, which goes out after it.
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    try {
+      while (this.#flushOnce()) continue;
+    } finally {
+      this.#isFlushing = false;
+    }
+  }
+
+  /** Returns whether there was anything to look at. */
+  #flushOnce(): boolean {
+    if (!this.#isDue || !this.#isOpen) return false;
+    this.#isDue = false;
     for (const [cid, text] of this.#requests.poll()) {
       if (fitsBytes(text, this.#messageBytes)) this.#events.onSend(text);
       else this.#requests.handleError(cid, tooLarge(this.#messageBytes));
     }
+    return true;
   }
+}
+
+/** A token as the outbox knows it: none is anonymous, and one that is still to come is not known. */
+function known(token: Token | undefined): string | undefined {
+  return typeof token === 'function' || token === null ? undefined : (token ?? '');
 }

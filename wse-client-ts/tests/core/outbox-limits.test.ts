@@ -208,6 +208,36 @@ describe('a queued message', () => {
     expect([await outcome, client.outbox.messages[0]?.error?.message]).toMatchObject(['EXPIRED', expect.stringContaining('may have been handled')]);
   });
 
+  it('that was sent is not sent again once the server may have forgotten it, however long no timer ran', async () => {
+    const fakes = createFakes();
+    const server = handling(fakes);
+    server.silent = true;
+    const client = await open(fakes);
+    const outcome = codeOf(client.sendMessage('n', 'a'));
+    await fakes.clock.advance(0);
+    fakes.server.mode = 'hang';
+    fakes.server.drop();
+    fakes.server.outcomes.clear();
+    fakes.clock.wallOffset += 27 * 3_600_000;
+    fakes.server.mode = 'accept';
+    await fakes.clock.advance(5_000);
+    expect([await outcome, server.handled]).toEqual(['EXPIRED', ['a']]);
+  });
+
+  it('whose user comes back after seven ages is told as expired', async () => {
+    const fakes = createFakes();
+    fakes.server.user = 'alice';
+    fakes.server.mode = 'hang';
+    const before = await open(fakes, { token: 'of-alice' });
+    quiet(before.sendMessage('n', 'a'));
+    await fakes.clock.advance(0);
+    before.close();
+    fakes.clock.wallOffset += 8 * 86_400_000;
+    fakes.server.mode = 'accept';
+    const client = await open(fakes, { token: 'of-alice' });
+    expect(client.outbox.messages.map(({ error }) => error?.code)).toEqual(['EXPIRED']);
+  });
+
   it('expires in an open page too', async () => {
     const fakes = createFakes();
     fakes.server.mode = 'hang';
@@ -239,6 +269,26 @@ describe('a store that fails', () => {
     await fakes.clock.advance(30_000);
     expect(await replies).toEqual(['did a', 'did b']);
     expect([server.handled, faults, client.outbox.isDurable]).toEqual([['a', 'b'], ['OUTBOX_NOT_KEPT'], false]);
+  });
+
+  it('to write the epoch of a message has no row of it left, which a later page would take for new', async () => {
+    const fakes = createFakes();
+    const server = handling(fakes);
+    server.silent = true;
+    fakes.server.mode = 'hang';
+    const inner = new MemoryOutbox();
+    let isFull = false;
+    const write: OutboxStore['write'] = (puts, removals) => (isFull && puts.length > 0 ? Promise.reject(new Error('quota')) : inner.write(puts, removals));
+    const outbox: OutboxStore = { isDurable: true, open: () => inner.open(), producers: (scope) => inner.producers(scope), rows: (...key) => inner.rows(...key), write, claim: (id) => inner.claim(id) };
+    const client = createClient({ windowEvents: false }, { ...fakes.roles, outbox });
+    client.connect();
+    quiet(client.sendMessage('n', 'a'));
+    await fakes.clock.advance(0);
+    expect(await inner.producers('/wse')).toHaveLength(1);
+    isFull = true;
+    fakes.server.mode = 'accept';
+    await fakes.clock.advance(60_000);
+    expect([server.handled, await inner.producers('/wse')]).toEqual([['a'], []]);
   });
 
   it('by answering late leaves nothing behind: the next look finds the rows', async () => {
