@@ -86,7 +86,7 @@ impl<A> Registry<A> {
         }
     }
 
-    /// A connection is in a topic from now on, or shows other data there. `answer` comes back in the batch that stores it.
+    /// A connection is in a topic from now on, or shows other data there; as another member it has left as the former. `answer` comes back in the batch that stores it.
     ///
     /// # Errors
     /// `TOO_MANY_PRESENCES`; nothing has changed then.
@@ -96,8 +96,10 @@ impl<A> Registry<A> {
             let text = format!("this connection may have entered {} topics; leave others first", self.config.topics);
             return Err(WireError::new(ErrorCode::TooManyPresences, text));
         }
-        // Who a connection is does not change while it lives.
-        entered.insert(topic.clone(), member.clone());
+        let former = entered.insert(topic.clone(), member.clone());
+        if let Some(former) = former.filter(|former| former != member) {
+            self.take_out(connection, topic, &former, None);
+        }
         let here = self.topics.entry(topic.clone()).or_default();
         let known = here.members.len();
         here.members.entry(member.clone()).or_default().enter(connection, hold);

@@ -105,6 +105,23 @@ fn a_user_shows_what_its_newest_connection_said_and_then_the_next() {
 }
 
 #[test]
+fn a_connection_that_enters_as_another_member_has_left_as_the_former() {
+    let mut room = Room::new(GRACE);
+    room.enter(1, "a", "1");
+    room.told();
+    room.enter(2, "b", "1");
+    room.enter(1, "b", "2");
+    assert_eq!(room.told(), vec![gone("a"), set("b", "2")]);
+    room.enter(1, "c", "1");
+    room.enter(1, "d", "1");
+    assert_eq!(room.told(), vec![set("b", "1"), set("d", "1")], "nobody has seen the one between");
+    room.registry.closed(room.now, 1, true);
+    room.registry.closed(room.now, 2, true);
+    assert_eq!(room.told(), vec![gone("b"), gone("d")]);
+    assert_eq!((room.registry.members(), room.registry.topics(), room.registry.entered.len()), (0, 0, 0));
+}
+
+#[test]
 fn who_comes_back_within_the_grace_time_is_told_of_in_nothing_and_may_leave_at_once() {
     let mut room = Room::new(GRACE);
     room.enter(1, "a", "1");
@@ -201,6 +218,7 @@ fn all_is_told_anew_after_a_lease_is_lost_what_was_under_way_included() {
 #[derive(Debug, Clone)]
 enum Op {
     Enter { connection: u64, data: u8 },
+    EnterAs { connection: u64, data: u8, member: u64 },
     Leave { connection: u64 },
     Close { connection: u64, for_good: bool },
     Pass { ms: u64 },
@@ -221,6 +239,7 @@ fn op() -> impl Strategy<Value = Op> {
     let connection = 0..6u64;
     prop_oneof![
         4 => (connection.clone(), 0..3u8).prop_map(|(connection, data)| Op::Enter { connection, data }),
+        1 => (connection.clone(), 0..3u8, 0..4u64).prop_map(|(connection, data, member)| Op::EnterAs { connection, data, member }),
         2 => connection.clone().prop_map(|connection| Op::Leave { connection }),
         2 => (connection, any::<bool>()).prop_map(|(connection, for_good)| Op::Close { connection, for_good }),
         3 => (1..20_000u64).prop_map(|ms| Op::Pass { ms }),
@@ -270,13 +289,16 @@ impl Model {
         }
     }
 
+    fn enter(&mut self, room: &mut Room, connection: u64, data: u8, member: u64) {
+        let (connection, member) = (self.connection(connection), format!("m{member}"));
+        room.enter(connection, &member, &data.to_string());
+        self.inside.insert(connection, member);
+    }
+
     fn run(&mut self, room: &mut Room, op: Op) {
         match op {
-            Op::Enter { connection, data } => {
-                let (connection, member) = (self.connection(connection), format!("m{}", connection % 3));
-                room.enter(connection, &member, &data.to_string());
-                self.inside.insert(connection, member);
-            }
+            Op::Enter { connection, data } => self.enter(room, connection, data, connection % 3),
+            Op::EnterAs { connection, data, member } => self.enter(room, connection, data, member),
             Op::Leave { connection } => {
                 let connection = self.connection(connection);
                 let was_in = self.inside.remove(&connection).is_some();
