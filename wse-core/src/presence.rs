@@ -175,10 +175,12 @@ impl<A> Registry<A> {
             .collect()
     }
 
-    /// A batch is stored, but for members that were refused: this process has none of them any more. Returns who waited.
-    pub fn stored(&mut self, batch: Batch<A>, refused: &HashSet<MemberId>) -> Vec<(MemberId, A)> {
+    /// A batch is stored, but for members that were refused: this process has none of them any more. Returns who waited, also who has
+    /// asked for one of these since.
+    pub fn stored(&mut self, mut batch: Batch<A>, refused: &HashSet<MemberId>) -> Vec<(MemberId, A)> {
         let Some(here) = self.topics.get_mut(&batch.topic) else { return batch.waiting };
         here.is_busy = false;
+        batch.waiting.extend(here.waiting.extract_if(.., |(member, _)| refused.contains(member)));
         let is_void = batch.generation != self.generation;
         let (mut left, mut over) = (Vec::new(), Vec::new());
         for (member, hold) in batch.changes {

@@ -198,6 +198,21 @@ fn who_is_refused_is_not_here_and_a_topic_too_many_changes_nothing() {
 }
 
 #[test]
+fn who_asked_for_a_refused_member_meanwhile_is_refused_with_it() {
+    let mut room = Room::new(GRACE);
+    room.enter(1, "a", "1");
+    let batch = room.registry.take(room.now).pop().expect("one");
+    room.enter(1, "a", "2");
+    room.enter(2, "a", "3");
+    room.enter(3, "b", "1");
+    let refused = room.registry.stored(batch, &HashSet::from([id("a")]));
+    assert_eq!(refused, [1, 1, 2].map(|connection| (id("a"), connection)));
+    room.pass(INTERVAL);
+    assert_eq!(room.flush(), (vec![set("b", "1")], vec![3]));
+    assert_eq!((room.registry.members(), room.registry.entered.len(), room.registry.is_settled()), (1, 1, true));
+}
+
+#[test]
 fn all_is_told_anew_after_a_lease_is_lost_what_was_under_way_included() {
     let mut room = Room::new(GRACE);
     room.enter(1, "a", "1");
