@@ -257,7 +257,7 @@ impl Session {
             return;
         }
         self.handshake.stage = Stage::Closing(now + CLOSE_TIMEOUT);
-        self.events.retain(|event| matches!(event, Event::Opened | Event::Message(_)));
+        self.events.retain(|event| matches!(event, Event::Opened | Event::Message(_) | Event::Presence(_)));
         let topics = self.subscriptions.clear();
         self.events.push_back(Event::Closed { code, reason: reason.into(), topics, opened: self.opened, for_good });
     }

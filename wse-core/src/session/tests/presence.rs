@@ -108,6 +108,24 @@ fn p62_a_client_has_left_for_good_where_it_does_not_come_back_by_itself() {
 }
 
 #[test]
+fn p60_what_was_asked_for_right_before_the_end_is_not_lost() {
+    let mut pair = user(Some("ada"), "");
+    for action in ["enter", "leave"] {
+        pair.session.handle_text(
+            pair.now,
+            &mut format!(r#"{{"v":2,"c":"WSE","t":"presence","p":{{"action":"{action}","topic":"a"}}}}"#).into_bytes(),
+        );
+    }
+    pair.session.handle_close(pair.now, Some(CloseCode::GOING_AWAY), "");
+    let told = pair.events().into_iter().map(|event| match event {
+        Event::Presence(change) => Some(change.action),
+        Event::Closed { for_good: false, .. } => None,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [Some(PresenceAction::Enter), Some(PresenceAction::Leave), None]);
+}
+
+#[test]
 fn p63_logs_of_members_are_subscribed_to_as_topics_are_but_without_filters() {
     let mut pair =
         user(Some("ada"), r#""topics":["@count:a"],"positions":{"@count:a":{"e":"e1","seq":3},"@presence:b":{"e":"e1","seq":1}}"#);
