@@ -213,6 +213,33 @@ async fn everything_expires_if_nobody_renews_it_and_what_is_quiet_is_renewed() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_renewal_looks_after_all_topics_that_are_due_however_many() {
+    within_a_minute(async {
+        let server = RedisServer::start();
+        let (bus, _receiver) = connect(&server).await;
+        let one = begin(&bus).await;
+        // More than two pages of each, of those that are kept and of those that are forgotten.
+        let rooms: Vec<_> = (0..300).map(|number| topic(&format!("room:{number}"))).collect();
+        for (number, room) in rooms.iter().enumerate() {
+            change(&bus, &one, room, &[enter("ada", "1", 1)]).await;
+            if number % 2 == 0 {
+                change(&bus, &one, room, &[leave("ada")]).await;
+            }
+        }
+        let keys = keys(&server);
+        let [of, due] = ["}:of:", "}:due:"].map(|kind| keys.iter().find(|key| key.contains(kind)).expect("there is one").as_str());
+        for room in &rooms {
+            server.command(&["ZADD", due, "1", room.as_str()]);
+        }
+        let number = |command: &[&str]| redis::from_redis_value::<usize>(server.command(command)).expect("a number");
+        assert_eq!((number(&["ZCARD", of]), number(&["ZCOUNT", due, "1", "1"])), (300, 300));
+        assert!(bus.renew_presence(&one).await.expect("the bus answers"));
+        assert_eq!((number(&["ZCARD", of]), number(&["ZCARD", due]), number(&["ZCOUNT", due, "1", "1"])), (150, 150, 0));
+    })
+    .await;
+}
+
 fn keys(server: &RedisServer) -> Vec<String> {
     redis::from_redis_value(server.command(&["KEYS", "*"])).expect("names")
 }

@@ -21,8 +21,8 @@ const INCARNATIONS: &str = "@incarnations";
 const PAGE: usize = 64;
 /// Topics that are looked at at the same time.
 const AT_ONCE: usize = 16;
-/// How long a renewal goes on removing what others held, at least as long as one page takes.
-const REAPING: Duration = Duration::from_secs(2);
+/// How long a renewal goes on keeping what is its own and removing what others held, at least as long as one page takes.
+const LOOKING_AFTER: Duration = Duration::from_secs(2);
 /// How long what nobody renews is kept; above that it was left by a bus that nobody uses any more.
 const KEEP: Duration = Duration::from_secs(3600);
 
@@ -162,6 +162,13 @@ impl Core {
         Ok(made)
     }
 
+    /// One page of topics: the incarnation's own, and those of others that have lapsed.
+    async fn look_after(&self, incarnation: &Incarnation, idle: &[String], overdue: &[(String, Vec<String>)]) -> Result<(), BusError> {
+        each(idle.iter().map(|topic| self.keep_members(incarnation, topic)).collect()).await?;
+        let reaped = overdue.iter().flat_map(|(other, topics)| topics.iter().map(|topic| self.reap_members(other, topic)));
+        each(reaped.collect()).await
+    }
+
     /// A topic of this process to which nothing has happened for long.
     async fn keep_members(&self, incarnation: &Incarnation, topic: &str) -> Result<(), BusError> {
         let Some(logs) = known(topic) else { return Ok(()) };
@@ -198,25 +205,18 @@ impl Presence for RedisBus {
     }
 
     async fn renew_presence(&self, incarnation: &Incarnation) -> Result<bool, BusError> {
-        let (core, began) = (&self.core, Instant::now());
-        let (lives, idle, mut overdue) = core.renew_lease(incarnation, false).await?;
-        let kept: Vec<_> = idle.iter().map(|topic| core.keep_members(incarnation, topic)).collect();
-        let mut done = each(kept).await;
-        while done.is_ok() && !overdue.is_empty() {
-            let mut reaped = Vec::new();
-            for (other, topics) in &overdue {
-                reaped.extend(topics.iter().map(|topic| core.reap_members(other, topic)));
+        let began = Instant::now();
+        loop {
+            let (lives, idle, overdue) = self.core.renew_lease(incarnation, false).await?;
+            let is_more = idle.len() == PAGE || !overdue.is_empty();
+            let done = self.core.look_after(incarnation, &idle, &overdue).await;
+            if let Err(error) = &done {
+                tracing::debug!(%error, "members could not be looked after; again with the next renewal");
             }
-            done = each(reaped).await;
-            if began.elapsed() > REAPING {
-                break;
+            if done.is_err() || !is_more || began.elapsed() > LOOKING_AFTER {
+                return Ok(lives == 1);
             }
-            overdue = core.renew_lease(incarnation, false).await?.2;
         }
-        if let Err(error) = done {
-            tracing::debug!(%error, "members could not be looked after; again with the next renewal");
-        }
-        Ok(lives == 1)
     }
 
     async fn change_presence(&self, incarnation: &Incarnation, topic: &Topic, mut changes: &[Change]) -> Result<Vec<MemberId>, BusError> {
