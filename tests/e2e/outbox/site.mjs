@@ -105,11 +105,13 @@ export class Tab {
     return JSON.parse(await this.page.locator('#counts').innerText());
   }
 
-  /** Waits until the page shows these counts. */
+  /** Waits until the page shows these counts, and has written what it shows: it may go then. */
   async untilCounts(wanted, timeout = 10_000) {
     let shown;
     const isThere = async () => ((shown = await this.counts()), Object.entries(wanted).every(([name, value]) => shown[name] === value));
     await until(`counts ${JSON.stringify(wanted)}`, isThere, timeout).catch((error) => Promise.reject(new Error(`${error.message}; they are ${JSON.stringify(shown)}`)));
+    const { queued, sent, failed, isDurable } = shown;
+    if (isDurable) await until('all of it to be written', async () => (await this.page.evaluate(writtenRows)) >= queued + sent + failed, timeout);
   }
 
   told() {
@@ -128,6 +130,20 @@ export class Tab {
   sent(type) {
     return this.#frames.filter(({ t }) => t === type).map(({ pid, n }) => `${pid} ${n}`);
   }
+}
+
+/** In the page: how many rows its database has. */
+function writtenRows() {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open('wse-client');
+    request.onerror = () => reject(request.error);
+    request.onsuccess = () => {
+      const count = request.result.transaction('rows').objectStore('rows').count();
+      request.result.close();
+      count.onerror = () => reject(count.error);
+      count.onsuccess = () => resolve(count.result);
+    };
+  });
 }
 
 /** Payloads numbered from 1. */

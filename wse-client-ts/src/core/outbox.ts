@@ -43,6 +43,8 @@ export interface OutboxEvents {
 
 /** How often rows of tabs that are gone are looked for, and what is too old. */
 const LOOK_MS = 15_000;
+/** The first time after a connection was made: the page before this one may still be ending, and holds its rows. Each next one after twice as long. */
+const FIRST_LOOK_MS = 1_000;
 /** What its user never came back for, in ages of the outbox. */
 const FORGOTTEN_AGES = 7;
 
@@ -164,6 +166,7 @@ export class Outbox {
       this.#letGo();
     }
     this.#look();
+    if (this.#cancelTimer !== null) this.#arm(FIRST_LOOK_MS);
   }
 
   /** The connection is gone. */
@@ -352,13 +355,14 @@ export class Outbox {
     for (const entry of adopted) if (this.#entries.has(entry.row.id)) this.#tell(viewOf(entry));
   }
 
-  #arm(): void {
+  #arm(delayMs = LOOK_MS): void {
+    this.#cancelTimer?.();
     const handleTimer = (): void => {
-      this.#arm();
+      this.#arm(delayMs * 2);
       for (const entry of [...this.#entries.values()]) if (this.#isExpired(entry.row)) this.#giveUp(entry, expired(entry));
       this.#look();
     };
-    this.#cancelTimer = this.#roles.clock.setTimer(handleTimer, Math.min(LOOK_MS, this.#config.ageMs));
+    this.#cancelTimer = this.#roles.clock.setTimer(handleTimer, Math.min(delayMs, LOOK_MS, this.#config.ageMs));
   }
 
   #isExpired({ at, sentAt }: OutboxRow): boolean {

@@ -305,9 +305,9 @@ describe('a store that fails', () => {
     const outbox: OutboxStore = { isDurable: true, open: () => inner.open(), producers: (scope) => inner.producers(scope), rows, write: (...step) => inner.write(...step), claim: (id) => inner.claim(id) };
     const client = createClient({}, { ...fakes.roles, outbox });
     client.connect();
-    await fakes.clock.advance(14_000);
+    await fakes.clock.advance(5_000);
     expect(server.handled).toEqual([]);
-    await fakes.clock.advance(2_000);
+    await fakes.clock.advance(11_000);
     expect(server.handled).toEqual(['a']);
   });
 

@@ -94,3 +94,25 @@ describe('a message of somebody who is not known yet', () => {
     expect([client.state.status, server.handled, client.outbox.messages, client.outbox.ofOthers]).toEqual(['ready', [], [], 2]);
   });
 });
+
+describe('a page that is still ending when the next one looks', () => {
+  it('gives its rows up within moments, not after a whole interval', async () => {
+    const fakes = createFakes();
+    const server = handling(fakes);
+    fakes.server.mode = 'hang';
+    const before = await open(fakes);
+    quiet(before.sendMessage('n', 'a'));
+    await fakes.clock.advance(0);
+    fakes.server.mode = 'accept';
+    const [producer = ''] = await fakes.outbox.producers('/wse');
+    before.close();
+    await fakes.clock.advance(0);
+    const release = await fakes.outbox.claim(producer);
+    await open(fakes);
+    await fakes.clock.advance(500);
+    expect(server.handled).toEqual([]);
+    release?.();
+    await fakes.clock.advance(1_000);
+    expect(server.handled).toEqual(['a']);
+  });
+});
