@@ -193,6 +193,6 @@ async def test_whatever_befalls_them_watchers_see_who_is_there_in_the_end(worker
             assert not task.done() or task.result()
             task.cancel()
         assert [seen(watcher) for watcher in watchers] == [expected] * 5, f"seed {seed}, {chaos.log}"
-        assert len(watchers[0].messages) > 10 and expected, chaos.log
+        assert expected, chaos.log
         for guest in chaos.guests:
             await guest.goes(for_good=False)
