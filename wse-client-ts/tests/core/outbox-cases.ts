@@ -1,5 +1,5 @@
 // What the outbox's tests stand on: clients that share fakes, and what was told and handled.
-import { createClient, type WSEClient, type WSEError } from '../../src/core';
+import { createClient, type MemoryOutbox, type OutboxStore, type WSEClient, type WSEError } from '../../src/core';
 import type { Fakes } from '../../src/testing';
 
 /** `answered`, or the code of the error. */
@@ -33,4 +33,9 @@ export function handling({ server }: Fakes): { handled: unknown[]; silent: boole
     return state.silent ? undefined : `did ${payload as string}`;
   });
   return state;
+}
+
+/** A store that keeps its rows in another one, and has its own way for a part. */
+export function storeOver(inner: MemoryOutbox, part: Partial<OutboxStore>): OutboxStore {
+  return { isDurable: true, open: () => inner.open(), producers: (scope) => inner.producers(scope), rows: (...key) => inner.rows(...key), write: (...step) => inner.write(...step), claim: (id) => inner.claim(id), ...part };
 }

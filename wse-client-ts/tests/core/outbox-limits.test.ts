@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { createClient, MemoryOutbox, type OutboxMessage, type OutboxRow, type OutboxStore } from '../../src/core';
 import { createFakes } from '../../src/testing';
-import { codeOf, handling, open, payloads, quiet } from './outbox-cases';
+import { codeOf, handling, open, payloads, quiet, storeOver } from './outbox-cases';
 
 describe('another user', () => {
   it('neither sends nor sees what the first one wrote, whose promises say so; the first one sends it later', async () => {
@@ -249,10 +249,7 @@ describe('a queued message', () => {
 });
 
 describe('a store that fails', () => {
-  const failing = (part: Partial<OutboxStore>): OutboxStore => {
-    const inner = new MemoryOutbox();
-    return { isDurable: true, open: () => inner.open(), producers: (scope) => inner.producers(scope), rows: (...key) => inner.rows(...key), write: (...step) => inner.write(...step), claim: (id) => inner.claim(id), ...part };
-  };
+  const failing = (part: Partial<OutboxStore>): OutboxStore => storeOver(new MemoryOutbox(), part);
 
   it.each([
     ['does not open', { open: () => Promise.reject(new Error('private mode')) }],
@@ -279,7 +276,7 @@ describe('a store that fails', () => {
     const inner = new MemoryOutbox();
     let isFull = false;
     const write: OutboxStore['write'] = (puts, removals) => (isFull && puts.length > 0 ? Promise.reject(new Error('quota')) : inner.write(puts, removals));
-    const outbox: OutboxStore = { isDurable: true, open: () => inner.open(), producers: (scope) => inner.producers(scope), rows: (...key) => inner.rows(...key), write, claim: (id) => inner.claim(id) };
+    const outbox = storeOver(inner, { write });
     const client = createClient({ windowEvents: false }, { ...fakes.roles, outbox });
     client.connect();
     quiet(client.sendMessage('n', 'a'));
@@ -302,7 +299,7 @@ describe('a store that fails', () => {
       return inner.rows(scope, producer);
     };
     await inner.write([{ scope: '/wse', producer: 'gone', n: 1, id: 'x', type: 'n', payload: '"a"', at: fakes.clock.wall(), user: null }], []);
-    const outbox: OutboxStore = { isDurable: true, open: () => inner.open(), producers: (scope) => inner.producers(scope), rows, write: (...step) => inner.write(...step), claim: (id) => inner.claim(id) };
+    const outbox = storeOver(inner, { rows });
     const client = createClient({}, { ...fakes.roles, outbox });
     client.connect();
     await fakes.clock.advance(5_000);

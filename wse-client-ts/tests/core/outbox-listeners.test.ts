@@ -1,8 +1,8 @@
 // The outbox and those who use it in the middle of its work: listeners that cancel and send, tokens that come and change.
 import { describe, expect, it } from 'vitest';
-import { createClient, MemoryOutbox, type OutboxStore } from '../../src/core';
+import { createClient, MemoryOutbox } from '../../src/core';
 import { createFakes } from '../../src/testing';
-import { codeOf, handling, open, quiet } from './outbox-cases';
+import { codeOf, handling, open, quiet, storeOver } from './outbox-cases';
 
 describe('a listener of the outbox', () => {
   it('may cancel what an earlier page left, and nothing waits for it', async () => {
@@ -81,7 +81,7 @@ describe('a message of somebody who is not known yet', () => {
     }
     fakes.server.mode = 'accept';
     fakes.server.user = 'alice';
-    const slow: OutboxStore = { isDurable: true, open: () => inner.open(), producers: (scope) => inner.producers(scope), rows: async (...key) => (await new Promise<void>((done) => fakes.clock.setTimer(done, 1_000)), inner.rows(...key)), write: (...step) => inner.write(...step), claim: (id) => inner.claim(id) };
+    const slow = storeOver(inner, { rows: async (...key) => (await new Promise<void>((done) => fakes.clock.setTimer(done, 1_000)), inner.rows(...key)) });
     const client = createClient({ windowEvents: false, token: 'of-alice' }, { ...roles, outbox: slow });
     client.connect();
     await fakes.clock.advance(1_500);
