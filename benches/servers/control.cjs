@@ -9,9 +9,11 @@ exports.READY = 'ready';
 exports.port = Number(process.argv[process.argv.indexOf('--port') + 1]);
 exports.wantsEcho = (text) => text.startsWith(MARK, 1);
 
-function message(number, size) {
-  const head = `"${MARK}${number.toString(16).padStart(8, '0')}${process.hrtime.bigint().toString(16).padStart(16, '0')}`;
-  return head.padEnd(size - 1, 'x') + '"';
+// JSON strings of `size` bytes that begin with their number and the time.
+function messages(first, count, size) {
+  const time = process.hrtime.bigint().toString(16).padStart(16, '0');
+  const behind = time + 'x'.repeat(size - MARK.length - 8 - 16 - 2) + '"';
+  return Array.from({ length: count }, (_, n) => `"${MARK}${(first + n).toString(16).padStart(8, '0')}${behind}`);
 }
 
 // Calls publish(messages), one turn's worth of JSON strings at a time; `handled` is for the server to count in.
@@ -27,7 +29,7 @@ exports.control = (publish) => {
     state.timer = null;
     const count = due();
     if (count > 0) {
-      publish(Array.from({ length: count }, (_, n) => message(state.published + n, state.size)));
+      publish(messages(state.published, count, state.size));
       state.published += count;
       state.timer = setImmediate(pump);
     } else if (state.running && state.rate) {

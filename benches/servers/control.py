@@ -22,9 +22,16 @@ def port() -> int:
     return parser.parse_args().port
 
 
-def message(number: int, size: int) -> str:
-    """A JSON string of `size` bytes that begins with its number and the time."""
-    return f'"{MARK}{number:08x}{time.monotonic_ns():016x}'.ljust(size - 1, "x") + '"'
+@functools.cache
+def rest(size: int) -> str:
+    """What follows the stamp in a message of `size` bytes."""
+    return "x" * (size - len(f'"{MARK}') - 8 - 16 - 1) + '"'
+
+
+def messages(first: int, count: int, size: int) -> list[str]:
+    """JSON strings of `size` bytes that begin with their number and the time."""
+    behind = f"{time.monotonic_ns():016x}{rest(size)}"
+    return [f'"{MARK}{number:08x}{behind}' for number in range(first, first + count)]
 
 
 @functools.cache
@@ -77,9 +84,9 @@ class Control:
         return min(MOST_DUE, max(0, due - self.published))
 
     async def turn(self, due: int) -> None:
-        messages = [message(self.published + n, self.size) for n in range(due)]
+        turn = messages(self.published, due, self.size)
         self.published += due
-        result = self.publish(messages)
+        result = self.publish(turn)
         if inspect.isawaitable(result):
             await result
 

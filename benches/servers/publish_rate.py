@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 
 import orjson
 import uvicorn
-from control import message, record
+from control import messages, record
 from fastapi import FastAPI
 from wse_server import WSEConfig, create_wse_router
 
@@ -56,7 +56,7 @@ def encode(payloads: list[dict[str, object]]) -> float:
 
 async def measure() -> None:
     await subscribed()
-    payloads = [record(message(number, SIZE)) for number in range(CALL)]
+    payloads = [record(message) for message in messages(0, CALL, SIZE)]
     before = encode(payloads)
     wall, publishing = await publish(payloads)
     alone = (before + encode(payloads)) / 2

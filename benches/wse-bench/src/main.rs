@@ -30,7 +30,7 @@ wse-bench measures WebSocket servers over loopback by what a receiver got.
   wse-bench servers                    what it can start, and whether that is installed
 
 Scenarios and their options (defaults):
-  fanout    --subscribers 100 --size 128 --burst 32 --window 32 --warmup 0.2 --seconds 1, or --rate MESSAGES_PER_SECOND
+  fanout    --subscribers 100 --size 128 --burst 64 --window 64 --warmup 0.2 --seconds 1, or --rate MESSAGES_PER_SECOND
             --burst 1: one message per write; --floor-size B: the floor's messages, to have as many bytes on the wire as WSE's
             --stalled N: subscribers more that never read; --churn N: clients more that come and go
   growth    --few 1000 --subscribers 10000: the cost of a delivery to many by that to few

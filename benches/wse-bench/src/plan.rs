@@ -137,7 +137,7 @@ fn beside(arguments: &mut Arguments) -> Result<Scenario> {
 /// # Errors
 /// They cannot be read, or contradict one another.
 pub fn fanout_plan(arguments: &mut Arguments) -> Result<fanout::Plan> {
-    let burst = arguments.take_or("burst", 32)?;
+    let burst = arguments.take_or("burst", 64)?;
     let window = arguments.take_or("window", burst)?;
     let drive = match arguments.take("rate")? {
         Some(rate) => fanout::Drive::Rate(rate),
