@@ -99,9 +99,10 @@ export class Entry {
     this.state = { ...this.state, error: null };
   }
 
-  /** The filter of what flows, where something does. */
-  get served(): Filter | undefined {
-    return this.#served;
+  /** Whether what flows, or what is asked for and may flow before another request is answered, has another filter. */
+  flowsOther(filter: Filter | undefined): boolean {
+    const key = filterKey(filter);
+    return (this.had && filterKey(this.#served) !== key) || (this.due !== null && filterKey(this.#sent) !== key);
   }
 
   /** The filter to ask for. Where only something is missing, one that was refused is not tried again: what there is was let go for it. */

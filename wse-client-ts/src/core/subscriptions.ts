@@ -3,7 +3,7 @@ import { Answers, type News } from './answers';
 import type { Asked } from './client-messages';
 import { Entry, type TopicState } from './entry';
 import type { WSEError } from './errors';
-import { filterKey, type Filter } from './filter-key';
+import type { Filter } from './filter-key';
 import type { BeaconMessage, EventMessage, SkipMessage } from './messages';
 import { patternOf } from './pattern';
 import type { ReorderPool } from './reorder';
@@ -275,9 +275,9 @@ export class Subscriptions {
   /** The entry is asked for by the request `cid`. */
   #expect(cid: string, topic: string, entry: Entry, request: Pick<Entry, 'filter' | 'resuming'> & { wanted: Filter | undefined }): void {
     const { wanted, filter, resuming } = request;
-    // What flows now: the entry's own stream, or its pattern's.
-    const flowing = entry.had ? entry : entry.pattern === null ? this.#book.covering(topic) : undefined;
-    const replacing = flowing?.had === true && filterKey(flowing.served) !== filterKey(filter);
+    // What flows now, or may before the answer: the entry's own stream, or its pattern's.
+    const covering = entry.had || entry.pattern !== null ? undefined : this.#book.covering(topic);
+    const replacing = entry.flowsOther(filter) || covering?.flowsOther(filter) === true;
     entry.ask(cid, wanted, filter, { resuming, replacing });
     if (entry.pattern === null) this.#book.streams.follow(topic);
   }

@@ -206,6 +206,32 @@ describe('a filter that changes', () => {
     expect(client.topics.get('a')).toMatchObject({ error: null });
   });
 
+  it('back before the server has answered loses nothing to what came under the one between', async () => {
+    const { server, client, clock, asked, publish, seen, resyncs } = await connected();
+    const one = client.hold();
+    one.add(['a'], { filter: cheap });
+    await clock.advance(0);
+    publish(1);
+    server.mode = 'mute';
+    for (const filter of [dear, cheap]) {
+      one.add(['a'], { filter });
+      await clock.advance(0);
+    }
+    const again = { action: 'subscribe', topics: ['a'], positions: { a: { e: 'e1', seq: 1 } } };
+    expect(asked().slice(1)).toEqual([{ ...again, filters: { a: dear } }, { ...again, filters: { a: cheap } }]);
+    const answer = (index: number, entry: object): void => {
+      const cid = server.last.of('subscription')[index]?.cid ?? '';
+      server.last.send({ t: 'subscription_update', c: 'WSE', cid, p: { topics: [{ tp: 'a', e: 'e1', seq: 1, ...entry }] } });
+    };
+    answer(1, { status: 'live' });
+    const kept = server.log('a').append('a', { price: 2 });
+    server.last.send({ ...server.log('a').append('a', { price: 200 }), ps: 1 });
+    answer(2, { status: 'recovered', recovered: 1 });
+    server.last.send({ ...kept, ps: 1 });
+    publish(3);
+    expect([seen, resyncs, client.reorderCounts.old]).toEqual([[1, 2, 3], [], 0]);
+  });
+
   it('at the same time as a gap loses nothing, and what waited under the old one is judged by the new one', async () => {
     const { server, client, clock, publish, seen, resyncs } = await connected();
     const one = client.hold();

@@ -207,3 +207,28 @@ describe('a move', () => {
     expect([users, server.open.length, client.state.user]).toEqual([['eve'], 1, 'eve']);
   });
 });
+
+it('a filter that changes during a move hands on nothing of what the second hello asked for, and loses nothing', async () => {
+  const { server, client, clock, seen } = await moving();
+  const hold = client.hold();
+  hold.add(['f'], { filter: { g: 1 } });
+  await clock.advance(0);
+  server.publish('f', { g: 1 });
+  server.mode = 'mute';
+  server.move();
+  await clock.advance(0);
+  hold.add(['f'], { filter: { g: 2 } });
+  await clock.advance(0);
+  const [first, second] = server.connections;
+  const at = { tp: 'f', status: 'live', e: 'e1', seq: 1 };
+  first?.send({ t: 'subscription_update', c: 'WSE', cid: first.of('subscription').at(-1)?.cid ?? '', p: { topics: [at] } });
+  server.mode = 'accept';
+  second?.send({ t: 'server_hello', c: 'WSE', p: {} });
+  second?.send({ t: 'server_ready', c: 'WSE', p: { connection: 'c2', user: null } });
+  second?.send({ t: 'subscription_update', c: 'WSE', p: { topics: [{ ...at, tp: 'a', seq: 0 }, at] } });
+  server.log('f').append('f', { g: 2 });
+  second?.send({ ...server.log('f').append('f', { g: 1 }), ps: 1 });
+  await clock.advance(0);
+  server.publish('f', { g: 2, last: true });
+  expect(seen).toEqual([{ g: 1 }, { g: 2 }, { g: 2, last: true }]);
+});
