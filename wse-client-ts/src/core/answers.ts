@@ -54,12 +54,15 @@ export class Answers {
   }
 
   #handlePattern(entry: Entry, pattern: PatternTopics, update: Subscribed, isAnswer: boolean): void {
-    pattern.births = update.position ?? pattern.births;
+    const { births } = pattern;
+    // During a move the first connection may have told of births that the second had not seen when it answered.
+    const isPast = update.status !== 'resync' && update.position.epoch === births?.epoch && update.position.seq < births.seq;
+    if (!isPast) pattern.births = update.position ?? births;
     const reason = update.status === 'resync' ? update.reason : null;
     if (reason !== null) this.news.resyncs.push({ topic: update.topic, reason });
     if (isAnswer) entry.settle({ status: update.status, error: null, reason }, false);
     else if (reason !== null) entry.state = { status: 'resync', error: null, reason };
-    if (isAnswer) this.#forgetOthers(entry, pattern, update.topics);
+    if (isAnswer && !isPast) this.#forgetOthers(entry, pattern, update.topics);
     for (const member of update.topics) if (patternOf(member.topic) === update.topic) this.#handleMember(entry, update.topic, member);
   }
 

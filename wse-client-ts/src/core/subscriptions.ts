@@ -109,7 +109,7 @@ export class Subscriptions {
 
   /** The second connection is ready: it has, or is about to answer, what its hello asked for, and nothing else. */
   handleMove(): void {
-    const { topics, filters } = this.#planned;
+    const { topics, positions, filters } = this.#planned;
     this.#leaving.clear();
     this.#dropped.clear();
     this.#snapshots.handleMove();
@@ -117,6 +117,8 @@ export class Subscriptions {
     for (const topic of topics) {
       const entry = this.#book.entries.get(topic);
       if (entry === undefined) this.#dropped.add(topic);
+      // Asked for from the top, before there was a place: what that brings would leave a hole after the place.
+      else if (!positions.has(topic) && this.#book.position(topic, entry)) entry.recovering = true;
       else this.#expect(HELLO, topic, entry, { wanted: filters.get(topic), filter: filters.get(topic), resuming: true });
     }
   }
@@ -277,7 +279,7 @@ export class Subscriptions {
     const { wanted, filter, resuming } = request;
     // What flows now, or may before the answer: the entry's own stream, or its pattern's.
     const covering = entry.had || entry.pattern !== null ? undefined : this.#book.covering(topic);
-    const replacing = entry.flowsOther(filter) || covering?.flowsOther(filter) === true;
+    const replacing = (entry.moved && entry.recovering) || entry.flowsOther(filter) || covering?.flowsOther(filter) === true;
     entry.ask(cid, wanted, filter, { resuming, replacing });
     if (entry.pattern === null) this.#book.streams.follow(topic);
   }

@@ -42,11 +42,16 @@ export class TopicBook {
     return unionOf(covering === undefined || covering.refs === 0 ? [entry.filters] : [entry.filters, covering.filters]);
   }
 
+  /** The position to resume from, of the topic or of the pattern itself; null: from the top. */
+  position(topic: string, { pattern }: Entry): Position | null {
+    return pattern === null ? (this.streams.find(topic)?.resumePosition ?? null) : pattern.births;
+  }
+
   /** The positions to resume from: the topic's, or those of the pattern and of every topic known under it. */
-  *positions(topic: string, { pattern }: Entry): Iterable<readonly [string, Position]> {
-    const own = pattern === null ? this.streams.find(topic)?.resumePosition : pattern.births;
-    if (own) yield [topic, own];
-    for (const member of pattern?.topics ?? []) {
+  *positions(topic: string, entry: Entry): Iterable<readonly [string, Position]> {
+    const own = this.position(topic, entry);
+    if (own !== null) yield [topic, own];
+    for (const member of entry.pattern?.topics ?? []) {
       const position = this.streams.find(member)?.resumePosition;
       if (position) yield [member, position];
     }

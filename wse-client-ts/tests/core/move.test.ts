@@ -208,6 +208,100 @@ describe('a move', () => {
   });
 });
 
+describe('a topic that is subscribed for the first time during a move', () => {
+  const NAMES = ['late', 'late:*'] as const;
+
+  /** The second socket is open and not ready; neither has answered for `name`, which was asked for before or after the second one's hello. */
+  async function subscribing(name: string, asked: 'before' | 'after') {
+    const test = await moving();
+    const { server, client, clock, seen } = test;
+    const topic = name.replace('*', '1');
+    const resyncs: unknown[] = [];
+    client.onNotice('resync', (notice) => resyncs.push(notice));
+    const log = server.log(topic);
+    for (const n of [1, 2, 3]) log.append(topic, n);
+    server.on('slow', () => undefined);
+    const slow = client.sendMessage('slow', null, { keep: false });
+    await clock.advance(0);
+    server.mode = 'mute';
+    const steps = [(): void => void client.subscribe(name), (): void => server.move()];
+    for (const step of asked === 'before' ? steps : steps.reverse()) {
+      step();
+      await clock.advance(0);
+    }
+    const [first, second] = server.connections;
+    if (first === undefined || second === undefined) throw new Error('there is no second socket');
+    const live = (): object => {
+      const own = { tp: topic, status: 'live', e: 'e1', seq: log.top };
+      return name === topic ? own : { tp: name, status: 'live', ...server.namespace(name).position, topics: [own] };
+    };
+    const answerFirst = (): void => first.send({ t: 'subscription_update', c: 'WSE', cid: first.of('subscription')[0]?.cid ?? '', p: { topics: [live()] } });
+    const answerSecond = (): void => {
+      const topics = [{ tp: 'a', status: 'live', e: 'e1', seq: 0 }, ...(asked === 'before' ? [live()] : [])];
+      second.send({ t: 'subscription_update', c: 'WSE', p: { topics } });
+    };
+    /** From here on the second one answers by itself. */
+    const ready = (): void => {
+      server.mode = 'accept';
+      second.send({ t: 'server_hello', c: 'WSE', p: {} });
+      second.send({ t: 'server_ready', c: 'WSE', p: { connection: 'c2', user: null } });
+    };
+    const outcome = async (): Promise<unknown> => {
+      await clock.advance(0);
+      second.send(log.append(topic, 'last'));
+      // As long as it has no answer, the first socket is read.
+      first.send({ t: 'reply', c: 'WSE', cid: first.of('slow')[0]?.cid ?? '', p: null });
+      await slow;
+      return { seen, resyncs, status: client.topics.get(name)?.status, isSteady: test.isSteady(), first: first.clientCloseCode, recoveries: client.reorderCounts.recoveries };
+    };
+    return { ...test, first, second, topic, log, answerFirst, answerSecond, ready, outcome };
+  }
+
+  const whole = { resyncs: [], status: 'live', isSteady: true, first: 1000, recoveries: 0 };
+  const cases = NAMES.flatMap((name) => (['before', 'after'] as const).map((asked) => [name, asked] as const));
+
+  it.each(cases)('%s, asked for %s the second hello, has every message from the place that the first socket answered before the switch', async (name, asked) => {
+    const { first, second, log, topic, answerFirst, answerSecond, ready, outcome } = await subscribing(name, asked);
+    answerFirst();
+    first.send(log.append(topic, 4));
+    // On their way on the first socket when the second one looks where the topic stands.
+    for (const n of [5, 6]) log.append(topic, n);
+    ready();
+    answerSecond();
+    if (asked === 'before') second.send(log.append(topic, 7));
+    expect(await outcome()).toEqual({ ...whole, seen: [4, 5, 6, ...(asked === 'before' ? [7] : []), 'last'] });
+  });
+
+  it.each(cases)('%s, asked for %s the second hello, begins where the second socket answered when the first one answers after the switch', async (name, asked) => {
+    for (const isLast of [false, true]) {
+      const { first, log, topic, clock, answerFirst, answerSecond, ready, outcome } = await subscribing(name, asked);
+      ready();
+      if (!isLast) answerFirst();
+      first.send(log.append(topic, 4));
+      answerSecond();
+      await clock.advance(0);
+      if (isLast) answerFirst();
+      expect(await outcome()).toEqual({ ...whole, seen: ['last'] });
+    }
+  });
+
+  it('has its state once, from the socket that gave it first', async () => {
+    const { first, second, client, log, topic, clock, answerSecond, ready, outcome } = await subscribing('late', 'before');
+    const states: unknown[] = [];
+    client.onNotice('snapshot', ({ state }) => states.push(state));
+    const promise = { tp: topic, status: 'live', e: 'e1', seq: 3, snapshot: true };
+    first.send({ t: 'subscription_update', c: 'WSE', cid: first.of('subscription')[0]?.cid ?? '', p: { topics: [promise] } });
+    first.send({ t: 'snapshot', c: 'S', tp: topic, e: 'e1', seq: 3, p: 'state at 3' });
+    log.append(topic, 4);
+    ready();
+    answerSecond();
+    second.send({ t: 'snapshot', c: 'S', tp: topic, e: 'e1', seq: 4, p: 'state at 4' });
+    await clock.advance(0);
+    expect(await outcome()).toMatchObject({ resyncs: [], status: 'live', first: 1000, seen: ['state at 3', 4, 'last'] });
+    expect(states).toEqual(['state at 3']);
+  });
+});
+
 it('a filter that changes during a move hands on nothing of what the second hello asked for, and loses nothing', async () => {
   const { server, client, clock, seen } = await moving();
   const hold = client.hold();
@@ -231,4 +325,24 @@ it('a filter that changes during a move hands on nothing of what the second hell
   await clock.advance(0);
   server.publish('f', { g: 2, last: true });
   expect(seen).toEqual([{ g: 1 }, { g: 2 }, { g: 2, last: true }]);
+});
+
+it('a topic that is born under a pattern during a move is not forgotten where the second socket answers before it sees the birth', async () => {
+  const { server, client, clock, seen, isSteady } = await moving({ topics: ['a', 'ns:*'] });
+  server.publish('ns:1', 1);
+  server.mode = 'mute';
+  server.move();
+  await clock.advance(0);
+  const [, second] = server.connections;
+  const update = (topics: readonly object[]): void => {
+    second?.send({ t: 'subscription_update', c: 'WSE', p: { topics } });
+  };
+  const pattern = { tp: 'ns:*', status: 'live', ...server.namespace('ns:*').position };
+  server.publish('ns:2', 2);
+  second?.send({ t: 'server_hello', c: 'WSE', p: {} });
+  second?.send({ t: 'server_ready', c: 'WSE', p: { connection: 'c2', user: null } });
+  update([{ tp: 'a', status: 'live', e: 'e1', seq: 0 }, { ...pattern, topics: [{ tp: 'ns:1', status: 'live', e: 'e1', seq: 1 }] }]);
+  update([{ ...pattern, ...server.namespace('ns:*').position, topics: [{ tp: 'ns:2', status: 'live', e: 'e1', seq: 0 }] }]);
+  for (const [seq, p] of [[1, 2], [2, 3]] as const) second?.send({ t: 'ns:2', id: `ns:2-${seq}`, ts: '2026-01-15T10:30:00.000Z', tp: 'ns:2', e: 'e1', seq, p });
+  expect([seen, isSteady(), client.topics.get('ns:*')?.status]).toEqual([[1, 2, 3], true, 'live']);
 });
