@@ -41,8 +41,8 @@ chaos-mutations: dist ## mistakes put into a copy of the sources, each of which 
 fuzz-mutations: ## mistakes put into a copy of the core, each of which fuzzing and the core's tests have to find
 	@node fuzz/mutations/run.mjs
 
-stages: dist ## the call of each of the engine's stages deleted in a copy, and the tests that must fail then
-	@tests/stages/run.sh
+stages: dist ## the call of each stage deleted in a copy, and the tests that must fail then (OF=engine or OF=client: half of them)
+	@tests/stages/run.sh $(if $(OF),--of $(OF))
 
 MINUTES ?= 1
 fuzz: ## each fuzz target for a minute (MINUTES= changes it; needs nightly Rust and `cargo install cargo-fuzz`)

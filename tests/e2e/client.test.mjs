@@ -6,6 +6,7 @@ import { direct } from './client/direct.mjs';
 import { filters } from './client/filters.mjs';
 import { formats } from './client/formats.mjs';
 import { gaps } from './client/gaps.mjs';
+import { links } from './client/links.mjs';
 import { patterns } from './client/patterns.mjs';
 import { presence } from './client/presence.mjs';
 import { requests } from './client/requests.mjs';
@@ -17,16 +18,19 @@ import { NodePeer, PagePeer } from './lib/peers.mjs';
 import { freePort } from './lib/process.mjs';
 import { uvicorn } from './lib/server.mjs';
 import { Stage } from './lib/stage.mjs';
+import { chosen } from './lib/ways.mjs';
 
 const FOLDER = join(FIXTURES, 'client');
 const SCENARIOS = { ...direct, ...formats, ...filters, ...patterns, ...presence, ...requests, ...slow, ...snapshots };
+/** At the seam of the transport, or against pauses that a browser makes too: in Node alone. */
+const IN_NODE = { ...SCENARIOS, ...gaps, ...links };
 const WAYS = [
-  { name: 'in Node on taken sockets', transport: 'native', takeover: 'always', Peer: NodePeer, scenarios: { ...SCENARIOS, ...gaps } },
-  { name: 'in Node by ASGI', transport: 'asgi', takeover: 'never', Peer: NodePeer, scenarios: { ...SCENARIOS, ...gaps } },
+  { name: 'in Node on taken sockets', transport: 'native', takeover: 'always', Peer: NodePeer, scenarios: IN_NODE },
+  { name: 'in Node by ASGI', transport: 'asgi', takeover: 'never', Peer: NodePeer, scenarios: IN_NODE },
   { name: 'in Chromium, through the hooks under StrictMode', transport: 'native', takeover: 'always', Peer: PagePeer, scenarios: SCENARIOS },
 ];
 
-for (const { name, transport, takeover, Peer, scenarios } of WAYS) {
+for (const { name, transport, takeover, Peer, scenarios } of chosen(WAYS)) {
   describe(`the client ${name}`, { concurrency: false }, () => {
     let server, port;
     before(async () => {

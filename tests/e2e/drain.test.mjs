@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { ofType } from './lib/frames.mjs';
 import { builtPage } from './lib/page.mjs';
 import { FIXTURES } from './lib/paths.mjs';
 import { NodePeer, PagePeer } from './lib/peers.mjs';
@@ -9,6 +10,7 @@ import { freePort, until } from './lib/process.mjs';
 import { redis } from './lib/redis.mjs';
 import { uvicorn } from './lib/server.mjs';
 import { Stage } from './lib/stage.mjs';
+import { chosen } from './lib/ways.mjs';
 
 const folder = join(FIXTURES, 'client');
 const WAYS = [
@@ -24,7 +26,7 @@ after(async () => {
   await store?.stop();
 });
 
-for (const { name, takeover, Peer } of WAYS) {
+for (const { name, takeover, Peer } of chosen(WAYS)) {
   describe(`workers that end, and the client ${name}`, { concurrency: false }, () => {
     let server, port, env;
     before(async () => {
@@ -47,6 +49,7 @@ for (const { name, takeover, Peer } of WAYS) {
         await stage.follow(peer, 'pattern', `${space}:*`);
         const load = new Load(port, peer, [topic, `${space}:a`]);
         const settled = (await peer.shown()).length;
+        const asked = ofType(peer.frames('out'), 'subscription').length;
         for (const _ of ['first', 'second']) {
           await bothServe(port);
           await endsItsWorker(peer);
@@ -56,6 +59,7 @@ for (const { name, takeover, Peer } of WAYS) {
         const shown = [...new Set((await peer.shown()).slice(settled))];
         assert.deepEqual(shown.filter((what) => !/ (true|live)$/.test(what)), [], 'nothing but connected and live was shown');
         assert.deepEqual(await peer.told('room'), told, 'nobody left or came');
+        assert.equal(ofType(peer.frames('out'), 'subscription').length, asked, 'the hello of each connection asked for all of it');
         const { error, resync, skip } = await peer.notices();
         assert.deepEqual([error, resync, skip], [[], [], []]);
         assert.ok(peer.frames('in').filter(({ envelope }) => envelope.t === 'move').length >= 2);

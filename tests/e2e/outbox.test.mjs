@@ -13,6 +13,8 @@ import { numbered, Site, Tab } from './outbox/site.mjs';
 
 const LIMIT = { timeout: 60_000 };
 const lines = (user, type, ns) => ns.map((n) => `${user} ${type} ${n}`);
+/** The page has no Web Locks, as one without https. */
+const withoutLocks = () => Object.defineProperty(navigator, 'locks', { value: undefined });
 const upTo = (count) => numbered(count).map(({ n }) => n);
 
 /** The page's clock is so far ahead. */
@@ -40,7 +42,7 @@ describe('the outbox in Chromium', { concurrency: false }, () => {
   };
   afterEach(() => context?.close());
 
-  for (const [what, prepare] of [['', undefined], [', on a page without Web Locks', () => Object.defineProperty(navigator, 'locks', { value: undefined })]]) {
+  for (const [what, prepare] of [['', undefined], [', on a page without Web Locks', withoutLocks]]) {
     test(`G3: 100 messages that were not sent before a reload are handled once, in order${what}`, LIMIT, async () => {
       await open();
       const tab = await Tab.open(context, site, { prepare });
@@ -117,6 +119,24 @@ describe('the outbox in Chromium', { concurrency: false }, () => {
     for (const tab of tabs) await tab.untilCounts({ queued: 0, sent: 0, failed: 0 });
     await until('its frame to be seen', () => tabs.flatMap((tab) => tab.sent('order')).length > 50);
     assert.deepEqual([site.effects().slice(50), tabs.flatMap((tab) => tab.sent('order')).length], [['ada order 51'], 51]);
+  });
+
+  test('G3: a living tab keeps its own rows on a page without Web Locks, and leaves them to another when it goes', LIMIT, async () => {
+    await open();
+    site.gate.shut();
+    const living = await Tab.open(context, site, { prepare: withoutLocks, options: { backoffBaseMs: 600_000, backoffCapMs: 600_000, breakerFailures: 1 } });
+    await living.send('order', numbered(3));
+    await living.untilCounts({ queued: 3, isDurable: true });
+    site.gate.mend();
+    const other = await Tab.open(context, site, { prepare: withoutLocks });
+    // It looks for rows of others before it sends its own.
+    await other.send('order', [{ n: 4 }]);
+    await site.untilEffects(1);
+    await other.untilCounts({ queued: 0, sent: 0, failed: 0 });
+    assert.deepEqual([site.effects(), other.sent('order').length], [['ada order 4'], 1]);
+    await living.page.goto('about:blank');
+    await site.untilEffects(4, 25_000);
+    assert.deepEqual(site.effects(), ['ada order 4', ...lines('ada', 'order', upTo(3))]);
   });
 
   test('G3: another user neither sends nor sees what is left; its writer does, later', LIMIT, async () => {

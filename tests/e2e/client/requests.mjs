@@ -30,6 +30,14 @@ export const requests = {
     await stage.quiet(peer);
   },
 
+  '[P-30] messages that are kept, and those that are not, go out in the order in which they were made': async (stage) => {
+    const { peer } = await stage.open();
+    const sent = Array.from({ length: 20 }, (_, n) => n);
+    assert.deepEqual(await Promise.all(sent.map((n) => peer.send('echo', n, { keep: n % 2 === 0 }))), sent);
+    assert.deepEqual(peer.frames('out').filter(({ envelope }) => envelope.t === 'echo').map(({ envelope }) => envelope.p), sent);
+    await stage.quiet(peer);
+  },
+
   '[P-32] a topic past the limit of subscriptions is refused, and comes when another is let go': async (stage) => {
     const topics = Array.from({ length: 127 }, () => stage.name('many'));
     const { peer } = await stage.open({ topics, lingerMs: 50 });

@@ -5,7 +5,9 @@ export async function openGate(target) {
   const pairs = new Set();
   let silent = false;
   let isShut = false;
+  let attempts = 0;
   const server = net.createServer({ allowHalfOpen: true }, (client) => {
+    attempts += 1;
     if (isShut) {
       client.destroy();
       return;
@@ -29,6 +31,10 @@ export async function openGate(target) {
   await new Promise((done) => server.listen(0, '127.0.0.1', done));
   return {
     port: server.address().port,
+    /** Connections that were asked for so far. */
+    get attempts() {
+      return attempts;
+    },
     /** From now on nothing passes, in no connection, old or new. */
     cut() {
       silent = true;

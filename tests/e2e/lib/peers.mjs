@@ -84,8 +84,14 @@ export class NodePeer {
     return this.#client.state.isConnected;
   }
 
-  async send(type, payload) {
-    return this.#client.sendMessage(type, payload);
+  /** How good the line is, and its round trip. */
+  async link() {
+    const { connectionHealth, rttMs } = this.#client.state;
+    return { health: connectionHealth, rttMs };
+  }
+
+  async send(type, payload, options) {
+    return this.#client.sendMessage(type, payload, options);
   }
 
   /** Frames of one direction, `in` or `out`, of all connections. */
@@ -221,9 +227,9 @@ export class PagePeer {
     return this.#page.evaluate(() => window.isConnected);
   }
 
-  send(type, payload) {
+  send(type, payload, options) {
     // An error that crosses from the page loses its code, unless it is in its message.
-    return this.#page.evaluate(([t, p]) => window.sendMessage(t, p).catch((error) => Promise.reject(new Error(`${error.code}: ${error.message}`))), [type, payload]);
+    return this.#page.evaluate(([t, p, o]) => window.sendMessage(t, p, o).catch((error) => Promise.reject(new Error(`${error.code}: ${error.message}`))), [type, payload, options]);
   }
 
   frames(way) {
