@@ -190,16 +190,27 @@ def guarded(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 
 def running(kind: str, **more: str) -> Iterator[Server]:
+    server, process = start(kind, **more)
+    try:
+        yield server
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def start(kind: str, **more: str) -> "tuple[Server, subprocess.Popen[bytes]]":
+    """A server and its process, which the caller ends."""
     command, variables = SERVERS[kind]
     port = free_port()
     address = str(port) if command is UVICORN else f"127.0.0.1:{port}"
     process = subprocess.Popen([*command, address], cwd=HERE, env={**os.environ, **variables, **more})
     try:
         wait_for(port, process)
-        yield Server(kind, port)
-    finally:
-        process.terminate()
+    except BaseException:
+        process.kill()
         process.wait(PATIENCE)
+        raise
+    return Server(kind, port), process
 
 
 def wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:

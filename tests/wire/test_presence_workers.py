@@ -1,7 +1,6 @@
 """Who is in a topic where several workers serve it over one Redis: seen on each, whatever becomes of another."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import time
@@ -10,7 +9,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from conftest import HERE, PATIENCE, SERVERS, UVICORN, Server, free_port, wait_for
+from conftest import PATIENCE, Server, free_port, start, wait_for
 from presence import Watcher, enter, key, presence, room, watching
 
 GRACE, LEASE = 1.0, 2.0
@@ -36,14 +35,9 @@ class Workers:
         self.redis.wait(PATIENCE)
 
     def start(self) -> "tuple[Server, subprocess.Popen[bytes]]":
-        command, variables = SERVERS[self.kind]
-        port = free_port()
-        address = str(port) if command is UVICORN else f"127.0.0.1:{port}"
-        environment = {**os.environ, **variables, "REDIS_URL": f"redis://127.0.0.1:{self.redis_port}"}
-        process = subprocess.Popen([*command, address], cwd=HERE, env=environment)
+        server, process = start(self.kind, REDIS_URL=f"redis://127.0.0.1:{self.redis_port}")
         self.processes.append(process)
-        wait_for(port, process)
-        return Server(self.kind, port), process
+        return server, process
 
     def stop(self) -> None:
         for process in reversed(self.processes):
@@ -156,7 +150,6 @@ async def test_a_redis_that_is_lost_and_began_anew_is_told_everybody_again(worke
                 await watcher.next()
 
 
-@pytest.mark.parametrize("workers", ["native"], indirect=True)
 async def test_a_client_that_moves_between_workers_is_not_seen_to_leave(workers: Workers) -> None:
     """[P-62] [P-67]: nor is one that cannot move and comes back; one that does not come back is seen to."""
     (one, process), (two, _) = workers.start(), workers.start()

@@ -1,8 +1,10 @@
 //! What the service does: one handler that echoes, one that publishes, one that fails; states of topics, messages to users, and who is in a room.
 mod direct;
+mod ending;
 mod presence;
 mod states;
 
+pub use ending::ended;
 use std::time::Duration;
 use wse_core::{SlowPolicy, filter::Filter};
 use wse_protocol::{ErrorCode, Priority, Topic, Value, WireError, prelude::*};

@@ -6,8 +6,10 @@ use wse_server::{Engine, listener};
 async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8000".into());
     let engine = Engine::start(rust_service::config())?;
-    let app = rust_service::app(engine);
+    let app = rust_service::app(engine.clone());
     println!("ws://{address}/wse");
-    listener::listen(address.parse()?, "/wse", &app).await?;
-    Ok(())
+    tokio::select! {
+        served = listener::listen(address.parse()?, "/wse", &app) => Ok(served?),
+        ended = rust_service::ended(&engine) => Ok(ended?),
+    }
 }

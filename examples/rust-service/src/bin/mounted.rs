@@ -8,15 +8,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8000".into());
     let engine = Engine::start(rust_service::config())?;
     let host = rust_service::app(engine.clone()).host();
-    let health = engine.clone();
+    let (health, ending) = (engine.clone(), engine.clone());
     let router = Router::new()
         .route("/", get(|| async { "the page of the service" }))
         .route("/wse/health", get(|| async move { report(health.inspect().await) }))
         .route("/wse", get(move |mut request: Request| async move { listener::upgrade(&engine, &host, &mut request).map(Body::new) }));
     let socket = tokio::net::TcpListener::bind(&address).await?;
     println!("ws://{address}/wse");
-    axum::serve(socket, router).await?;
-    Ok(())
+    tokio::select! {
+        served = axum::serve(socket, router).into_future() => Ok(served?),
+        ended = rust_service::ended(&ending) => Ok(ended?),
+    }
 }
 
 /// 503 once clients are sent away, so that a proxy brings no more.
