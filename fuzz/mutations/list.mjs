@@ -236,6 +236,26 @@ const ANSWERS = [
   },
 ];
 
+const PRESENCE = 'wse-core/src/session/presence.rs';
+
+const STAYS = [
+  {
+    name: 'presence-unanswered',
+    is: 'a change of presence that is stored has no answer',
+    edits: [{ file: PRESENCE, old: '            (Ok(()), Some(cid)) => self', new: `            (Ok(()), Some(_)) if ${on('presence-unanswered')} => {}\n            (Ok(()), Some(cid)) => self` }],
+  },
+  {
+    name: 'presence-uncounted',
+    is: 'who asks for presence is read on, however much of it waits to be stored',
+    edits: [{ file: PRESENCE, old: '                self.inbound.handed_over();\n', new: `                if !${on('presence-uncounted')} {\n                    self.inbound.handed_over();\n                }\n` }],
+  },
+  {
+    name: 'presence-one-byte-more',
+    is: 'a member may show one byte more than it is told',
+    edits: [{ file: PRESENCE, old: 'let limit = self.config.presence_data_bytes;', new: `let limit = self.config.presence_data_bytes + usize::from(${on('presence-one-byte-more')});` }],
+  },
+];
+
 const BOUNDS = [
   {
     name: 'reads-regardless',
@@ -356,4 +376,4 @@ const OTHERS = [
   },
 ];
 
-export const MUTATIONS = [...SERVER.filter(({ name }) => SHARED.includes(name)), ...DELIVERY, ...ANSWERS, ...BOUNDS, ...LIFE, ...OTHERS];
+export const MUTATIONS = [...SERVER.filter(({ name }) => SHARED.includes(name)), ...DELIVERY, ...ANSWERS, ...STAYS, ...BOUNDS, ...LIFE, ...OTHERS];

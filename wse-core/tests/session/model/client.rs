@@ -21,7 +21,7 @@ const PATTERN: &str = "n:*";
 pub(super) enum Owed {
     Pong(Value),
     Error(String, Option<Box<str>>),
-    Reply(Option<Box<str>>),
+    Reply(Value, Option<Box<str>>),
 }
 
 #[derive(Debug)]
@@ -126,7 +126,7 @@ impl Client {
             ServerMessage::Ping(_) => assert!(self.is_ready),
             ServerMessage::Pong(payload) => self.pay(Owed::Pong(payload)),
             ServerMessage::Error(ErrorMessage { code, .. }, cid) => self.pay(Owed::Error(code, cid)),
-            ServerMessage::Reply(_, cid) => self.pay(Owed::Reply(cid)),
+            ServerMessage::Reply(payload, cid) => self.pay(Owed::Reply(payload, cid)),
             ServerMessage::Beacon(beacon) => self.beacon(beacon),
             other => panic!("{other:?}"),
         }

@@ -86,12 +86,12 @@ pub(super) fn seq(number: u64) -> Seq {
 }
 
 pub(super) fn topic(name: TopicName) -> Topic {
-    Topic::parse(name.as_str()).expect("a name")
+    Topic::parse_watched(name.as_str()).expect("a name")
 }
 
 pub(super) fn policy(name: TopicName) -> SlowPolicy {
     match name {
-        TopicName::Recover | TopicName::BornRecover => SlowPolicy::Recover,
+        TopicName::Recover | TopicName::BornRecover | TopicName::Members => SlowPolicy::Recover,
         TopicName::Latest | TopicName::BornLatest => SlowPolicy::Latest,
         TopicName::DropLow => SlowPolicy::DropLow,
         TopicName::Disconnect => SlowPolicy::Disconnect,

@@ -3,16 +3,20 @@
 //! Held to: no panic; what waits is bounded; a topic's messages come ascending, each once, without a gap that was not told of ([P-33],
 //! [P-34], [P-43]); requests are answered in order ([P-23]), pings at once ([P-26]), faults by their code ([P-27]); after the end
 //! nothing comes; the deadlines that a session gives are met by handling them; handlers get what the peer sent, in order ([P-30]);
-//! nobody is let in unjudged ([P-5]); the topic of the highest rank goes first; what has expired does not come, and what has not does.
+//! changes of its presence come to the driver as asked, among them, and are answered when they are stored ([P-60]); both together hold no
+//! more than their queue; nobody is let in unjudged ([P-5]); the topic of the highest rank goes first; what has expired does not come, and
+//! what has not does.
 mod client;
 mod hub;
 mod ops;
 mod order;
+mod presence;
 
 use client::{Client, Owed};
 use hub::{Hub, State};
 use ops::{Fault, Formats, Handled, Mutation, Name, Op, Packing, Sent, Setup, Source, Subscribe};
 use order::Ranks;
+use simd_json::json;
 use std::{
     collections::{BTreeSet, VecDeque},
     fmt::Write,
@@ -21,7 +25,7 @@ use std::{
 };
 use wse_core::{
     Compressor, CompressorConfig, InflateLimits, Inflater, Variant,
-    session::{Event, Offer, Session, SessionConfig, Transmit},
+    session::{Event, Offer, PresenceChange, Session, SessionConfig, Transmit},
 };
 use wse_protocol::{
     CloseCode, ErrorCode, Followed, Format, Tagged, Value, WireError, envelope, frame_body, messages::ClientMessage, transcode,
@@ -50,6 +54,13 @@ pub(crate) fn run(bytes: &[u8], now: Instant) {
     world.settle();
 }
 
+/// What the session hands over and is answered later.
+#[derive(Debug, PartialEq)]
+enum Taken {
+    Message(Option<Box<str>>, Value),
+    Presence(Box<PresenceChange>),
+}
+
 struct World {
     session: Session,
     hub: Hub,
@@ -59,10 +70,10 @@ struct World {
     socket: VecDeque<(bool, Vec<u8>)>,
     /// The peer reads whatever comes.
     reads: bool,
-    /// Messages with handlers, by what their answers refer to.
-    handlers: VecDeque<Option<Box<str>>>,
-    /// Messages that the session took and has yet to hand over.
-    taken: VecDeque<(Option<Box<str>>, Value)>,
+    /// What handlers have, and the driver to store.
+    handlers: VecDeque<Taken>,
+    /// What the session took and has yet to hand over.
+    taken: VecDeque<Taken>,
     config: Arc<SessionConfig>,
     /// Somebody must approve the client, and nobody has.
     unjudged: bool,
@@ -183,10 +194,8 @@ impl World {
                 Event::Heartbeat => self.hub.tell_positions(&mut self.session),
                 Event::Subscribe(wanted) => self.hub.waiting.push_back(wanted),
                 Event::Unsubscribe(names) => self.hub.unsubscribe(&mut self.session, &names),
-                Event::Message(envelope) => {
-                    assert_eq!(self.taken.pop_front(), Some((envelope.cid.clone(), envelope.payload)), "messages come to handlers as sent");
-                    self.handlers.push_back(envelope.cid);
-                }
+                Event::Message(envelope) => self.hand_over(Taken::Message(envelope.cid, envelope.payload)),
+                Event::Presence(change) => self.hand_over(Taken::Presence(change)),
                 Event::Closed { opened, code, .. } => {
                     assert_eq!(opened, self.is_open);
                     let silent = self.now.saturating_duration_since(self.heard);
@@ -197,6 +206,12 @@ impl World {
             }
         }
         assert!(self.hub.waiting.len() <= 1, "the hub is asked one thing at a time");
+    }
+
+    fn hand_over(&mut self, came: Taken) {
+        assert_eq!(self.taken.pop_front().as_ref(), Some(&came), "what the peer sent comes as sent, in order");
+        self.handlers.push_back(came);
+        assert!(self.handlers.len() <= self.config.handler_queue, "{:?}", self.handlers);
     }
 
     /// Hands over what the peer sent, as far as the session reads; true if there was any.
@@ -262,7 +277,14 @@ impl World {
             Ok((ClientMessage::Hello(_), _)) => error(ErrorCode::UnexpectedMessage, None),
             Ok((ClientMessage::Ping(_), payload)) => Owed::Pong(payload),
             Ok((ClientMessage::Subscription(request), _)) if self.is_open => return self.client.asked.push_back(request),
-            Ok((ClientMessage::Event(envelope), payload)) if self.is_open => return self.taken.push_back((envelope.cid, payload)),
+            Ok((ClientMessage::Event(envelope), payload)) if self.is_open => {
+                return self.taken.push_back(Taken::Message(envelope.cid, payload));
+            }
+            Ok((ClientMessage::Presence(request), _)) if self.is_open => match self.judge(request) {
+                Ok(taken) => return self.taken.push_back(taken),
+                Err(owed) => owed,
+            },
+            Ok((ClientMessage::Presence(request), _)) => error(ErrorCode::NotReady, request.cid),
             Ok((ClientMessage::Subscription(request), _)) => error(ErrorCode::NotReady, request.cid),
             Ok((ClientMessage::Event(envelope), _)) => error(ErrorCode::NotReady, envelope.reference()),
             Ok(_) => return,
@@ -309,22 +331,33 @@ impl World {
 
     fn handle(&mut self, count: usize, how: Handled) {
         let done: Vec<_> = self.handlers.drain(..count.min(self.handlers.len())).collect();
-        for cid in done.iter().flatten() {
-            let owed = match how {
-                Handled::Reply => {
-                    self.session.reply(cid, Format::Json, br#"{"ok":true}"#);
-                    Owed::Reply(Some(cid.clone()))
+        for taken in done {
+            let owed = match taken {
+                Taken::Presence(change) => self.store(&change, how),
+                Taken::Message(cid, _) => {
+                    let owed = cid.and_then(|cid| self.answer(cid, how));
+                    self.session.handled(self.now, 1);
+                    owed
                 }
-                Handled::Fail => {
-                    let error = WireError::new(ErrorCode::NoHandler, "nobody").answering(Some(cid.clone()));
-                    self.session.fail(&error);
-                    Owed::Error(error.code.as_str().into(), error.cid)
-                }
-                Handled::Nothing => continue,
             };
-            self.client.owed.push_back(owed);
+            self.client.owed.extend(owed);
         }
-        self.session.handled(self.now, done.len());
+    }
+
+    /// A handler's answer, and what the peer is owed for it.
+    fn answer(&mut self, cid: Box<str>, how: Handled) -> Option<Owed> {
+        match how {
+            Handled::Reply => {
+                self.session.reply(&cid, Format::Json, br#"{"ok":true}"#);
+                Some(Owed::Reply(json!({"ok": true}), Some(cid)))
+            }
+            Handled::Fail => {
+                let error = WireError::new(ErrorCode::NoHandler, "nobody").answering(Some(cid));
+                self.session.fail(&error);
+                Some(Owed::Error(error.code.as_str().into(), error.cid))
+            }
+            Handled::Nothing => None,
+        }
     }
 
     fn send(&mut self, sent: &Sent, packing: Packing, mutation: &Mutation) {
@@ -364,6 +397,12 @@ impl World {
             Sent::Pong => r#"{"v":2,"c":"WSE","t":"pong","p":null}"#.into(),
             Sent::Event { cid: true } => format!(r#"{{"v":2,"t":"order","id":"m1","cid":"{cid}","p":{{"size":10}}}}"#),
             Sent::Event { cid: false } => r#"{"v":2,"t":"order","id":"m1","p":[1,2,3]}"#.into(),
+            Sent::Presence { action, topic, size, key, cid: answered } => {
+                let cid = if *answered { format!(r#","cid":"{cid}""#) } else { String::new() };
+                let key = key.map(|key| format!(r#","key":"{key}""#)).unwrap_or_default();
+                let p = format!(r#"{{"action":"{action}","topic":"{}","data":"{}"{key}}}"#, topic.as_str(), "x".repeat(*size));
+                format!(r#"{{"v":2,"c":"WSE","t":"presence"{cid},"p":{p}}}"#)
+            }
             Sent::Reserved => r#"{"v":2,"c":"WSE","t":"token_refresh","id":"m2"}"#.into(),
         }
     }

@@ -124,6 +124,7 @@ pub(super) enum Sent {
     Ping(u32),
     Pong,
     Event { cid: bool },
+    Presence { action: &'static str, topic: Name, size: usize, key: Option<char>, cid: bool },
     Reserved,
 }
 
@@ -198,6 +199,8 @@ pub(super) enum TopicName {
     Disconnect,
     BornRecover,
     BornLatest,
+    /// Who is in `recover`.
+    Members,
 }
 
 /// What a peer may name.
@@ -247,6 +250,7 @@ impl Setup {
             bytes_per_second: [None, NonZeroU32::new(1_000)][usize::from(self.rate / 3 % 2)],
             rate_patience: Duration::from_secs(5),
             message_bytes: 4_096,
+            presence_data_bytes: 40,
             subscriptions: 8 - usize::from(self.subscriptions % 8),
             patterns: 2 - usize::from(self.patterns % 3),
             ..SessionConfig::default()
@@ -278,6 +282,7 @@ impl Op {
                 Self::SendBytes { text, bytes: source.bytes(count) }
             }
             62 if source.rarely(4) => Self::end(source),
+            63 => Self::Send(Sent::presence(source), Packing::read(source), Mutation::read(source)),
             _ => Self::Takes(1),
         }
     }
@@ -315,6 +320,17 @@ impl Sent {
             12 => Self::Pong,
             13..15 => Self::Event { cid: source.flag() },
             _ => Self::Reserved,
+        }
+    }
+
+    fn presence(source: &mut Source<'_>) -> Self {
+        Self::Presence {
+            action: source.pick(&["enter", "update", "leave", "stay"]),
+            topic: Name::read(source),
+            // With its quotes 40 bytes are the most.
+            size: source.pick(&[0, 5, 38, 39, 200]),
+            key: source.pick(&[None, Some('k'), Some('l')]),
+            cid: !source.rarely(4),
         }
     }
 }
@@ -376,10 +392,14 @@ impl Mutation {
 
 impl TopicName {
     fn read(source: &mut Source<'_>) -> Self {
-        source.pick(&Self::ALL)
+        match source.byte() {
+            255 => Self::Members,
+            byte => Self::ALL[usize::from(byte) % 6],
+        }
     }
 
-    pub(super) const ALL: [Self; 6] = [Self::Recover, Self::Latest, Self::DropLow, Self::Disconnect, Self::BornRecover, Self::BornLatest];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Recover, Self::Latest, Self::DropLow, Self::Disconnect, Self::BornRecover, Self::BornLatest, Self::Members];
 
     pub(super) const fn as_str(self) -> &'static str {
         match self {
@@ -389,6 +409,7 @@ impl TopicName {
             Self::Disconnect => "disconnect",
             Self::BornRecover => "n:recover",
             Self::BornLatest => "n:latest",
+            Self::Members => "@presence:recover",
         }
     }
 
@@ -408,7 +429,8 @@ impl Name {
             29 => Self::Reserved,
             30 => Self::Invalid,
             24..29 => Self::Pattern,
-            byte => Self::Topic(TopicName::ALL[usize::from(byte) % TopicName::ALL.len()]),
+            31 => Self::Topic(TopicName::Members),
+            byte => Self::Topic(TopicName::ALL[usize::from(byte) % 6]),
         }
     }
 
