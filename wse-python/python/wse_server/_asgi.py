@@ -8,7 +8,7 @@ from typing import Any, Final
 import anyio
 
 from . import _native
-from ._peer import Peer
+from ._peer import Channel, Peer
 from .codes import CloseCode
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -23,9 +23,10 @@ log = logging.getLogger("wse_server")
 async def serve(engine: _native.Engine, number: int, peer: Peer, subprotocol: str | None, receive: Receive, send: Send) -> None:
     """Accepts, and serves until either side closes. Returns when the disconnect hooks have run."""
     code: int = CloseCode.ABNORMAL
+    channel = peer.channel = Channel()
     try:
         await send({"type": "websocket.accept", "subprotocol": subprotocol})
-        code, reason = await _exchange(engine, number, peer, receive, send)
+        code, reason = await _exchange(engine, number, channel, receive, send)
         if reason is not None:
             await send({"type": "websocket.close", "code": code, "reason": reason})
     except OSError:
@@ -34,13 +35,13 @@ async def serve(engine: _native.Engine, number: int, peer: Peer, subprotocol: st
         engine.hang_up(number, code)
         # Shielded: a test client cancels the application the moment that it has closed.
         with anyio.move_on_after(_HOOK_SECONDS, shield=True):
-            await peer.gone.wait()
+            await peer.gone()
 
 
-async def _exchange(engine: _native.Engine, number: int, peer: Peer, receive: Receive, send: Send) -> tuple[int, str | None]:
+async def _exchange(engine: _native.Engine, number: int, channel: Channel, receive: Receive, send: Send) -> tuple[int, str | None]:
     """Both directions until one ends: the close code, and the reason if it is for us to close."""
-    reader = asyncio.create_task(_read(engine, number, peer, receive))
-    writer = asyncio.create_task(_write(engine, number, peer, send))
+    reader = asyncio.create_task(_read(engine, number, channel, receive))
+    writer = asyncio.create_task(_write(engine, number, channel, send))
     try:
         await asyncio.wait((reader, writer), return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -57,23 +58,23 @@ async def _exchange(engine: _native.Engine, number: int, peer: Peer, receive: Re
     return reader.result(), None
 
 
-async def _read(engine: _native.Engine, number: int, peer: Peer, receive: Receive) -> int:
+async def _read(engine: _native.Engine, number: int, channel: Channel, receive: Receive) -> int:
     """Frames from the peer, as fast as the engine takes them; returns the close code."""
     while True:
         message = await receive()
         if message["type"] == "websocket.disconnect":
             return message.get("code") or CloseCode.ABNORMAL
         frame = message.get("text")
-        peer.writable.clear()
+        channel.writable.clear()
         if not engine.push(number, message["bytes"] if frame is None else frame):
-            await peer.writable.wait()
+            await channel.writable.wait()
 
 
-async def _write(engine: _native.Engine, number: int, peer: Peer, send: Send) -> tuple[int, str]:
+async def _write(engine: _native.Engine, number: int, channel: Channel, send: Send) -> tuple[int, str]:
     """Frames to the peer; returns the code and reason with which the engine closes."""
     while True:
-        await peer.outbound.wait()
-        peer.outbound.clear()
+        await channel.outbound.wait()
+        channel.outbound.clear()
         while frames := engine.take(number, _FRAMES):
             for frame in frames:
                 if isinstance(frame, tuple):

@@ -85,7 +85,7 @@ class Host:
         engine = self.running
         if engine is not None:
             await asyncio.to_thread(engine.drain, self.config.drain_window if window is None else window, self.config.drain_timeout)
-            await _all([peer.gone.wait() for peer in list(self._peers.values())], _HOOK_SECONDS)
+            await _all([peer.gone() for peer in list(self._peers.values())], _HOOK_SECONDS)
 
     async def shutdown(self) -> None:
         """The router's lifespan ends: clients are told to return, hooks run, publishing goes on."""
@@ -181,16 +181,17 @@ class Host:
             return
         if kind == _native.MESSAGE:
             peer.feed(event)
-        elif kind == _native.OUTBOUND:
-            peer.outbound.set()
-        elif kind == _native.WRITABLE:
-            peer.writable.set()
+        elif kind == _native.OUTBOUND and peer.channel is not None:
+            peer.channel.outbound.set()
+        elif kind == _native.WRITABLE and peer.channel is not None:
+            peer.channel.writable.set()
         elif kind == _native.SNAPSHOT:
             self.snapshots.serve(peer.connection, event[2])
         else:
             peer.feed(event)
         if kind == _native.CLOSED:
-            peer.writable.set()  # whoever waits for room learns that there will be none
+            if peer.channel is not None:
+                peer.channel.writable.set()  # whoever waits for room learns that there will be none
             del self._peers[number]
 
 

@@ -20,31 +20,54 @@ _ACKNOWLEDGE_SECONDS: Final = 0.1  # but slow handlers report at once, or the en
 log = logging.getLogger("wse_server")
 
 
+class Channel:
+    """What the ASGI driver waits for."""
+
+    __slots__ = ("outbound", "writable")
+
+    def __init__(self) -> None:
+        self.outbound = asyncio.Event()
+        """Set when `take` has frames."""
+        self.writable = asyncio.Event()
+        """Set when `push` has room again."""
+
+
 class Peer:
-    """Drains its connection's events in one task, which exists only while there are any."""
+    """Drains its connection's events in one task, which exists only while there are any; an idle one has no queue and no event either."""
+
+    __slots__ = (
+        "_acknowledged_at", "_authenticator", "_engine", "_gone", "_handlers", "_inbox", "_is_gone", "_number", "_opened", "_task",
+        "_unacknowledged", "channel", "connection",
+    )  # fmt: skip
 
     def __init__(self, engine: _native.Engine, number: int, connection: Connection, handlers: Handlers, authenticator: Authenticator) -> None:
         self.connection = connection
-        self.outbound = asyncio.Event()
-        """Set when `take` has frames (ASGI driver)."""
-        self.writable = asyncio.Event()
-        """Set when `push` has room again (ASGI driver)."""
-        self.gone = asyncio.Event()
-        """Set when the connection is closed and every hook has run."""
+        self.channel: Channel | None = None
+        """Of a connection that is served by ASGI."""
         self._engine = engine
         self._number = number
         self._handlers = handlers
         self._authenticator = authenticator
-        self._inbox: deque[Event] = deque()  # bounded by handler_queue: the engine stops reading
+        self._inbox: deque[Event] | None = None  # bounded by handler_queue: the engine stops reading
         self._task: asyncio.Task[None] | None = None
         self._opened = False
+        self._gone: asyncio.Event | None = None
+        self._is_gone = False
         self._unacknowledged = 0
         self._acknowledged_at = 0.0
+
+    async def gone(self) -> None:
+        """Waits until the connection is closed and every hook has run."""
+        if not self._is_gone:
+            self._gone = self._gone or asyncio.Event()
+            await self._gone.wait()
 
     def feed(self, event: Event) -> None:
         """Handles an event at once where nothing is to be awaited for it; otherwise queues it behind those before it."""
         if self._task is None and self._handled_at_once(event):
             return
+        if self._inbox is None:
+            self._inbox = deque()
         self._inbox.append(event)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._drain())
@@ -55,7 +78,7 @@ class Peer:
             self._open(*event[2:])
             return True
         if event[0] == _native.CLOSED and not (self._opened and self._handlers.disconnect):
-            self.gone.set()
+            self._end()
             return True
         return False
 
@@ -69,6 +92,7 @@ class Peer:
                 else:
                     await self._handle(event)
                 self._acknowledge()
+            self._inbox = None
         finally:
             self._task = None
 
@@ -118,7 +142,12 @@ class Peer:
                 for hook in self._handlers.disconnect:
                     await self._hook(hook(self.connection, code, reason))
         finally:
-            self.gone.set()
+            self._end()
+
+    def _end(self) -> None:
+        self._is_gone = True
+        if self._gone is not None:
+            self._gone.set()
 
     async def _hook(self, call: Awaitable[Any]) -> None:
         try:

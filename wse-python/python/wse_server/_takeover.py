@@ -75,7 +75,7 @@ class Takeover:
     @classmethod
     def find(cls, scope: MutableMapping[str, Any], receive: object, send: object) -> "Takeover":
         """Looks for uvicorn's protocol object behind the ASGI callables; `Impossible` says what is in the way."""
-        for candidate in _reachable(send, receive):
+        for candidate in _reachable(receive, send):  # middleware wraps `send` more often
             for base in type(candidate).__mro__:
                 if base.__module__ in _KINDS and _same_request(candidate, scope):
                     takeover = cls(candidate, _KINDS[base.__module__])
@@ -123,7 +123,7 @@ def check_transport(transport: Any) -> None:
 
 def expected(receive: object, send: object) -> None:
     """Judges by a plain HTTP request what a WebSocket would get; `Impossible` where it would not be taken over."""
-    for candidate in _reachable(send, receive):
+    for candidate in _reachable(receive, send):  # middleware wraps `send` more often
         if type(candidate).__module__.startswith("uvicorn.protocols.http.") and hasattr(candidate, "transport"):
             return check_transport(candidate.transport)
     raise Impossible("this ASGI server is not uvicorn, or a middleware hides it")
