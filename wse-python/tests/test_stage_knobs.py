@@ -3,8 +3,10 @@
 import asyncio
 import json
 import signal
+import socket
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgpack
@@ -185,6 +187,67 @@ async def test_breaker_failures_and_breaker_cooldown() -> None:
             await asyncio.sleep(1.6)
             assert (await wse.publish("a", 4)).seq >= 2
         wse._host.stop()
+
+
+async def test_redis_backoff_base_and_redis_backoff_cap() -> None:
+    attempts = {}
+    for base, cap in ((0.02, 0.04), (5.0, 10.0)):
+        with redis_process() as (url, process):
+            wse = create_wse_router(WSEConfig(redis_url=url, redis_backoff_base=base, redis_backoff_cap=cap))
+            await wse.publish("a", 1)
+            process.terminate()
+            process.wait(10)
+            attempts[base] = await hang_up(int(url.rsplit(":", 1)[1]), 1.5)
+            wse._host.stop()
+    assert attempts[0.02] > 20 and attempts[5.0] <= 5, attempts
+
+
+async def hang_up(port: int, seconds: float) -> int:
+    """Ends what connects to a port, and counts it."""
+    came = 0
+
+    def end(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal came
+        came += 1
+        writer.close()
+
+    server = await asyncio.start_server(end, "127.0.0.1", port, reuse_address=True)
+    await asyncio.sleep(seconds)
+    server.close()
+    return came
+
+
+@pytest.mark.parametrize("settings", [{"redis_reorder_messages": 1}, {"redis_reorder_bytes": 1}, {}])
+def test_what_comes_while_a_hole_is_read_is_in_order_however_little_of_it_is_kept(settings: dict[str, int]) -> None:
+    with redis_process() as (url, _), engine(redis_url=url, **settings) as running:
+        peer = Agreed(running)
+        peer.subscribe("a")
+        redis_command(url, "CLIENT", "KILL", "TYPE", "pubsub")  # a hole, until the bus listens again
+        count = publish_from_threads(running, "a", 1.0)
+        seqs = [message["seq"] for frame in peer.messages(count) for message in frame]
+    assert seqs == list(range(1, count + 1))
+
+
+def publish_from_threads(running: _native.Engine, topic: str, seconds: float) -> int:
+    """From eight, so that messages come while any hole is being read."""
+    end = time.monotonic() + seconds
+
+    def run() -> int:
+        count = 0
+        while time.monotonic() < end:
+            publish(running, topic, 1)
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(8) as pool:
+        return sum(future.result() for future in [pool.submit(run) for _ in range(8)])
+
+
+def redis_command(url: str, *words: str) -> bytes:
+    with socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), 5) as connection:
+        connection.sendall(b"".join([b"*%d\r\n" % len(words), *(b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in words)]))
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 def test_the_first_policy_that_fits_a_topic_holds() -> None:

@@ -139,6 +139,14 @@ pub const PRESENCE_LOG_AGE_MS: u64 = 60000;
 pub const BUS_BREAKER_FAILURES: u64 = 5;
 /// Default of `bus_breaker_cooldown_ms`.
 pub const BUS_BREAKER_COOLDOWN_MS: u64 = 1000;
+/// Default of `bus_backoff_base_ms`.
+pub const BUS_BACKOFF_BASE_MS: u64 = 200;
+/// Default of `bus_backoff_cap_ms`.
+pub const BUS_BACKOFF_CAP_MS: u64 = 5000;
+/// Default of `bus_reorder_messages`.
+pub const BUS_REORDER_MESSAGES: u64 = 4096;
+/// Default of `bus_reorder_bytes`.
+pub const BUS_REORDER_BYTES: u64 = 262_144;
 /// Default of `publish_timeout_ms`.
 pub const PUBLISH_TIMEOUT_MS: u64 = 5000;
 /// Default of `outcome_age_ms`.

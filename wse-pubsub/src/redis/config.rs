@@ -1,7 +1,7 @@
 //! What can be set of a `RedisBus`.
 use crate::{DeadLetterLimits, DirectLimits, OutcomeLimits, PresenceLimits};
 use std::time::Duration;
-use wse_core::{BreakerConfig, log::LogLimits};
+use wse_core::{BackoffConfig, BreakerConfig, ReorderLimits, log::LogLimits};
 use wse_protocol::defaults;
 
 /// Where the server is, how long to wait for it, and what it keeps.
@@ -13,6 +13,8 @@ pub struct RedisConfig {
     pub(crate) publish_timeout: Duration,
     pub(crate) canary_interval: Duration,
     pub(crate) breaker: BreakerConfig,
+    pub(crate) backoff: BackoffConfig,
+    pub(crate) reorder: ReorderLimits,
     pub(crate) history: LogLimits,
     pub(crate) meta_age: Duration,
     pub(crate) retry_age: Duration,
@@ -35,6 +37,18 @@ impl RedisConfig {
             publish_timeout: Duration::from_millis(defaults::PUBLISH_TIMEOUT_MS),
             canary_interval: Duration::from_secs(5),
             breaker: BreakerConfig::default(),
+            backoff: BackoffConfig {
+                base: Duration::from_millis(defaults::BUS_BACKOFF_BASE_MS),
+                cap: Duration::from_millis(defaults::BUS_BACKOFF_CAP_MS),
+                full_after: u32::MAX,
+                restart_tries: 0,
+            },
+            reorder: ReorderLimits {
+                items: defaults::BUS_REORDER_MESSAGES as usize,
+                bytes: defaults::BUS_REORDER_BYTES as usize,
+                // A hole needs no patience: bells of one connection come in order, so the log is read at once.
+                wait: Duration::ZERO,
+            },
             history: LogLimits::default(),
             meta_age: Duration::from_millis(defaults::META_AGE_MS),
             retry_age: Duration::from_millis(defaults::HISTORY_AGE_MS),
@@ -89,6 +103,29 @@ impl RedisConfig {
     pub fn breaker_cooldown(mut self, time: Duration) -> Self {
         self.breaker.cooldown = time;
         self
+    }
+
+    /// The most that the first wait for another attempt may be, which each failure doubles, and the most that any may be: of the
+    /// connections to the server and of reads of logs; default 200 ms and 5 s. The wait is drawn between zero and that. A publish that
+    /// is tried again waits `base` at most, then twice that.
+    #[must_use]
+    pub fn backoff(mut self, base: Duration, cap: Duration) -> Self {
+        (self.backoff.base, self.backoff.cap) = (base, cap);
+        self
+    }
+
+    /// What is kept of each log's messages that are announced while the log is read after a hole; default 4,096 messages and 256 KiB.
+    /// What comes above is read from the log again.
+    #[must_use]
+    pub fn reorder(mut self, messages: usize, bytes: usize) -> Self {
+        (self.reorder.items, self.reorder.bytes) = (messages, bytes);
+        self
+    }
+
+    /// How attempts of one publish are spaced: it has its timeout, so it does not wait as long as connections may.
+    pub(crate) fn retries(&self) -> BackoffConfig {
+        let base = self.backoff.base;
+        BackoffConfig { cap: self.backoff.cap.min(base * 2), ..self.backoff }
     }
 
     /// What each topic's log holds; default 16,384 messages, 16 MiB, 300 s. The count is kept to about a hundred, bytes and

@@ -13,6 +13,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::Notify;
+use wse_core::ReorderLimits;
 use wse_protocol::{Followed, Position};
 
 /// The name of a topic or pattern.
@@ -23,6 +24,8 @@ pub(crate) type Name = Arc<str>;
 pub(crate) struct Interests {
     state: Mutex<State>,
     queues: Vec<HandOver>,
+    /// What each log may keep of what is rung while it is read.
+    room: ReorderLimits,
     /// `changed` is not empty.
     wanted: Notify,
     /// `suspects` may have one that all who want it have room for.
@@ -52,9 +55,9 @@ const CHANGES_PER_TURN: usize = 500;
 
 impl Interests {
     /// `suspected` is notified by the queues, too, when they have room.
-    pub(crate) fn new(queues: Vec<HandOver>, suspected: Arc<Notify>) -> Self {
+    pub(crate) fn new(queues: Vec<HandOver>, room: ReorderLimits, suspected: Arc<Notify>) -> Self {
         let [wanted, confirmed] = [(); 2].map(|()| Notify::new());
-        Self { state: Mutex::default(), queues, wanted, suspected, confirmed }
+        Self { state: Mutex::default(), queues, room, wanted, suspected, confirmed }
     }
 
     /// Whether there is a queue of this name.
@@ -69,7 +72,7 @@ impl Interests {
             track.add_interest(consumer);
             return track.position().cloned();
         }
-        let (name, mut track) = (Name::from(of.as_str()), Track::new(of.clone()));
+        let (name, mut track) = (Name::from(of.as_str()), Track::new(of.clone(), self.room));
         track.add_interest(consumer);
         state.tracks.insert(name.clone(), track);
         state.changed.insert(name);

@@ -11,12 +11,9 @@ use redis::{
 };
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
-use wse_core::{Backoff, BackoffConfig, log::PageLimit};
+use wse_core::{Backoff, log::PageLimit};
 use wse_protocol::Followed;
 
-/// Between attempts to connect, and between reads that failed.
-const BACKOFF: BackoffConfig =
-    BackoffConfig { base: Duration::from_millis(200), cap: Duration::from_secs(5), full_after: u32::MAX, restart_tries: 0 };
 /// Entries per read of the log.
 const FILL: usize = 256;
 
@@ -25,13 +22,13 @@ pub(super) type Lost = String;
 
 /// Keeps a subscription connection until the task is ended.
 pub(crate) async fn listen(core: Arc<Core>) {
-    let mut backoff = Backoff::new(BACKOFF);
+    let mut backoff = Backoff::new(core.config.backoff);
     loop {
         let began = Instant::now();
         let Err(why) = session(&core).await;
         tracing::warn!(at = core.at(), %why, "the subscription connection is lost; connecting again");
         core.pulse.fail(why);
-        if began.elapsed() > BACKOFF.cap {
+        if began.elapsed() > core.config.backoff.cap {
             backoff.reset();
         }
         sleep(backoff.next(random_share())).await;
@@ -40,7 +37,7 @@ pub(crate) async fn listen(core: Arc<Core>) {
 
 /// Reads logs that may have missed something, until the task is ended.
 pub(crate) async fn fill(core: Arc<Core>) {
-    let mut backoff = Backoff::new(BACKOFF);
+    let mut backoff = Backoff::new(core.config.backoff);
     loop {
         let (of, since) = core.interests.next_suspect().await;
         match core.reader.read(&of, Some(&since), PageLimit::entries(FILL)).await {

@@ -97,7 +97,7 @@ impl RedisBus {
         let core = Arc::new(Core {
             link: Link::new(client.clone(), config.connect_timeout),
             reader: Reader::new(&client, scripts.clone(), &config)?,
-            interests: Interests::new(queues, suspected),
+            interests: Interests::new(queues, config.reorder, suspected),
             follows: Follows::default(),
             outcomes: Outcomes::new(&config),
             rooms: Rooms::new(&config),

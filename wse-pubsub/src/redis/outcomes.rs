@@ -1,7 +1,7 @@
 //! Outcomes of clients' messages and dead letters on the server: one script for each step, all keys of each kind in one slot.
 //!
 //! One slot, because they share one epoch and one bound. In a cluster that is the load of one master.
-use super::{Core, RedisBus, RedisConfig, keys::Keys, link, link::Node, publisher::RETRIES, publisher::passes, reader};
+use super::{Core, RedisBus, RedisConfig, keys::Keys, link, link::Node, publisher::passes, reader};
 use crate::{
     Begin, Begun, BusError, Claim, DeadLetter, DeadLetters, Outcome, OutcomeLimits, Producer, Producers,
     random::{new_epoch, random_share, random_u64},
@@ -105,7 +105,7 @@ impl Core {
         F: Future<Output = Result<T, RedisError>>,
     {
         let deadline = Instant::now() + self.config.publish_timeout;
-        let mut backoff = Backoff::new(RETRIES);
+        let mut backoff = Backoff::new(self.config.retries());
         loop {
             self.open()?;
             let error = match self.ask_once(&mut call, deadline).await {

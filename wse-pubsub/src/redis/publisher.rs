@@ -3,9 +3,9 @@ use super::{Core, link, reader, record};
 use crate::{BusError, NewEntry, Receipt, random::random_share};
 use futures_util::{StreamExt, stream};
 use redis::{ErrorKind, RedisError, ServerErrorKind};
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 use tokio::time::{Instant, sleep, timeout_at};
-use wse_core::{Backoff, BackoffConfig};
+use wse_core::Backoff;
 use wse_protocol::Topic;
 
 /// Messages per script call: as many as one call trims.
@@ -14,10 +14,6 @@ const RUN: usize = 64;
 const RUN_BYTES: usize = 256 * 1024;
 /// Topics of one batch that are on their way at the same time.
 const TOPICS: usize = 32;
-
-/// Between the tries of one publish: short, since its caller waits.
-pub(super) const RETRIES: BackoffConfig =
-    BackoffConfig { base: Duration::from_millis(200), cap: Duration::from_millis(400), full_after: u32::MAX, restart_tries: 0 };
 
 /// Messages of one topic, and where each stood in the batch.
 type Lane = (Vec<usize>, Vec<NewEntry>);
@@ -66,7 +62,7 @@ impl Core {
         let Some(NewEntry { topic, .. }) = run.first() else { return Ok(Vec::new()) };
         let deadline = Instant::now() + self.config.publish_timeout;
         let call = self.scripts.new_call(topic);
-        let mut backoff = Backoff::new(RETRIES);
+        let mut backoff = Backoff::new(self.config.retries());
         loop {
             self.open()?;
             let error = match self.publish_once(topic, run, &call, deadline).await {

@@ -6,10 +6,6 @@ use std::{sync::Arc, time::Duration};
 use wse_core::{Pushed, ReorderBuffer, ReorderLimits};
 use wse_protocol::{Epoch, Followed, Position, Publication, Seq, Topic};
 
-/// What is kept of a log's bells while the log is read; what is above is read again. A hole needs no patience: bells of one
-/// connection come in order, so it is read at once.
-const AHEAD: ReorderLimits = ReorderLimits { items: 4096, bytes: 256 * 1024, wait: Duration::ZERO };
-
 /// What has been handed over of a log, and what was rung while the log is being read.
 #[derive(Debug)]
 pub(crate) struct Track {
@@ -27,6 +23,8 @@ pub(crate) struct Track {
     filling: bool,
     /// Rung meanwhile.
     ahead: Option<Box<Ahead>>,
+    /// What is kept of that; what is above is read again.
+    room: ReorderLimits,
     /// Something may have been missed since the read began.
     missed: bool,
 }
@@ -126,8 +124,9 @@ impl Content {
 
 impl Track {
     /// Nothing is known yet.
-    pub(crate) fn new(of: Followed) -> Self {
-        Self { of, held: false, interests: Vec::new(), listening: false, position: None, filling: false, ahead: None, missed: false }
+    pub(crate) fn new(of: Followed, room: ReorderLimits) -> Self {
+        let interests = Vec::new();
+        Self { of, held: false, interests, listening: false, position: None, filling: false, ahead: None, room, missed: false }
     }
 
     /// Counts one interest; true if it is the first of all.
@@ -258,7 +257,8 @@ impl Track {
     /// Holds an entry until `settle`; one without room, or of another epoch than those held, is left in the log.
     fn keep(&mut self, entry: Rung) {
         let Position { epoch, seq } = entry.position.clone();
-        let ahead = self.ahead.get_or_insert_with(|| Box::new(Ahead { epoch: epoch.clone(), entries: ReorderBuffer::new(AHEAD) }));
+        let room = self.room;
+        let ahead = self.ahead.get_or_insert_with(|| Box::new(Ahead { epoch: epoch.clone(), entries: ReorderBuffer::new(room) }));
         let cost = entry.content.cost();
         let left = ahead.epoch != epoch
             || matches!(ahead.entries.push(Duration::ZERO, seq, cost, entry, |_| ()), Pushed::Recover | Pushed::Dropped);

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 _SECONDS = (
     "heartbeat", "idle_timeout", "handshake_timeout", "auth_timeout", "publish_timeout",
     "history_age", "meta_age", "restart_retry", "drain_timeout", "rate_patience", "breaker_cooldown", "snapshot_timeout",
+    "redis_backoff_base", "redis_backoff_cap",
     "outcome_age", "outcome_lease", "dead_letter_age", "direct_age", "session_grace", "presence_lease", "presence_interval",
 )  # fmt: skip
 _COUNTS = (
     "message_bytes", "nesting_depth", "subscriptions", "outbound_bytes", "handover_bytes",
     "handler_queue", "history_messages", "history_bytes", "history_budget_bytes", "compression_from", "compression_level",
     "batch_messages", "batch_bytes", "message_burst", "patterns", "pattern_topics", "filter_limit", "breaker_failures", "snapshot_calls",
+    "redis_reorder_messages", "redis_reorder_bytes",
     "snapshot_pin_bytes", "outcome_messages", "outcome_bytes", "outcome_reply_bytes", "outcome_producers", "outcome_budget_bytes",
     "dead_letters", "dead_letter_bytes", "direct_messages", "direct_bytes", "direct_budget_bytes", "presence_members", "presence_topics",
     "presence_data_bytes",
@@ -163,6 +165,14 @@ class WSEConfig:
     """Publishes in a row that Redis may leave unanswered; then further ones raise at once."""
     breaker_cooldown: float = table.BUS_BREAKER_COOLDOWN_MS / 1000
     """How often one publish tries Redis again meanwhile."""
+    redis_backoff_base: float = table.BUS_BACKOFF_BASE_MS / 1000
+    """The most that the first wait before another attempt at Redis may be; each failure doubles it, and the wait is drawn below it."""
+    redis_backoff_cap: float = table.BUS_BACKOFF_CAP_MS / 1000
+    """The most that any of these waits may be."""
+    redis_reorder_messages: int = table.BUS_REORDER_MESSAGES
+    """Messages of one topic that are kept while what was missed before them is read from Redis; what is above is read again."""
+    redis_reorder_bytes: int = table.BUS_REORDER_BYTES
+    """Bytes of these."""
     outcome_age: float = table.OUTCOME_AGE_MS / 1000
     """How long after a client's last message that asks for its effect its outcomes are remembered; not below the 24 h that clients keep messages."""
     outcome_lease: float = table.OUTCOME_LEASE_MS / 1000
@@ -241,6 +251,8 @@ class WSEConfig:
             raise WSEConfigError("auth_handler", f"must be a function of a connection, or None, not {self.auth_handler!r}")
         if self.idle_timeout <= self.heartbeat:
             raise WSEConfigError("idle_timeout", f"must be more than heartbeat ({self.heartbeat} s), or healthy connections are closed")
+        if self.redis_backoff_cap < self.redis_backoff_base:
+            raise WSEConfigError("redis_backoff_cap", f"must not be below redis_backoff_base ({self.redis_backoff_base} s)")
         object.__setattr__(self, "takeover", _takeover(self.takeover))
         _native.check_options(self.options())
 

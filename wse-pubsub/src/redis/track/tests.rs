@@ -2,6 +2,8 @@
 use super::*;
 use wse_protocol::{Epoch, Format, Priority, Publication, UnixMillis};
 
+const AHEAD: ReorderLimits = ReorderLimits { items: 4096, bytes: 256 * 1024, wait: Duration::ZERO };
+
 fn at(epoch: &str, seq: u64) -> Position {
     Position { epoch: Epoch::parse(epoch).expect("not empty"), seq: Seq::new(seq).expect("small") }
 }
@@ -34,7 +36,7 @@ fn shown(events: &[Told]) -> Vec<String> {
 }
 
 fn established(seq: u64) -> Track {
-    let mut track = Track::new(Followed::Topic(Topic::parse("t").expect("valid")));
+    let mut track = Track::new(Followed::Topic(Topic::parse("t").expect("valid")), AHEAD);
     assert_eq!(track.establish(at("a", seq), &mut Vec::new()), Step::Rest);
     track
 }
@@ -60,7 +62,7 @@ fn a_lost_bell_is_read_and_what_was_rung_meanwhile_follows() {
 
 #[test]
 fn what_was_rung_before_the_position_was_known_is_not_lost() {
-    let (mut track, mut out) = (Track::new(Followed::Topic(Topic::parse("t").expect("valid"))), Vec::new());
+    let (mut track, mut out) = (Track::new(Followed::Topic(Topic::parse("t").expect("valid")), AHEAD), Vec::new());
     for seq in 4..=6 {
         assert_eq!(track.handle_bell(entry("a", seq), true, &mut out), Step::Rest);
     }
@@ -146,7 +148,7 @@ fn wanted(track: &Track, out: &[Told], consumer: u16) -> Vec<String> {
 
 /// Followed by consumer 0 up to a3.
 fn followed() -> Track {
-    let mut track = Track::new(Followed::parse("n:*").expect("a pattern"));
+    let mut track = Track::new(Followed::parse("n:*").expect("a pattern"), AHEAD);
     track.add_interest(Consumer(0));
     track.hold();
     assert!(!track.held, "nobody else is there to be held");
