@@ -25,6 +25,7 @@ export const STAGES = [
       },
     ],
     wire: ['test_slow.py::test_a_message_published_twice_with_one_key_is_one'],
+    cargo: [[['-p', 'wse-pubsub', '--test', 'conformance'], 'a_retry_key_stores_once']],
   },
   {
     name: 'packing',
@@ -195,7 +196,10 @@ export const STAGES = [
         new: `            BusEvent::Born { .. } if ${on('patterns')} => {}\n            BusEvent::Born { pattern,`,
       },
     ],
-    wire: ['test_filters.py::test_a_pattern_stands_for_topics_that_are_there_and_those_that_come'],
+    wire: [
+      'test_filters.py::test_a_pattern_stands_for_topics_that_are_there_and_those_that_come',
+      'test_filters.py::test_births_while_a_client_was_away_are_recovered_from_the_first_message',
+    ],
   },
   {
     name: 'health-score',

@@ -15,7 +15,7 @@ pub use presence::*;
 
 use crate::{
     Bus, BusError, BusEvent, Consumer, DeadLetterLimits, DirectLimits, Entry, EventReceiver, History, HistoryGap, OutcomeLimits,
-    PresenceLimits,
+    PresenceLimits, Receipt,
 };
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
@@ -196,13 +196,16 @@ fn after(position: &Position, more: u64) -> Position {
     Position { epoch: position.epoch.clone(), seq: Seq::new(position.seq.number() + more).expect("small") }
 }
 
-async fn publish_many(bus: &Arc<dyn Bus>, topic: &Topic, prefix: &str, count: usize) {
+async fn publish_many(bus: &Arc<dyn Bus>, topic: &Topic, prefix: &str, count: usize) -> Vec<Receipt> {
+    let mut receipts = Vec::with_capacity(count);
     for number in 0..count {
-        bus.publish(topic, publication(&format!("{prefix}-{number}")), None).await.expect("published");
+        receipts.push(bus.publish(topic, publication(&format!("{prefix}-{number}")), None).await.expect("published"));
     }
+    receipts
 }
 
-/// Eight publishers at once: positions are contiguous, events come in their order, each publisher's own order is kept.
+/// Eight publishers at once: positions are contiguous and those of the receipts, events come in their order, each publisher's own order
+/// is kept.
 pub async fn concurrent_publishers_get_one_order(factory: &dyn Factory) {
     const EACH: usize = 100;
     let (bus, mut receiver) = make_one(factory, roomy()).await;
@@ -217,10 +220,11 @@ pub async fn concurrent_publishers_get_one_order(factory: &dyn Factory) {
     let got = entries(&mut receiver, 8 * EACH).await;
     assert_follows(&got, &start);
     for (number, publisher) in publishers.into_iter().enumerate() {
-        publisher.await.expect("no panic");
+        let receipts = publisher.await.expect("no panic");
         let prefix = format!("{number}-");
-        let own: Vec<_> = got.iter().filter_map(|entry| entry.publication.id.strip_prefix(&prefix)).collect();
-        assert_eq!(own, (0..EACH).map(|number| number.to_string()).collect::<Vec<_>>());
+        let own = got.iter().filter(|entry| entry.publication.id.starts_with(&prefix));
+        let own: Vec<_> = own.map(|entry| (&*entry.publication.id, &entry.position)).collect();
+        assert_eq!(own, receipts.iter().map(|receipt| (&*receipt.id, &receipt.position)).collect::<Vec<_>>());
     }
 }
 
