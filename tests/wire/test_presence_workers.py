@@ -34,8 +34,8 @@ class Workers:
         self.redis.kill()
         self.redis.wait(PATIENCE)
 
-    def start(self) -> "tuple[Server, subprocess.Popen[bytes]]":
-        server, process = start(self.kind, REDIS_URL=f"redis://127.0.0.1:{self.redis_port}")
+    def start(self, **more: str) -> "tuple[Server, subprocess.Popen[bytes]]":
+        server, process = start(self.kind, REDIS_URL=f"redis://127.0.0.1:{self.redis_port}", **more)
         self.processes.append(process)
         return server, process
 
@@ -125,6 +125,29 @@ async def test_a_worker_that_stood_still_for_too_long_has_its_members_come_again
         assert (await two.reaches("presence_lapsed", 1))["presence_lapsed"] == 1
         await presence(client, "leave", topic)
         await watcher.until()
+
+
+async def test_who_has_lost_its_place_to_others_is_told_and_comes_in_again_when_there_is_room(workers: Workers) -> None:
+    """[P-60] [P-62]"""
+    (one, process), (two, _) = workers.start(ROOM="2"), workers.start(ROOM="2")
+    topic, mine = room(), key()
+    async with watching(two, topic) as watcher, one.agreed() as client, two.agreed() as other, two.agreed() as third:
+        ada = await enter(client, topic, "first", key=mine)
+        await watcher.until(ada)
+        process.send_signal(signal.SIGSTOP)
+        await watcher.until()
+        others = [await enter(each, topic, key=key()) for each in (other, third)]
+        process.send_signal(signal.SIGCONT)
+        error = await client.until("error")
+        assert (error["p"]["code"], error["p"]["topic"], error.get("cid")) == ("PRESENCE_FULL", topic, None)
+        assert (await one.reaches("presence_evictions", 1))["presence_evictions"] == 1
+        assert (await presence(client, "update", topic, data="second", key=mine))["p"]["code"] == "PRESENCE_FULL"
+        assert (await presence(client, "leave", topic))["t"] == "reply", "it is not there"
+        await watcher.until(*others)
+        await presence(third, "leave", topic)
+        assert await enter(client, topic, "third", key=mine) == ada
+        await watcher.until(ada, others[0])
+        assert watcher.members[ada]["data"] == "third"
 
 
 async def test_a_redis_that_is_lost_and_began_anew_is_told_everybody_again(workers: Workers) -> None:

@@ -53,9 +53,18 @@ struct Here<A> {
     members: HashMap<MemberId, Local>,
     /// Members of whom the bus may not know what is so.
     changed: HashSet<MemberId>,
-    waiting: Vec<(MemberId, A)>,
+    waiting: Vec<Waiting<A>>,
     /// A batch of it is under way.
     is_busy: bool,
+}
+
+/// Who waits for word of what it asked for.
+#[derive(Debug)]
+struct Waiting<A> {
+    connection: u64,
+    member: MemberId,
+    is_leave: bool,
+    answer: A,
 }
 
 /// What of one topic is to be stored, and who waits for it.
@@ -63,11 +72,19 @@ struct Here<A> {
 pub struct Batch<A> {
     /// Where.
     pub topic: Topic,
-    /// Whom this process has from now on, or has no more.
+    /// Whom this process has no more, and then whom it has from now on: who goes makes room for who comes.
     pub changes: Vec<(MemberId, Option<Hold>)>,
-    /// Who is answered then, and of which member.
-    pub waiting: Vec<(MemberId, A)>,
+    waiting: Vec<Waiting<A>>,
     generation: u64,
+}
+
+/// What became of a batch that was stored.
+#[derive(Debug)]
+pub struct Stored<A> {
+    /// Who waited, and whether it is refused: who left never is.
+    pub answers: Vec<(A, bool)>,
+    /// Connections that were in the topic, are not any more, and have not asked: nobody else tells them. Some may be gone.
+    pub evicted: Vec<u64>,
 }
 
 impl<A> Registry<A> {
@@ -100,11 +117,12 @@ impl<A> Registry<A> {
         if let Some(former) = former.filter(|former| former != member) {
             self.take_out(connection, topic, &former, None);
         }
+        let waiting = Waiting { connection, member: member.clone(), is_leave: false, answer };
         let here = self.topics.entry(topic.clone()).or_default();
         let known = here.members.len();
         here.members.entry(member.clone()).or_default().enter(connection, hold);
         self.members += here.members.len() - known;
-        here.change(member, Some(answer));
+        here.change(member, Some(waiting));
         self.mark(topic);
         Ok(())
     }
@@ -112,8 +130,15 @@ impl<A> Registry<A> {
     /// A connection is not in a topic any more. `answer` comes back in the batch that stores it, or now where it was not in it.
     pub fn leave(&mut self, connection: u64, topic: &Topic, answer: A) -> Option<A> {
         let Some(member) = self.forget(connection, topic) else { return Some(answer) };
-        self.take_out(connection, topic, &member, Some(answer));
+        let waiting = Waiting { connection, member: member.clone(), is_leave: true, answer };
+        self.take_out(connection, topic, &member, Some(waiting));
         None
+    }
+
+    /// Whether a connection has entered a topic, as far as it has been told.
+    #[must_use]
+    pub fn has_entered(&self, connection: u64, topic: &Topic) -> bool {
+        self.entered.get(&connection).is_some_and(|entered| entered.contains_key(topic))
     }
 
     /// A connection has ended: `for_good`, or its client may come back within the grace time.
@@ -175,33 +200,34 @@ impl<A> Registry<A> {
             .collect()
     }
 
-    /// A batch is stored, but for members that were refused: this process has none of them any more. Returns who waited, also who has
-    /// asked for one of these since.
-    pub fn stored(&mut self, mut batch: Batch<A>, refused: &HashSet<MemberId>) -> Vec<(MemberId, A)> {
-        let Some(here) = self.topics.get_mut(&batch.topic) else { return batch.waiting };
-        here.is_busy = false;
-        batch.waiting.extend(here.waiting.extract_if(.., |(member, _)| refused.contains(member)));
-        let is_void = batch.generation != self.generation;
+    /// A batch is stored, but for members that were refused: this process has none of them any more, and who has asked for one of them
+    /// since is answered with it.
+    pub fn stored(&mut self, mut batch: Batch<A>, refused: &HashSet<MemberId>) -> Stored<A> {
         let (mut left, mut over) = (Vec::new(), Vec::new());
-        for (member, hold) in batch.changes {
-            let Some(local) = here.members.get_mut(&member) else { continue };
-            if refused.contains(&member) {
-                local.told = Told::No;
-                left.extend(local.connections().map(|connection| (connection, member.clone())));
-            } else if is_void {
-                here.changed.insert(member.clone());
-            } else {
-                local.told = hold.map_or(Told::No, Told::Yes);
+        if let Some(here) = self.topics.get_mut(&batch.topic) {
+            here.is_busy = false;
+            batch.waiting.extend(here.waiting.extract_if(.., |waiting| refused.contains(&waiting.member)));
+            let is_void = batch.generation != self.generation;
+            for (member, hold) in batch.changes {
+                let Some(local) = here.members.get_mut(&member) else { continue };
+                if refused.contains(&member) {
+                    local.told = Told::No;
+                    left.extend(local.connections().map(|connection| (connection, member.clone())));
+                } else if is_void {
+                    here.changed.insert(member.clone());
+                } else {
+                    local.told = hold.map_or(Told::No, Told::Yes);
+                }
+                over.push(member);
             }
-            over.push(member);
         }
         over.iter().for_each(|member| self.tidy(&batch.topic, member));
-        for (connection, member) in left {
-            self.forget(connection, &batch.topic);
-            self.take_out(connection, &batch.topic, &member, None);
+        for (connection, member) in &left {
+            self.forget(*connection, &batch.topic);
+            self.take_out(*connection, &batch.topic, member, None);
         }
         self.mark(&batch.topic);
-        batch.waiting
+        Stored::new(batch.waiting, refused, left.into_iter().map(|(connection, _)| connection))
     }
 
     /// A batch may or may not be stored: it is to be taken again, not before `until`.
@@ -270,12 +296,12 @@ impl<A> Registry<A> {
         member
     }
 
-    fn take_out(&mut self, connection: u64, topic: &Topic, member: &MemberId, answer: Option<A>) {
+    fn take_out(&mut self, connection: u64, topic: &Topic, member: &MemberId, waiting: Option<Waiting<A>>) {
         let Some(here) = self.topics.get_mut(topic) else { return };
         if let Some(local) = here.members.get_mut(member) {
             local.leave(connection);
         }
-        here.change(member, answer);
+        here.change(member, waiting);
         self.tidy(topic, member);
         self.mark(topic);
     }
@@ -308,24 +334,34 @@ impl<A> Registry<A> {
 }
 
 impl<A> Here<A> {
-    fn change(&mut self, member: &MemberId, answer: Option<A>) {
+    fn change(&mut self, member: &MemberId, waiting: Option<Waiting<A>>) {
         self.changed.insert(member.clone());
-        self.waiting.extend(answer.map(|answer| (member.clone(), answer)));
+        self.waiting.extend(waiting);
     }
 
-    /// What of its members is not stored yet.
+    /// What of its members is not stored yet, those first that it has no more.
     fn take(&mut self) -> Vec<(MemberId, Option<Hold>)> {
         let members = &mut self.members;
         let changes = mem::take(&mut self.changed).into_iter().filter_map(|member| {
             let hold = members.get_mut(&member)?.take()?;
             Some((member, hold))
         });
-        changes.collect()
+        let (gone, here): (Vec<_>, Vec<_>) = changes.partition(|(_, hold)| hold.is_none());
+        [gone, here].concat()
     }
 }
 
 impl<A> Default for Here<A> {
     fn default() -> Self {
         Self { members: HashMap::new(), changed: HashSet::new(), waiting: Vec::new(), is_busy: false }
+    }
+}
+
+impl<A> Stored<A> {
+    fn new(waiting: Vec<Waiting<A>>, refused: &HashSet<MemberId>, left: impl Iterator<Item = u64>) -> Self {
+        let asked: HashSet<_> = waiting.iter().filter(|waiting| !waiting.is_leave).map(|waiting| waiting.connection).collect();
+        let evicted = left.filter(|connection| !asked.contains(connection)).collect();
+        let answer = |waiting: Waiting<A>| (waiting.answer, !waiting.is_leave && refused.contains(&waiting.member));
+        Self { answers: waiting.into_iter().map(answer).collect(), evicted }
     }
 }

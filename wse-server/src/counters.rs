@@ -62,6 +62,8 @@ pub(crate) struct Counters {
     pub(crate) presence_failures: AtomicU64,
     /// Times that others were told that this process's members have left, because it was not heard of.
     pub(crate) presence_lapses: AtomicU64,
+    /// Clients told that the room they were in was full when their members were entered again.
+    pub(crate) presence_evictions: AtomicU64,
     /// Clients told to go on over another connection.
     pub(crate) moves: AtomicU64,
     /// Those of them that had not gone in time, and were closed.

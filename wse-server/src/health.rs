@@ -92,6 +92,8 @@ pub struct Health {
     pub presence_refused: u64,
     /// Times that this process was not heard of for so long that others were told that its members have left; they came again then.
     pub presence_lapses: u64,
+    /// Clients that were told then that others had taken their places.
+    pub presence_evictions: u64,
     /// Members of other processes that this one found dead, and told to have left.
     pub presence_lapsed: u64,
     /// Seconds since the engine started.
@@ -151,6 +153,7 @@ impl Health {
             presence_failures: counters.presence_failures.load(Relaxed),
             presence_refused: bus.presence_refused,
             presence_lapses: counters.presence_lapses.load(Relaxed),
+            presence_evictions: counters.presence_evictions.load(Relaxed),
             presence_lapsed: bus.presence_lapsed,
             uptime_s: uptime.as_secs(),
         }

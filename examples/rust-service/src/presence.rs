@@ -4,11 +4,12 @@ use wse_protocol::{ErrorCode, Topic, Value, WireError, prelude::*};
 use wse_pubsub::{MemoryConfig, PresenceLimits, RedisConfig};
 use wse_server::{App, BusChoice, Engine, EngineConfig};
 
-/// A room has 1,500 members at most; who is lost is seen to leave after a second, and the members of a process that died after two.
+/// A room has 1,500 members at most, or as many as `ROOM` in the environment says; who is lost is seen to leave after a second, and the members of a process that died after two.
 pub(super) fn with_short_times(config: &mut EngineConfig) {
     config.presence.grace = Duration::from_secs(1);
     config.session.presence_topics = 3;
-    let limits = PresenceLimits { members: 1500, lease: Duration::from_secs(2), ..PresenceLimits::default() };
+    let members = std::env::var("ROOM").ok().and_then(|room| room.parse().ok()).unwrap_or(1500);
+    let limits = PresenceLimits { members, lease: Duration::from_secs(2), ..PresenceLimits::default() };
     config.bus = match std::env::var("REDIS_URL") {
         Ok(url) => BusChoice::Redis(RedisConfig::new(url).presence(limits)),
         Err(_) => BusChoice::Memory(MemoryConfig::default().presence(limits)),

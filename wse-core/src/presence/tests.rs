@@ -1,8 +1,8 @@
-//! What is told of members: by cases, and of random histories by a model that knows only connections and times.
+//! What is told of members, by cases.
+mod model;
+
 use super::*;
 use bytes::Bytes;
-use proptest::prelude::*;
-use std::collections::BTreeMap;
 use wse_protocol::UnixMillis;
 
 const GRACE: Duration = Duration::from_secs(15);
@@ -48,10 +48,22 @@ impl Room {
                 let data = hold.as_ref().map(|hold| String::from_utf8_lossy(&hold.data).into_owned());
                 (member.to_string(), data)
             }));
-            answered.extend(self.registry.stored(batch, &HashSet::new()).into_iter().map(|(_, answer)| answer));
+            answered.extend(self.stored(batch, &[]).0.into_iter().map(|(answer, _)| answer));
         }
         told.sort();
         (told, answered)
+    }
+
+    /// Who is answered, whether refused, and who was evicted.
+    fn stored(&mut self, batch: Batch<u64>, refused: &[&str]) -> (Vec<(u64, bool)>, Vec<u64>) {
+        let Stored { answers, mut evicted } = self.registry.stored(batch, &refused.iter().map(|name| id(name)).collect());
+        evicted.sort_unstable();
+        (answers, evicted)
+    }
+
+    /// One that is taken now.
+    fn batch(&mut self) -> Batch<u64> {
+        self.registry.take(self.now).pop().expect("there is one")
     }
 
     /// After the interval, and nothing else.
@@ -188,8 +200,8 @@ fn who_is_refused_is_not_here_and_a_topic_too_many_changes_nothing() {
     let mut room = Room::new(GRACE);
     room.enter(1, "a", "1");
     room.enter(2, "b", "1");
-    let batch = room.registry.take(room.now).pop().expect("one");
-    assert_eq!(room.registry.stored(batch, &HashSet::from([id("b")])).len(), 2);
+    let batch = room.batch();
+    assert_eq!(room.stored(batch, &["b"]), (vec![(1, false), (2, true)], vec![]));
     assert_eq!((room.registry.members(), room.registry.entered.len(), room.registry.is_settled()), (1, 1, true));
     let hold = || Hold { user: None, data: Bytes::from_static(b"1"), at: UnixMillis(0) };
     let mut enter = |name: &str| room.registry.enter(1, &Topic::parse(name).expect("a name"), &id("a"), hold(), 1);
@@ -201,15 +213,54 @@ fn who_is_refused_is_not_here_and_a_topic_too_many_changes_nothing() {
 fn who_asked_for_a_refused_member_meanwhile_is_refused_with_it() {
     let mut room = Room::new(GRACE);
     room.enter(1, "a", "1");
-    let batch = room.registry.take(room.now).pop().expect("one");
+    let batch = room.batch();
     room.enter(1, "a", "2");
     room.enter(2, "a", "3");
     room.enter(3, "b", "1");
-    let refused = room.registry.stored(batch, &HashSet::from([id("a")]));
-    assert_eq!(refused, [1, 1, 2].map(|connection| (id("a"), connection)));
+    assert_eq!(room.stored(batch, &["a"]), (vec![(1, true), (1, true), (2, true)], vec![]));
     room.pass(INTERVAL);
     assert_eq!(room.flush(), (vec![set("b", "1")], vec![3]));
     assert_eq!((room.registry.members(), room.registry.entered.len(), room.registry.is_settled()), (1, 1, true));
+}
+
+#[test]
+fn who_leaves_a_member_that_is_refused_has_left() {
+    let mut room = Room::new(GRACE);
+    room.enter(1, "a", "1");
+    assert_eq!(room.registry.leave(1, &room.topic.clone(), 1), None);
+    room.enter(2, "a", "1");
+    let batch = room.batch();
+    assert_eq!(room.registry.leave(2, &room.topic.clone(), 2), None);
+    assert_eq!(room.stored(batch, &["a"]), (vec![(1, true), (1, false), (2, true), (2, false)], vec![]));
+    assert_eq!((room.told(), room.registry.members(), room.registry.topics()), (vec![], 0, 0));
+}
+
+#[test]
+fn whoever_had_been_let_in_and_is_refused_after_a_lapse_is_named_unless_it_has_asked() {
+    let mut room = Room::new(GRACE);
+    for connection in 1..=5 {
+        room.enter(connection, if connection == 5 { "b" } else { "a" }, "1");
+    }
+    room.told();
+    room.registry.begin_again();
+    room.enter(2, "a", "2");
+    let batch = room.batch();
+    room.enter(3, "a", "3");
+    assert_eq!(room.registry.leave(4, &room.topic.clone(), 4), None);
+    assert_eq!(room.stored(batch, &["a"]), (vec![(2, true), (3, true), (4, false)], vec![1]));
+    let inside = [1, 2, 3, 4, 5].map(|connection| room.registry.has_entered(connection, &room.topic));
+    assert_eq!((inside, room.told(), room.registry.members()), ([false, false, false, false, true], vec![], 1));
+}
+
+#[test]
+fn who_leaves_is_told_before_who_comes_so_that_a_full_topic_has_the_room() {
+    let mut room = Room::new(GRACE);
+    (0..20).for_each(|connection| room.enter(connection, &format!("old{connection}"), "1"));
+    room.told();
+    (0..20).for_each(|connection| room.enter(connection, &format!("new{connection}"), "1"));
+    room.pass(INTERVAL);
+    let is_here: Vec<_> = room.batch().changes.iter().map(|(_, hold)| hold.is_some()).collect();
+    assert_eq!(is_here, [[false; 20], [true; 20]].concat());
 }
 
 #[test]
@@ -224,139 +275,8 @@ fn all_is_told_anew_after_a_lease_is_lost_what_was_under_way_included() {
     room.registry.begin_again();
     assert!(room.registry.take(room.now).is_empty(), "one is under way");
     // The bus had stored it before it forgot all.
-    assert_eq!(room.registry.stored(batch, &HashSet::new()).len(), 1);
+    assert_eq!(room.stored(batch, &[]), (vec![(2, false)], vec![]));
     assert_eq!(room.told(), vec![set("a", "1"), set("b", "1")]);
     room.pass(GRACE);
     assert_eq!(room.flush().0, vec![gone("a")]);
-}
-
-#[derive(Debug, Clone)]
-enum Op {
-    Enter { connection: u64, data: u8 },
-    EnterAs { connection: u64, data: u8, member: u64 },
-    Leave { connection: u64 },
-    Close { connection: u64, for_good: bool },
-    Pass { ms: u64 },
-    Flush { fate: Fate },
-    Lapse,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Fate {
-    Stored,
-    StoredUnheard,
-    Lost,
-    /// All is lost while it is under way.
-    Lapses,
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    let connection = 0..6u64;
-    prop_oneof![
-        4 => (connection.clone(), 0..3u8).prop_map(|(connection, data)| Op::Enter { connection, data }),
-        1 => (connection.clone(), 0..3u8, 0..4u64).prop_map(|(connection, data, member)| Op::EnterAs { connection, data, member }),
-        2 => connection.clone().prop_map(|connection| Op::Leave { connection }),
-        2 => (connection, any::<bool>()).prop_map(|(connection, for_good)| Op::Close { connection, for_good }),
-        3 => (1..20_000u64).prop_map(|ms| Op::Pass { ms }),
-        4 => prop_oneof![Just(Fate::Stored), Just(Fate::StoredUnheard), Just(Fate::Lost), Just(Fate::Lapses)].prop_map(|fate| Op::Flush { fate }),
-        1 => Just(Op::Lapse),
-    ]
-}
-
-/// Connections by what they hold: what a room has to come to. Each that is closed is another one when it comes back.
-#[derive(Default)]
-struct Model {
-    lives: HashMap<u64, u64>,
-    /// Bus: whom it was told of.
-    bus: BTreeMap<String, Bytes>,
-    /// Live connections that have entered, with their member.
-    inside: HashMap<u64, String>,
-}
-
-impl Model {
-    fn connection(&self, connection: u64) -> u64 {
-        connection + 10 * self.lives.get(&connection).copied().unwrap_or_default()
-    }
-
-    fn apply(&mut self, changes: &[(MemberId, Option<Hold>)]) {
-        for (member, hold) in changes {
-            match hold {
-                Some(hold) => drop(self.bus.insert(member.to_string(), hold.data.clone())),
-                None => drop(self.bus.remove(member.as_str())),
-            }
-        }
-    }
-
-    fn flush(&mut self, room: &mut Room, fate: Fate) {
-        for batch in room.registry.take(room.now) {
-            if !matches!(fate, Fate::Lost) {
-                self.apply(&batch.changes);
-            }
-            match fate {
-                Fate::Stored => drop(room.registry.stored(batch, &HashSet::new())),
-                Fate::StoredUnheard | Fate::Lost => room.registry.failed(batch, room.now + INTERVAL),
-                Fate::Lapses => {
-                    self.bus.clear();
-                    room.registry.begin_again();
-                    drop(room.registry.stored(batch, &HashSet::new()));
-                }
-            }
-        }
-    }
-
-    fn enter(&mut self, room: &mut Room, connection: u64, data: u8, member: u64) {
-        let (connection, member) = (self.connection(connection), format!("m{member}"));
-        room.enter(connection, &member, &data.to_string());
-        self.inside.insert(connection, member);
-    }
-
-    fn run(&mut self, room: &mut Room, op: Op) {
-        match op {
-            Op::Enter { connection, data } => self.enter(room, connection, data, connection % 3),
-            Op::EnterAs { connection, data, member } => self.enter(room, connection, data, member),
-            Op::Leave { connection } => {
-                let connection = self.connection(connection);
-                let was_in = self.inside.remove(&connection).is_some();
-                assert_eq!(room.registry.leave(connection, &room.topic.clone(), 0).is_none(), was_in);
-            }
-            Op::Close { connection, for_good } => {
-                let now = room.now;
-                room.registry.closed(now, self.connection(connection), for_good);
-                self.inside.remove(&self.connection(connection));
-                *self.lives.entry(connection).or_default() += 1;
-            }
-            Op::Pass { ms } => room.pass(Duration::from_millis(ms)),
-            Op::Flush { fate } => self.flush(room, fate),
-            Op::Lapse => {
-                self.bus.clear();
-                room.registry.begin_again();
-            }
-        }
-    }
-}
-
-proptest! {
-    #[test]
-    fn whatever_happens_the_bus_knows_those_who_are_inside_in_the_end_and_nobody_else(ops in prop::collection::vec(op(), 0..80)) {
-        let (mut room, mut model) = (Room::new(GRACE), Model::default());
-        for op in ops {
-            model.run(&mut room, op);
-            // Who is inside has an entry, so that nobody is forgotten who is to be told.
-            let members: HashSet<_> = model.inside.values().collect();
-            let here = room.registry.topics.get(&room.topic);
-            prop_assert!(members.iter().all(|member| here.is_some_and(|here| here.members.contains_key(&id(member)))));
-            prop_assert_eq!(room.registry.members(), here.map_or(0, |here| here.members.len()));
-        }
-        room.pass(GRACE);
-        room.pass(GRACE);
-        model.flush(&mut room, Fate::Stored);
-        room.pass(GRACE);
-        model.flush(&mut room, Fate::Stored);
-        let mut members: Vec<_> = model.inside.values().cloned().collect();
-        members.sort();
-        members.dedup();
-        prop_assert_eq!(model.bus.keys().cloned().collect::<Vec<_>>(), members.clone());
-        prop_assert!(room.registry.is_settled() && room.registry.lost.is_empty());
-        prop_assert_eq!((room.registry.members(), room.registry.entered.len()), (members.len(), model.inside.len()));
-    }
 }

@@ -168,6 +168,11 @@ impl Session {
         self.push_error(error);
     }
 
+    /// An error that is about a topic, whether the peer has asked or not.
+    pub fn fail_about(&mut self, topic: &str, error: &WireError) {
+        self.push_with(|format, out| ErrorMessage::about(topic, error).encode(format, out, error.cid.as_deref()));
+    }
+
     /// Handlers are done with so many messages.
     pub fn handled(&mut self, now: Instant, count: usize) {
         self.inbound.handled(count);
@@ -239,10 +244,6 @@ impl Session {
         let mut body = Vec::with_capacity(256);
         encode(self.variant.format, &mut body);
         self.outbound.push_own(Prepared::new(self.variant.format, &body));
-    }
-
-    pub(super) fn fail_about(&mut self, topic: &str, error: &WireError) {
-        self.push_with(|format, out| ErrorMessage::about(topic, error).encode(format, out, error.cid.as_deref()));
     }
 
     pub(super) fn push_error(&mut self, error: &WireError) {

@@ -210,7 +210,7 @@ class WSEConfig:
     presence_interval: float = table.PRESENCE_INTERVAL_MS / 1000
     """Members that come, change and leave within it are told together; what comes first is told at once."""
     presence_members: int = table.PRESENCE_MEMBERS
-    """Members of one topic; above it `PRESENCE_FULL`."""
+    """Members of one topic; above it `PRESENCE_FULL`, also for a member of a worker that stood still while others took the place."""
     presence_topics: int = table.PRESENCE_TOPICS
     """Topics that one connection may have entered; above it `TOO_MANY_PRESENCES`."""
     presence_data_bytes: int = table.PRESENCE_DATA_BYTES

@@ -138,13 +138,12 @@ impl Engine {
         let presences = Presences::new(&config, counters.clone());
         let common = Common { counters: counters.clone(), filters, snapshots: snapshots.clone(), presences: presences.clone() };
         let (bus, shards) = threads::start(&config, &common)?;
-        if presences.is_on() {
-            shards[0].runtime.spawn(presences.clone().run(bus.clone()));
-        }
         let instance = Uuid::new_v4().as_fields().0;
         let (next, draining) = (AtomicU64::new(1), AtomicBool::new(false));
         let started = Instant::now();
-        Ok(Self(Arc::new(Inner { config, bus, shards, counters, snapshots, presences, draining, next, instance, started })))
+        let engine = Self(Arc::new(Inner { config, bus, shards, counters, snapshots, presences, draining, next, instance, started }));
+        engine.keep_members();
+        Ok(engine)
     }
 
     /// Its settings.

@@ -1,6 +1,10 @@
 //! Who is in a topic, as an application asks for it.
-use super::Engine;
-use crate::presence::off;
+use super::{Engine, Inner};
+use crate::{
+    presence::{Evict, off},
+    shard::Command,
+};
+use std::sync::Arc;
 use wse_protocol::{Member, Topic, WireError};
 use wse_pubsub::BusError;
 
@@ -43,6 +47,21 @@ impl Engine {
     pub async fn presence_count(&self, topic: &Topic) -> Result<u64, PresenceError> {
         self.judge_presence(topic)?;
         Ok(self.0.bus.presence(topic, false).await?.count)
+    }
+
+    /// Begins to tell the bus of members, if any topic may have some.
+    pub(super) fn keep_members(&self) {
+        // A handle would keep the shards, and with them the task itself, alive.
+        let engine = Arc::downgrade(&self.0);
+        let evict: Evict = Box::new(move |id, topic| {
+            if let Some(inner) = engine.upgrade() {
+                Self(inner).command(id, Command::Evict { id, topic: topic.clone() });
+            }
+        });
+        let Inner { bus, presences, .. } = &*self.0;
+        if presences.is_on() {
+            self.runtime().spawn(presences.clone().run(bus.clone(), evict));
+        }
     }
 
     fn judge_presence(&self, topic: &Topic) -> Result<(), PresenceError> {

@@ -1,6 +1,7 @@
 //! The task that tells the bus of members: under a lease that it renews, what changed since it last did, topic by topic.
-use super::{Presences, Waiting};
-use futures_util::{StreamExt, stream};
+use super::{Presences, Waiting, full};
+use crate::host::ConnectionId;
+use futures_util::{TryStreamExt, stream};
 use std::{
     collections::HashSet,
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -11,7 +12,7 @@ use tokio::{
     time::{sleep, sleep_until},
 };
 use wse_core::presence::Batch;
-use wse_protocol::{ErrorCode, MemberId, WireError, defaults};
+use wse_protocol::{MemberId, Topic, defaults};
 use wse_pubsub::{Bus, BusError, Change, Held, Incarnation};
 
 /// After which a bus that did not answer is asked again.
@@ -24,15 +25,32 @@ const CHANGES: usize = defaults::PRESENCE_ENTRIES as usize;
 /// The incarnation under which this process holds its members; none where it has to begin one.
 type Lease = watch::Sender<Option<Incarnation>>;
 
+/// Tells a connection, wherever it is, that it is not in a topic any more.
+pub(crate) type Evict = Box<dyn Fn(ConnectionId, &Topic) + Send + Sync>;
+
+/// What the task deals with.
+struct Ties {
+    bus: Arc<dyn Bus>,
+    lease: Lease,
+    evict: Evict,
+}
+
+/// The bus is closed: nothing will be stored any more.
+#[derive(Debug)]
+struct Closed;
+
 impl Presences {
-    /// Runs until it is dropped. Cancel safe at the end of a process alone: what is under way may be stored or not.
-    pub(crate) async fn run(self: Arc<Self>, bus: Arc<dyn Bus>) {
-        let lease = Lease::new(None);
-        tokio::join!(self.keep_lease(&*bus, &lease), self.flush(&*bus, &lease));
+    /// Runs until the bus is closed, or it is dropped. Cancel safe at the end of a process alone: what is under way may be stored or not.
+    pub(crate) async fn run(self: Arc<Self>, bus: Arc<dyn Bus>, evict: Evict) {
+        let ties = Ties { bus, lease: Lease::new(None), evict };
+        tokio::select! {
+            Closed = self.keep_lease(&ties) => {}
+            Closed = self.flush(&ties) => {}
+        }
     }
 
     /// Holds a lease, and begins another where it was lost. Others' that have lapsed are removed by the same calls.
-    async fn keep_lease(&self, bus: &dyn Bus, lease: &Lease) {
+    async fn keep_lease(&self, Ties { bus, lease, .. }: &Ties) -> Closed {
         let (every, mut lost) = (bus.presence_limits().lease / 3, lease.subscribe());
         loop {
             let held = lease.borrow().clone();
@@ -48,6 +66,7 @@ impl Presences {
                     }
                 }
                 Ok(false) => self.lose(lease, held.as_ref()),
+                Err(BusError::Closed) => return Closed,
                 Err(error) => {
                     tracing::debug!(%error, "the lease of members could not be renewed; again soon");
                     sleep(AGAIN).await;
@@ -72,10 +91,10 @@ impl Presences {
     }
 
     /// Stores what there is to store when it is due.
-    async fn flush(&self, bus: &dyn Bus, lease: &Lease) {
-        let mut held = lease.subscribe();
+    async fn flush(&self, ties: &Ties) -> Closed {
+        let mut held = ties.lease.subscribe();
         loop {
-            let Some(incarnation) = held.wait_for(Option::is_some).await.ok().and_then(|held| held.clone()) else { return };
+            let Some(incarnation) = held.wait_for(Option::is_some).await.ok().and_then(|held| held.clone()) else { return Closed };
             let now = Instant::now();
             let batches = self.act_quietly(now);
             if batches.is_empty() {
@@ -86,7 +105,10 @@ impl Presences {
                 }
                 continue;
             }
-            stream::iter(batches).for_each_concurrent(CALLS, |batch| self.store(bus, lease, &incarnation, batch)).await;
+            let stored = stream::iter(batches.into_iter().map(Ok));
+            if let Err(closed) = stored.try_for_each_concurrent(CALLS, |batch| self.store(ties, &incarnation, batch)).await {
+                return closed;
+            }
         }
     }
 
@@ -96,7 +118,7 @@ impl Presences {
         registry.take(now)
     }
 
-    async fn store(&self, bus: &dyn Bus, lease: &Lease, incarnation: &Incarnation, batch: Batch<Waiting>) {
+    async fn store(&self, ties: &Ties, incarnation: &Incarnation, batch: Batch<Waiting>) -> Result<(), Closed> {
         let change = |(member, hold): &(MemberId, Option<wse_core::presence::Hold>)| Change {
             member: member.clone(),
             to: hold.clone().map(|hold| Held { user: hold.user, data: hold.data, at: hold.at }),
@@ -104,19 +126,26 @@ impl Presences {
         let changes: Vec<_> = batch.changes.iter().map(change).collect();
         let mut refused = HashSet::new();
         for changes in changes.chunks(CHANGES) {
-            match bus.change_presence(incarnation, &batch.topic, changes).await {
+            match ties.bus.change_presence(incarnation, &batch.topic, changes).await {
                 Ok(too_many) => refused.extend(too_many),
-                Err(error) => return self.failed(lease, incarnation, batch, &error),
+                Err(BusError::Closed) => return Err(Closed),
+                Err(error) => {
+                    self.failed(&ties.lease, incarnation, batch, &error);
+                    return Ok(());
+                }
             }
             self.counters.presence_stores.fetch_add(1, Relaxed);
         }
         let topic = batch.topic.clone();
-        let waiting = self.act(|registry| registry.stored(batch, &refused));
-        for (member, waiting) in waiting {
-            let is_full = refused.contains(&member);
+        let stored = self.act(|registry| registry.stored(batch, &refused));
+        for (waiting, is_refused) in stored.answers {
             // A connection that is gone does not wait any more.
-            let _ = waiting.send(if is_full { Err(full(topic.as_str())) } else { Ok(()) });
+            let _ = waiting.send(if is_refused { Err(full(&topic)) } else { Ok(()) });
         }
+        for connection in stored.evicted {
+            (ties.evict)(ConnectionId(connection), &topic);
+        }
+        Ok(())
     }
 
     fn failed(&self, lease: &Lease, incarnation: &Incarnation, batch: Batch<Waiting>, error: &BusError) {
@@ -131,13 +160,6 @@ impl Presences {
         };
         self.act(|registry| registry.failed(batch, again));
     }
-}
-
-fn full(topic: &str) -> WireError {
-    WireError::new(
-        ErrorCode::PresenceFull,
-        format!("topic {topic:?} has as many members as it may have; watch it, or raise presence_members"),
-    )
 }
 
 /// Waits for a moment, if there is one.

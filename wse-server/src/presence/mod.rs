@@ -1,6 +1,8 @@
 //! Who is in which topic by this process's connections ([P-60] to [P-62]): shards tell it, and one task tells the bus.
 mod flush;
 
+pub(crate) use flush::Evict;
+
 use crate::{EngineConfig, connection::Connection, counters::Counters, host::ConnectionId, policy::Policies, shard::Shard};
 use std::{
     rc::Rc,
@@ -130,4 +132,20 @@ pub(crate) fn change(shard: &Rc<Shard>, connection: &Rc<Connection>, change: Pre
 pub(crate) fn off(topic: &Topic) -> WireError {
     let text = format!("topic {:?} has no presence; its policy on the server has to say presence", topic.as_str());
     WireError::new(ErrorCode::PresenceOff, text)
+}
+
+fn full(topic: &Topic) -> WireError {
+    let text = format!("topic {:?} has as many members as it may have; watch it, or raise presence_members", topic.as_str());
+    WireError::new(ErrorCode::PresenceFull, text)
+}
+
+/// Tells a client that its place in a topic is gone. If it has asked for it again since, that has an answer of its own.
+pub(crate) fn evict(shard: &Shard, id: ConnectionId, topic: &Topic) {
+    if shard.presences.registry().has_entered(id.0, topic) {
+        return;
+    }
+    shard.counters.presence_evictions.fetch_add(1, Relaxed);
+    let text =
+        format!("this client's place in topic {:?} went to others while its server was not heard of; enter again later", topic.as_str());
+    shard.with(id, |session| session.fail_about(topic.as_str(), &WireError::new(ErrorCode::PresenceFull, text)));
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use std::{fmt, net::TcpStream};
 use tokio::sync::oneshot;
 use wse_core::session::Offer;
-use wse_protocol::{CloseCode, Followed, Format, WireError};
+use wse_protocol::{CloseCode, Followed, Format, Topic, WireError};
 #[cfg(unix)]
 use {crate::listener::Door, std::sync::Arc};
 
@@ -90,6 +90,11 @@ pub(crate) enum Command {
         id: ConnectionId,
         code: CloseCode,
         reason: String,
+    },
+    /// It is not in the topic any more, and does not know.
+    Evict {
+        id: ConnectionId,
+        topic: Topic,
     },
     /// Its other commands had no room.
     GiveUp {

@@ -113,6 +113,7 @@ impl Command {
             | Self::Reply { id, .. }
             | Self::Fail { id, .. }
             | Self::Handled { id, .. }
+            | Self::Evict { id, .. }
             | Self::Close { id, .. } => Subject::Connection(*id),
             Self::Topics { .. } | Self::Tally { .. } => Subject::Question,
             _ => Subject::Other,
@@ -125,6 +126,7 @@ impl Command {
                 Self::Reply { cid, payload, .. } => cid.len() + payload.len(),
                 Self::Refuse { error, .. } | Self::Fail { error, .. } => error.message.len(),
                 Self::Close { reason, .. } => reason.len(),
+                Self::Evict { topic, .. } => topic.as_str().len(),
                 _ => 0,
             }
     }

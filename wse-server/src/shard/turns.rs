@@ -1,7 +1,7 @@
 //! A shard's loop. One turn: what the other threads ask, what the bus brought, what sockets and deadlines need, and one write for
 //! each connection that has something.
 use super::{BEHIND, Command, CommandReceiver, Shard, Stream};
-use crate::{ConnectionId, driver::Reactor, gate, transport::over_stream};
+use crate::{ConnectionId, driver::Reactor, gate, presence, transport::over_stream};
 use std::{io, rc::Rc, time::Instant};
 use wse_protocol::{CloseCode, WireError};
 use wse_pubsub::{BusEvent, EventReceiver, Outcome};
@@ -62,6 +62,7 @@ impl Shard {
             Command::Unhandled { id, cid } => gate::unhandled(self, id, &cid),
             Command::Handled { id, count } => self.with(id, |session| session.handled(now, count)),
             Command::Close { id, code, reason } => self.with(id, |session| session.close(now, code, &reason)),
+            Command::Evict { id, topic } => presence::evict(self, id, &topic),
             Command::GiveUp { id } => {
                 gate::give_up(self, id);
                 self.with(id, |session| session.handle_lost(now, Some(CloseCode::TRY_LATER), BEHIND));

@@ -20,12 +20,14 @@ pub(crate) enum Call {
     Subscribe,
     History,
     Follow,
+    /// Of the lease under which members are held.
+    Renew,
 }
 
 #[derive(Debug)]
 pub(crate) struct FaultyBus {
     bus: MemoryBus,
-    ways: [Way; 3],
+    ways: [Way; 4],
     /// Topics whose interest was shown, in this order.
     pub(crate) subscribed: Mutex<Vec<Topic>>,
 }
@@ -47,10 +49,15 @@ impl Way {
 }
 
 impl FaultyBus {
-    pub(crate) fn new() -> (Self, EventReceiver) {
-        let (bus, mut receivers) = MemoryBus::new(MemoryConfig::default(), 1);
-        let ways = [(); 3].map(|()| Way { held: watch::Sender::new(false), failing: AtomicUsize::new(0), calls: AtomicUsize::new(0) });
+    pub(crate) fn new(config: MemoryConfig) -> (Self, EventReceiver) {
+        let (bus, mut receivers) = MemoryBus::new(config, 1);
+        let ways = [(); 4].map(|()| Way { held: watch::Sender::new(false), failing: AtomicUsize::new(0), calls: AtomicUsize::new(0) });
         (Self { bus, ways, subscribed: Mutex::default() }, receivers.pop().expect("one consumer"))
+    }
+
+    /// The bus that nothing holds up.
+    pub(crate) fn beneath(&self) -> &MemoryBus {
+        &self.bus
     }
 
     /// Calls of this kind wait from now on, or go on.
@@ -185,6 +192,7 @@ impl Presence for FaultyBus {
     }
 
     async fn renew_presence(&self, incarnation: &Incarnation) -> Result<bool, BusError> {
+        self.way(Call::Renew).pass().await?;
         self.bus.renew_presence(incarnation).await
     }
 

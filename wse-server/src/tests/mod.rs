@@ -5,6 +5,7 @@ mod faulty_bus;
 mod filters;
 mod joins;
 mod patterns;
+mod presence;
 
 pub(crate) use faulty_bus::{Call, FaultyBus};
 
@@ -23,7 +24,7 @@ use tokio::{sync::Notify, task::LocalSet};
 use wse_core::session::{Offer, Session, Transmit};
 use wse_crypto::token::Identity;
 use wse_protocol::{CloseCode, Format, Priority, Publication, SessionId, Topic, UnixMillis, envelope::Envelope};
-use wse_pubsub::{Bus, Consumer, EventReceiver};
+use wse_pubsub::{Bus, Consumer, EventReceiver, MemoryConfig};
 
 /// An application that wants nothing.
 #[derive(Debug)]
@@ -64,7 +65,12 @@ pub(crate) async fn settle() {
 
 impl Rig {
     pub(crate) fn new(config: &EngineConfig) -> Self {
-        let (bus, events) = FaultyBus::new();
+        Self::over(config, MemoryConfig::default())
+    }
+
+    /// One whose bus keeps what this says.
+    pub(crate) fn over(config: &EngineConfig, memory: MemoryConfig) -> Self {
+        let (bus, events) = FaultyBus::new(memory);
         let bus = Arc::new(bus);
         let counters = Arc::new(Counters::default());
         let snapshots = Snapshots::new(config.snapshots, counters.clone());
@@ -118,7 +124,12 @@ impl Client {
     /// A request; nothing has been done about it that needs to wait.
     pub(crate) fn request(&self, action: &str, mut p: Value) {
         p["action"] = action.into();
-        let text = json!({"v": 2, "c": "WSE", "t": "subscription", "p": p}).to_string();
+        self.say(json!({"v": 2, "c": "WSE", "t": "subscription", "p": p}));
+    }
+
+    /// The same of any message.
+    pub(crate) fn say(&self, message: Value) {
+        let text = message.to_string();
         self.connection.session().handle_text(Instant::now(), &mut text.into_bytes());
         dispatch(&self.shard, &self.connection);
     }
