@@ -1,6 +1,7 @@
 """The service of examples/rust-service, in Python: the wire suite runs on both."""
 
 import asyncio
+import json
 import os
 from collections import Counter, defaultdict
 from typing import Any
@@ -69,6 +70,12 @@ def message(order: dict[str, Any], n: int) -> Publication:
 @wse.on("fail")
 async def fail(payload: Any) -> None:
     raise ValueError("it always does")
+
+
+@wse.on("letters")
+async def letters(_: Any) -> list[str]:
+    """The type and the payload of each message that failed."""
+    return [f"{letter.type} {json.dumps(letter.payload, separators=(',', ':'))}" for letter in await wse.dead_letters.list()]
 
 
 @wse.on("session")

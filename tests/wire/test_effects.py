@@ -1,9 +1,12 @@
 """Messages whose effect the client wants to know, over real sockets, on every server: once, whatever is repeated."""
 
 import uuid
+from pathlib import Path
 from typing import Any
 
+import pytest
 from conftest import Client, Server
+from test_presence_workers import Workers
 
 
 def tracked(producer: str, number: int, kind: str, payload: Any, **keys: Any) -> dict[str, Any]:
@@ -64,12 +67,28 @@ async def test_a_failure_is_an_outcome_too_and_makes_a_dead_letter(server: Serve
     producer = uuid.uuid4().hex
     before = server.health()["dead_lettered"]
     async with server.client() as client:
-        failures = [await ask(client, tracked(producer, 1, "fail", {"why": "not"})) for _ in range(2)]
+        failures = [await ask(client, tracked(producer, 1, "fail", {"of": producer})) for _ in range(2)]
         missing = [await ask(client, tracked(producer, 2, "nobody", None)) for _ in range(2)]
+        letters = await client.order("letters", None)
     assert failures[0] == failures[1]
     assert missing[0] == missing[1]
     assert [failures[0]["p"]["code"], missing[0]["p"]["code"]] == ["HANDLER_FAILED", "NO_HANDLER"]
+    assert [letter for letter in letters if producer in letter] == [f'fail {{"of":"{producer}"}}']
     await server.reaches("dead_lettered", before + 1)
+
+
+@pytest.mark.parametrize("kind", ["native", "rust"])
+async def test_a_dead_letter_is_there_for_every_worker_on_redis(kind: str, tmp_path: Path) -> None:
+    """[P-53]: once, with what it said, before the client is told."""
+    workers, producer = Workers(tmp_path, kind), uuid.uuid4().hex
+    try:
+        (one, _), (two, _) = workers.start(), workers.start()
+        async with one.client() as client, two.client() as other:
+            for _ in range(2):
+                assert (await ask(client, tracked(producer, 1, "fail", {"of": producer})))["p"]["code"] == "HANDLER_FAILED"
+                assert await other.order("letters", None) == [f'fail {{"of":"{producer}"}}']
+    finally:
+        workers.stop()
 
 
 async def test_messages_of_both_kinds_are_handled_in_the_order_sent(server: Server) -> None:

@@ -8,7 +8,7 @@ pub use ending::ended;
 use std::time::Duration;
 use wse_core::{SlowPolicy, filter::Filter};
 use wse_protocol::{ErrorCode, Priority, Topic, Value, WireError, prelude::*};
-use wse_pubsub::BusError;
+use wse_pubsub::{BusError, DeadLetter};
 use wse_server::{App, Engine, EngineConfig, Message, NewMessage, Policies, TopicPolicy, TopicScope};
 
 /// Short times and small limits, so that what they do shows; and a policy for each thing that can become of slow readers.
@@ -42,17 +42,18 @@ fn scope(name: &str) -> TopicScope {
     TopicScope::parse(name).expect("a pattern")
 }
 
-/// The handlers `echo` (replies with the payload), `publish`, `fail`, and `open`, which lets the snapshots of a topic go on.
+/// The handlers `echo` (replies with the payload), `publish`, `fail`, `letters` (what failed for those who wait to know), and `open`, which lets the snapshots of a topic go on.
 ///
 /// # Panics
 /// Never: the names are right.
 #[must_use]
 pub fn app(engine: Engine) -> App {
-    let publisher = engine.clone();
+    let (publisher, keeper) = (engine.clone(), engine.clone());
     let app = App::new(engine)
         .on("echo", |message| async move { Ok(message.payload) })
         .on("publish", move |message| publish(publisher.clone(), message))
-        .on("fail", |_| async { Err(WireError::new(ErrorCode::HandlerFailed, "it always does")) });
+        .on("fail", |_| async { Err(WireError::new(ErrorCode::HandlerFailed, "it always does")) })
+        .on("letters", move |_| letters(keeper.clone()));
     presence::with_members(direct::with_users(states::with_states(app).expect("patterns")))
 }
 
@@ -61,7 +62,6 @@ async fn publish(engine: Engine, message: Message) -> Result<Value, WireError> {
     let order = &message.payload;
     let topic = Topic::parse(order.get_str("topic").unwrap_or_default())?;
     let messages = (0..order.get_u64("count").unwrap_or(1)).map(|n| numbered(order, n));
-    let unavailable = |error: BusError| WireError::new(ErrorCode::Unavailable, error.to_string());
     let mut seq = 0;
     if order.get_bool("many").unwrap_or(false) {
         for outcome in engine.publish_many(messages.map(|message| (topic.clone(), message))).await {
@@ -73,6 +73,17 @@ async fn publish(engine: Engine, message: Message) -> Result<Value, WireError> {
         }
     }
     Ok(seq.into())
+}
+
+/// The type and the payload of each.
+async fn letters(engine: Engine) -> Result<Value, WireError> {
+    let letters = engine.dead_letters(1_000).await.map_err(unavailable)?;
+    let text = |letter: &DeadLetter| Value::from(format!("{} {}", letter.event_type, String::from_utf8_lossy(&letter.payload)));
+    Ok(Value::Array(Box::new(letters.iter().map(text).collect())))
+}
+
+fn unavailable(error: BusError) -> WireError {
+    WireError::new(ErrorCode::Unavailable, error.to_string())
 }
 
 fn numbered(order: &Value, n: u64) -> NewMessage {
