@@ -30,7 +30,10 @@ export const STAGES = [
   {
     name: 'packing',
     edits: [{ file: LOG, old: 'while left > 0 && self.pack_at()', new: `while !${on('packing')} && left > 0 && self.pack_at()` }],
-    cargo: [[['-p', 'wse-pubsub', '--lib'], 'old_payloads_of_a_quiet_topic_are_packed_by_other_topics_calls']],
+    cargo: [
+      [['-p', 'wse-pubsub', '--lib'], 'history_that_was_packed_is_the_same_to_the_byte'],
+      [['-p', 'wse-pubsub', '--lib'], 'old_payloads_of_a_quiet_topic_are_packed_by_other_topics_calls'],
+    ],
   },
   {
     name: 'reorder-buffer',
@@ -198,8 +201,19 @@ export const STAGES = [
     ],
     wire: [
       'test_filters.py::test_a_pattern_stands_for_topics_that_are_there_and_those_that_come',
-      'test_filters.py::test_births_while_a_client_was_away_are_recovered_from_the_first_message',
+      'test_filters.py::test_patterns_and_their_topics_are_counted',
     ],
+  },
+  {
+    name: 'births-since',
+    edits: [
+      {
+        file: 'wse-server/src/hub/patterns.rs',
+        old: 'let (outcome, newborn) = match &wanted.position {',
+        new: `let (outcome, newborn) = match wanted.position.as_ref().filter(|_| !${on('births-since')}) {`,
+      },
+    ],
+    wire: ['test_filters.py::test_births_while_a_client_was_away_are_recovered_from_the_first_message'],
   },
   {
     name: 'health-score',
@@ -226,5 +240,6 @@ export const STAGES = [
       'test_snapshots.py::test_one_call_serves_all_where_the_state_is_shared_and_one_client_where_nobody_knows_who_it_is',
       'test_snapshots.py::test_rows_pass_the_forced_filter_and_the_clients_own',
     ],
+    cargo: [[['-p', 'wse-server', '--test', 'snapshots'], 'a_log_that_runs_away_three_times_is_an_error_and_each_loss_is_told']],
   },
 ];
