@@ -15,6 +15,9 @@ EFFECTS = os.open(os.environ["EFFECTS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 # One file for each topic that has a state: the database, which outlives a worker that is killed.
 TABLES = Path(os.environ["TABLES"])
 
+# How long handlers take that take their time.
+NAPS = {"slow": 0.05, "long": 1.0}
+
 app = FastAPI()
 wse = create_wse_router(
     WSEConfig(
@@ -44,8 +47,8 @@ gates = defaultdict[str, asyncio.Event](asyncio.Event)
 @wse.on("effect")
 async def effect(payload: dict[str, Any], message: Message) -> int:
     os.write(EFFECTS, f"{payload['client']} {payload['n']} {message.connection.id}\n".encode())
-    if payload["how"] == "slow":
-        await asyncio.sleep(0.05)
+    if payload["how"] in NAPS:
+        await asyncio.sleep(NAPS[payload["how"]])
     if payload["how"] == "raise":
         raise ValueError("as it was told to")
     return payload["n"]

@@ -11,9 +11,9 @@ import { ROOT } from './processes.mjs';
 const HERE = join(ROOT, 'tests/chaos');
 const CHROMIUM = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
-/** Starts a client in this process. */
-export async function inNode(plan) {
-  const client = record(wse, { transport: wse.webSocketTransport(WebSocket) }, plan);
+/** Starts a client in this process; `roles` as of `createClient`, such as the rows of an outbox that outlive it. */
+export async function inNode(plan, roles = {}) {
+  const client = record(wse, { transport: wse.webSocketTransport(WebSocket), ...roles }, plan);
   return {
     send: async (message) => client.send(message),
     setToken: async (token) => client.setToken(token),

@@ -37,7 +37,7 @@ export function record({ createClient, Reduction, viewKey }, roles, { name, endp
     },
     setToken: (token) => client.setToken(token),
     isReady: () => holds.every(({ topic }) => ['live', 'recovered', 'resync'].includes(client.topics.get(topic)?.status)),
-    seen: () => ({ name, log, sends, pending: client.pending, reordered: client.reorderCounts, tables: Object.fromEntries([...tables].map(([topic, table]) => [topic, table.read().state ?? {}])) }),
+    seen: () => ({ name, log, sends, pending: client.pending, outbox: client.outbox.counts, reordered: client.reorderCounts, tables: Object.fromEntries([...tables].map(([topic, table]) => [topic, table.read().state ?? {}])) }),
     close: () => client.close(),
   };
 }

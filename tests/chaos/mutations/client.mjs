@@ -1,5 +1,5 @@
 // Mutations of the client, as those of the server in server.mjs. They run in Node only, where a variable of the process turns them on.
-const on = (name) => `(globalThis as any).process?.env?.WSE_MUTATION === '${name}'`;
+export const on = (name) => `((globalThis as any).process?.env?.WSE_MUTATION === '${name}')`;
 
 const REORDER = 'wse-client-ts/src/core/reorder.ts';
 const STREAM = 'wse-client-ts/src/core/topic-stream.ts';
@@ -64,8 +64,8 @@ export const CLIENT = [
     edits: [
       {
         file: 'wse-client-ts/src/core/client.ts',
-        old: "onResync: (notice) => this.#notify('resync', notice),",
-        new: `onResync: (notice) => ${on('resync-untold')} || this.#notify('resync', notice),`,
+        old: "if (!this.#presence.handleResync(notice)) this.#notify('resync', notice);",
+        new: `if (!this.#presence.handleResync(notice) && !${on('resync-untold')}) this.#notify('resync', notice);`,
       },
     ],
   },

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { OUT } from '../lib/processes.mjs';
 import { CLIENT } from './client.mjs';
+import { OF_OUTBOX } from './outbox.mjs';
 import { buildScratch } from './scratch.mjs';
 import { GROUND, SERVER } from './server.mjs';
 
@@ -19,7 +20,7 @@ const { values } = parseArgs({
     scratch: { type: 'string' },
   },
 });
-const ALL = [...SERVER, ...CLIENT];
+const ALL = [...SERVER, ...CLIENT, ...OF_OUTBOX];
 const only = values.only?.split(',');
 const scratch = buildScratch(GROUND, ALL, values.scratch);
 
@@ -40,7 +41,7 @@ function seeds(name) {
 
 function cases(name, patterns) {
   const names = patterns.map((pattern) => `--test-name-pattern=${pattern.source}`);
-  const { isGreen, text } = node(name, ['--test', '--test-concurrency=1', '--test-reporter=tap', ...names, 'cases.test.mjs', 'states.test.mjs']);
+  const { isGreen, text } = node(name, ['--test', '--test-force-exit', '--test-concurrency=1', '--test-reporter=tap', ...names, 'cases.test.mjs', 'states.test.mjs', 'sends.test.mjs']);
   const failed = [...text.matchAll(/^ +not ok \d+ - ((?:\[[^\]]+\] ?)+)(.*)$/gm)].filter(([, , rest]) => patterns.some((pattern) => pattern.test(rest)));
   const broken = [...new Set(failed.flatMap(([, clauses]) => clauses.trim().split(' ')))];
   return { isGreen, after: failed.map(([, , rest]) => `the case "${rest.replaceAll('\\', '')}"`)[0] ?? 'the named cases', broken, text };

@@ -107,8 +107,9 @@ export const SERVER = [
     edits: [
       {
         file: 'wse-pubsub/src/memory/store.rs',
-        old: 'let log = TopicLog::new(crate::random::new_epoch(), self.limits.log)',
-        new: `let epoch = if ${on('epoch-reused-in-memory')} { wse_protocol::Epoch::parse("always").expect("short") } else { crate::random::new_epoch() };
+        old: 'let log = TopicLog::new(new_epoch_within(self.run.as_ref()), self.limits.log)',
+        new: `let is_on = self.run.is_none() && ${on('epoch-reused-in-memory')};
+        let epoch = if is_on { wse_protocol::Epoch::parse("always").expect("short") } else { new_epoch_within(self.run.as_ref()) };
         let log = TopicLog::new(epoch, self.limits.log)`,
       },
     ],
@@ -152,9 +153,9 @@ export const SERVER = [
     edits: [
       {
         file: 'wse-server/src/hub/patterns.rs',
-        old: 'let joining = Joining { topic: topic.clone(), theirs: Some(start), filter, by_pattern: true, fresh: true };',
+        old: 'let joining = Joining { topic: topic.clone(), theirs: Some(start), filter, by_pattern: true, fresh: true, away: None };',
         new: `let theirs = Some(start).filter(|_| !${on('birth-from-its-top')});
-        let joining = Joining { topic: topic.clone(), theirs, filter, by_pattern: true, fresh: true };`,
+        let joining = Joining { topic: topic.clone(), theirs, filter, by_pattern: true, fresh: true, away: None };`,
       },
     ],
   },
