@@ -81,6 +81,21 @@ export const presence = {
     assert.ok(!JSON.stringify(watcher.peer.frames('in')).includes('secret'));
   },
 
+  '[P-60] who finds a topic full is told so, and comes in once somebody has gone': async (stage) => {
+    const [room, users] = [stage.name('room:'), ['ada', 'bob', 'eve', 'joe'].map((name) => stage.name(name))];
+    const peers = [];
+    for (const user of users) peers.push((await stage.open({ token: user })).peer);
+    const late = peers.pop();
+    for (const peer of peers) await stage.attend(peer, 'r', room, { data: 1 });
+    await late.attend('r', room, { data: 2 });
+    await until('a refusal', async () => (await late.room('r')).code === 'PRESENCE_FULL');
+    const { members, status } = await late.room('r');
+    assert.deepEqual({ members, status }, { members: users.slice(0, 3).map((user) => [user, 1]).sort(), status: 'refused' });
+    await peers[0].quit('r');
+    await stage.shows(late, 'r', [[users[1], 1], [users[2], 1], [users[3], 2]], 10_000);
+    assert.equal((await late.room('r')).code, null);
+  },
+
   '[P-60] what is refused says why: a topic without presence, and data that is too large, which leaves what others see': async (stage) => {
     const [room, ada] = [stage.name('room:'), stage.name('ada')];
     const { peer } = await stage.open({ token: ada });

@@ -279,7 +279,7 @@ export class WSEClient {
         if (!isOld) this.#topics.handleUpdates(message.cid, message.topics);
         break;
       case 'error':
-        this.#handleError(message.cid, message.error);
+        this.#handleError(message.cid, message.error, isOld);
     }
     this.#settleMove();
   }
@@ -307,9 +307,10 @@ export class WSEClient {
     this.#events.emit('*', payload, meta);
   }
 
-  #handleError(cid: string | undefined, error: WSEError): void {
+  #handleError(cid: string | undefined, error: WSEError, isOld: boolean): void {
     if (cid !== undefined && this.#sender.handleError(cid, error)) return;
-    if (cid !== undefined && !this.#topics.handleError(cid, error)) this.#presence.handleError(cid, error);
+    // What the connection that was left has to say of its places does not matter any more.
+    if (cid === undefined ? !isOld : !this.#topics.handleError(cid, error)) this.#presence.handleError(cid, error);
     if (error.topic !== undefined && isSnapshotFailure(error.code)) {
       this.#topics.handleSnapshotFailure(error.topic, error);
       this.#presence.handleStateFailure(error.topic);

@@ -40,7 +40,8 @@ interface Watched {
   readonly hold: TopicHold;
   readonly roster: Roster;
   refs: number;
-  retryAt: number | null;
+  /** When its state is asked for again; Infinity: not at all. */
+  retryAt: number;
 }
 
 /** The driver behind `client.presence`. */
@@ -88,12 +89,12 @@ export class PresenceDriver implements Presence {
 
   watch(topic: string, { countOnly = false }: WatchOptions = {}): () => void {
     const name = presenceName(topic, countOnly);
-    const watched = this.#watched.get(name) ?? { hold: this.#events.hold(), roster: new Roster(), refs: 0, retryAt: null };
+    const watched = this.#watched.get(name) ?? { hold: this.#events.hold(), roster: new Roster(), refs: 0, retryAt: Infinity };
     this.#watched.set(name, watched);
     watched.refs += 1;
     if (watched.refs === 1) watched.hold.add([name]);
     // From here on every change is told, whether somebody has looked before or not.
-    this.state(topic, { countOnly });
+    this.#look(name, topic);
     let isOver = false;
     return () => {
       if (isOver) return;
@@ -105,15 +106,7 @@ export class PresenceDriver implements Presence {
   }
 
   state<T = unknown>(topic: string, { countOnly = false }: WatchOptions = {}): PresenceState<T> {
-    const name = presenceName(topic, countOnly);
-    const watched = this.#watched.get(name);
-    const stay = this.#stays.state(topic);
-    if (watched === undefined && stay === undefined) return NO_PRESENCE;
-    const next = this.#stateOf(name, watched, stay);
-    const before = this.#shown.get(name);
-    const same = before !== undefined && (Object.keys(next) as (keyof PresenceState)[]).every((key) => Object.is(before[key], next[key]));
-    if (!same) this.#shown.set(name, next);
-    return (same ? before : next) as PresenceState<T>;
+    return this.#look(presenceName(topic, countOnly), topic) as PresenceState<T>;
   }
 
   /** `server_ready` came: this connection knows of nothing that was entered. */
@@ -128,18 +121,13 @@ export class PresenceDriver implements Presence {
   /** The connection is gone. */
   handleClose(): void {
     this.#stays.handleClose();
-    for (const topic of this.#stays.topics) this.#events.onChange(topic);
+    this.#review();
   }
 
   /** A subscription changed: what nobody holds any more is forgotten, what stands otherwise is told. */
   handleSubscriptions(): void {
     for (const [name, { refs }] of this.#watched) if (refs === 0 && this.#events.subscription(name) === undefined) this.#watched.delete(name);
-    for (const [name, before] of this.#shown) {
-      const topic = presenceTopic(name) ?? name;
-      const now = this.state(topic, { countOnly: name === presenceName(topic, true) });
-      if (now === NO_PRESENCE) this.#shown.delete(name);
-      if (now !== before) this.#events.onChange(topic);
-    }
+    this.#review();
   }
 
   /** Takes what is said of presence; false where the message is of anything else. */
@@ -172,12 +160,36 @@ export class PresenceDriver implements Presence {
 
   /** A reply came to a request that is no other's. */
   handleReply(cid: string, payload: unknown): void {
-    this.#handleAnswer(this.#stays.handleReply(cid, readText(asRecord(payload)['id']) ?? null));
+    if (this.#stays.handleReply(cid, readText(asRecord(payload)['id']) ?? null)) this.#poll();
   }
 
-  /** An error came for the request `cid`. */
-  handleError(cid: string, error: WSEError): void {
-    this.#handleAnswer(this.#stays.handleError(cid, error, this.#roles.clock.now()));
+  /** An error came for the request `cid`, or for none. */
+  handleError(cid: string | undefined, error: WSEError): void {
+    if (this.#stays.handleError(cid, error, this.#roles.clock.now())) this.#poll();
+  }
+
+  /** Tells what stands otherwise than it was shown: right after what may have changed it, before anybody looks. */
+  #review(): void {
+    const changed = [...this.#shown].flatMap(([name, before]) => {
+      const topic = presenceTopic(name) ?? '';
+      return this.#look(name, topic) === before ? [] : [topic];
+    });
+    for (const topic of changed) this.#events.onChange(topic);
+  }
+
+  /** How it stands; the same object as long as it does. */
+  #look(name: string, topic: string): PresenceState {
+    const watched = this.#watched.get(name);
+    const stay = this.#stays.state(topic);
+    const before = this.#shown.get(name);
+    if (watched === undefined && stay === undefined) {
+      this.#shown.delete(name);
+      return NO_PRESENCE;
+    }
+    const next = this.#stateOf(name, watched, stay);
+    if (before !== undefined && (Object.keys(next) as (keyof PresenceState)[]).every((key) => Object.is(before[key], next[key]))) return before;
+    this.#shown.set(name, next);
+    return next;
   }
 
   #stateOf(name: string, watched: Watched | undefined, stay: StayState | undefined): PresenceState {
@@ -193,8 +205,8 @@ export class PresenceDriver implements Presence {
 
   #set(topic: string, holder: Holder, data: unknown): void {
     this.#stays.set(topic, holder, presenceText(data));
-    this.state(topic);
     this.#planPoll();
+    this.state(topic);
   }
 
   #remove(topic: string, holder: Holder, lingers: boolean): void {
@@ -202,18 +214,11 @@ export class PresenceDriver implements Presence {
     this.#planPoll();
   }
 
-  #handleAnswer(topic: string | undefined): void {
-    if (topic === undefined) return;
-    this.#events.onChange(topic);
-    // What was set meanwhile.
-    this.#poll();
-  }
-
   #handleTimer(): void {
     const now = this.#roles.clock.now();
     for (const [name, watched] of this.#watched) {
-      if (watched.retryAt === null || watched.retryAt > now) continue;
-      watched.retryAt = null;
+      if (watched.retryAt > now) continue;
+      watched.retryAt = Infinity;
       this.#events.onStateWanted(name);
     }
     this.#stays.handleTimeout(now);
@@ -222,6 +227,7 @@ export class PresenceDriver implements Presence {
 
   /** Changes made in one turn go out as one. */
   #planPoll(): void {
+    this.#review();
     if (this.#pollPlanned) return;
     this.#pollPlanned = true;
     void this.#recallKey().then(() => {
@@ -231,6 +237,7 @@ export class PresenceDriver implements Presence {
   }
 
   #poll(): void {
+    this.#review();
     // Without the key it cannot be said who enters; once it is there, what was planned goes out.
     if (this.#key !== undefined) for (const request of this.#stays.poll(() => this.#roles.environment.uuid())) this.#send(request);
     this.#arm();
@@ -249,8 +256,8 @@ export class PresenceDriver implements Presence {
   }
 
   #arm(): void {
-    const dues = [this.#stays.pollTimeout(), ...[...this.#watched.values()].map(({ retryAt }) => retryAt)].filter((due) => due !== null);
-    this.#timer.arm(dues.length === 0 ? null : Math.min(...dues));
+    const due = Math.min(this.#stays.pollTimeout(), ...[...this.#watched.values()].map(({ retryAt }) => retryAt));
+    this.#timer.arm(due === Infinity ? null : due);
   }
 
   async #recallKey(): Promise<void> {

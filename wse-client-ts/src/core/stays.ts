@@ -22,8 +22,14 @@ export interface StayState {
 /** Says which holder wants it; each is one object. */
 export type Holder = object;
 
-/** A refusal that may pass by itself is tried again after this long. */
+/** A refusal that may pass by itself is tried again after this long, and after twice as long each time that it comes again. */
 const RETRY_REFUSED_MS = 5_000;
+
+/** The longest such wait. */
+const RETRY_CAP_MS = 60_000;
+
+/** Others are in its place; also told unasked, where the server had lost it for a while ([P-62]). */
+const FULL = 'PRESENCE_FULL';
 
 /** One topic that the client is in, across connections. */
 class Stay {
@@ -37,22 +43,28 @@ class Stay {
   due: string | null = null;
   /** This connection has been told that it is in the topic. */
   had = false;
-  lingerUntil: number | null = null;
-  retryAt: number | null = null;
+  /** Infinity: it does not linger, it is not tried again. */
+  lingerUntil = Infinity;
+  retryAt = Infinity;
+  /** Refusals since it was in the topic. */
+  refusals = 0;
   state: StayState = { entered: false, error: null, id: null };
 
   /** The connection is gone or another one, which knows nothing; one that it moved to is not to be seen. */
   reset(isMove: boolean): void {
-    this.told = this.due = this.retryAt = null;
+    this.told = this.due = null;
+    this.retryAt = Infinity;
     this.had = false;
     if (!isMove) this.state = { ...this.state, entered: false, error: null };
   }
 
   refuse(error: WSEError, now: number): void {
-    const passing = error.fault === 'network' || error.fault === 'server';
-    this.due = null;
-    this.retryAt = passing ? now + RETRY_REFUSED_MS : null;
-    this.state = { ...this.state, entered: this.had, error };
+    const isFull = error.code === FULL;
+    if (isFull) this.had = false;
+    const passing = isFull || error.fault === 'network' || error.fault === 'server';
+    this.retryAt = passing ? now + Math.min(RETRY_REFUSED_MS * 2 ** this.refusals, RETRY_CAP_MS) : Infinity;
+    this.refusals += 1;
+    this.state = { entered: this.had, error, id: this.had ? this.state.id : null };
   }
 }
 
@@ -68,11 +80,6 @@ export class Stays {
     this.#lingerMs = lingerMs;
   }
 
-  /** Topics that somebody wants the client in. */
-  get topics(): readonly string[] {
-    return [...this.#stays.keys()];
-  }
-
   /** How the client stands in a topic; undefined where nobody wants it there. */
   state(topic: string): StayState | undefined {
     return this.#stays.get(topic)?.state;
@@ -86,7 +93,7 @@ export class Stays {
     this.#dropped.delete(topic);
     stay.wanted.delete(holder);
     stay.wanted.set(holder, text);
-    stay.lingerUntil = null;
+    stay.lingerUntil = Infinity;
     stay.text = text;
   }
 
@@ -128,34 +135,41 @@ export class Stays {
     }
   }
 
-  /** The server has it; returns the topic, undefined where no request of ours was answered. */
-  handleReply(cid: string, id: string | null): string | undefined {
-    const [topic, stay] = this.#find(cid);
-    if (stay === undefined) return undefined;
+  /** The server has it; returns whether a request of ours was answered. */
+  handleReply(cid: string, id: string | null): boolean {
+    const stay = this.#find(cid);
+    if (stay === undefined) return false;
     stay.due = null;
+    stay.retryAt = Infinity;
     stay.had = true;
+    stay.refusals = 0;
     stay.state = { entered: true, error: null, id: id ?? stay.state.id };
-    return topic;
+    return true;
   }
 
-  /** The server, or the client itself, refuses a request; returns the topic, undefined where it was none of ours. */
-  handleError(cid: string, error: WSEError, now: number): string | undefined {
-    const [topic, stay] = this.#find(cid);
-    stay?.refuse(error, now);
-    return topic;
+  /** The server, or the client itself, refuses a request, or unasked takes the place away; returns whether one of ours. */
+  handleError(cid: string | undefined, error: WSEError, now: number): boolean {
+    const stay = cid === undefined ? (error.code === FULL ? this.#stays.get(error.topic ?? '') : undefined) : this.#find(cid);
+    if (stay === undefined) return false;
+    // Where a request is under way when the place is taken, its answer is what counts.
+    if (stay.due === cid) stay.due = null;
+    stay.refuse(error, now);
+    return true;
   }
 
-  /** When `handleTimeout` is due; null: never. */
-  pollTimeout(): number | null {
-    const dues = [...this.#stays.values()].flatMap(({ lingerUntil, retryAt }) => [lingerUntil, retryAt]).filter((due) => due !== null);
-    return dues.length === 0 ? null : Math.min(...dues);
+  /** When `handleTimeout` is due; Infinity: never. */
+  pollTimeout(): number {
+    return Math.min(...[...this.#stays.values()].flatMap(({ lingerUntil, retryAt }) => [lingerUntil, retryAt]));
   }
 
   /** Lets go of what lingered, and tries again what was refused; `poll` has the messages. */
   handleTimeout(now: number): void {
     for (const [topic, stay] of this.#stays) {
-      if (stay.retryAt !== null && stay.retryAt <= now) stay.told = stay.retryAt = null;
-      if (stay.lingerUntil !== null && stay.lingerUntil <= now) this.#drop(topic, stay);
+      if (stay.retryAt <= now) {
+        stay.told = null;
+        stay.retryAt = Infinity;
+      }
+      if (stay.lingerUntil <= now) this.#drop(topic, stay);
     }
   }
 
@@ -169,8 +183,7 @@ export class Stays {
     for (const stay of this.#stays.values()) stay.reset(isMove);
   }
 
-  #find(cid: string): readonly [string, Stay] | readonly [undefined, undefined] {
-    for (const entry of this.#stays) if (entry[1].due === cid) return entry;
-    return [undefined, undefined];
+  #find(cid: string): Stay | undefined {
+    return [...this.#stays.values()].find(({ due }) => due === cid);
   }
 }

@@ -1,22 +1,8 @@
 // Presence in the core: members from state and changes, entering across connections, what is sent and what is not.
 import { describe, expect, it } from 'vitest';
-import { createClient, type WSEError } from '../../src/core';
+import { createClient } from '../../src/core';
 import { createTestClient, MemoryStorage } from '../../src/testing';
-
-/** What a client said about its presence on the connection opened last. */
-const said = ({ server }: Pick<ReturnType<typeof createTestClient>, 'server'>): unknown[] => server.last.of('presence').map(({ p }) => p);
-
-async function connected(options: Parameters<typeof createTestClient>[0] = {}, user: string | null = 'ada') {
-  const fakes = createTestClient(options);
-  fakes.server.user = user;
-  const errors: WSEError[] = [];
-  fakes.client.onNotice('error', (error) => errors.push(error));
-  fakes.client.connect();
-  await fakes.clock.advance(0);
-  return { ...fakes, errors, room: fakes.server.presence('room'), state: (countOnly = false) => fakes.client.presence.state('room', { countOnly }) };
-}
-
-const ids = ({ members }: { readonly members: readonly { readonly id: string }[] }): string[] => members.map(({ id }) => id);
+import { connected, ids, said } from './presence-client';
 
 describe('watching', () => {
   it('shows who is there, who comes, changes and goes, in the order in which they came', async () => {

@@ -118,6 +118,25 @@ describe('usePresence', () => {
     expect(page.text()).toBe('[refused 0  PRESENCE_OFF]');
   });
 
+  it('of a full topic comes in when there is room, and shows nothing of a refusal once it does not want in any more', async () => {
+    const only = (name?: string): ReactNode => <Page><Room {...(name === undefined ? {} : { name })} countOnly /></Page>;
+    const page = await start(only());
+    page.server.presence('room').enter('bob');
+    page.server.refusedTopics.set('room', 'PRESENCE_FULL');
+    await page.render(only('Ada'));
+    await page.advance(FRAME_MS);
+    expect(page.text()).toBe('[refused 1  PRESENCE_FULL]');
+    page.server.refusedTopics.clear();
+    await page.advance(6_000);
+    expect([page.text(), page.server.presence('room').members.length]).toEqual(['[live 2 ]', 2]);
+    page.server.last.send({ t: 'error', c: 'WSE', p: { code: 'PRESENCE_FULL', message: 'by the test', topic: 'room' } });
+    await page.advance(FRAME_MS);
+    expect(page.text()).toBe('[refused 2  PRESENCE_FULL]');
+    await page.render(only());
+    await page.advance(3_000);
+    expect(page.text()).toBe('[live 2 ]');
+  });
+
   it('renders once a frame, however many come', async () => {
     let renders = 0;
     const page = await start(<Page><Room onRender={() => (renders += 1)} /></Page>);
