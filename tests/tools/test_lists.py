@@ -18,6 +18,9 @@ class Lists(unittest.TestCase):
     def test_the_mistakes_of_the_core_fit_the_sources(self) -> None:
         self.fits("fuzz/mutations/run.mjs")
 
+    def test_the_mistakes_of_the_whole_fit_the_sources(self) -> None:
+        self.fits("tests/chaos/mutations/run.mjs")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -1,12 +1,15 @@
 // Shows that the tests of faults find mistakes: `node mutations/run.mjs [--seeds 60] [--jobs 4] [--only NAME,...] [--python PATH]
 // [--scratch FOLDER]`. Every mutation has to turn its run red, and the sources as they are have to stay green. Prints what it found, and writes a table of it to
-// .work/chaos/mutations.md. A folder that is named keeps the mutated build for the next call.
+// .work/chaos/mutations.md. A folder that is named keeps the mutated build for the next call;
+// `--fits` only says whether the list fits the sources as they are.
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { OUT } from '../lib/processes.mjs';
 import { CLIENT } from './client.mjs';
+import { copyMutated } from './copy.mjs';
 import { OF_OUTBOX } from './outbox.mjs';
 import { buildScratch } from './scratch.mjs';
 import { GROUND, SERVER } from './server.mjs';
@@ -18,10 +21,18 @@ const { values } = parseArgs({
     only: { type: 'string' },
     python: { type: 'string', default: 'python3' },
     scratch: { type: 'string' },
+    fits: { type: 'boolean', default: false },
   },
 });
 const ALL = [...SERVER, ...CLIENT, ...OF_OUTBOX];
 const only = values.only?.split(',');
+if (values.fits) {
+  const root = mkdtempSync(join(tmpdir(), 'wse-mutants-'));
+  process.on('exit', () => rmSync(root, { recursive: true, force: true }));
+  copyMutated(root, GROUND, ALL);
+  console.log(`${ALL.length} mutations fit the sources`);
+  process.exit(0);
+}
 const scratch = buildScratch(GROUND, ALL, values.scratch);
 
 /** Runs a command in the copy with one mutation awake. */
