@@ -6,8 +6,8 @@ use support::RedisServer;
 use tokio::time::{Instant, sleep};
 use wse_protocol::{PresenceDiff, Topic};
 use wse_pubsub::{
-    Bus, BusError, BusEvent, Consumer, EventReceiver, HistoryGap, Incarnation, PresenceLimits, RedisBus,
-    conformance::{Shown, apply, change, diffs, enter, events, leave, member, shown, state, topic, within_a_minute},
+    Bus, BusError, BusEvent, Consumer, EventReceiver, HistoryGap, Incarnation, PresenceLimits, RedisBus, RedisConfig,
+    conformance::{Shown, apply, change, diffs, enter, events, leave, member, publication, shown, state, topic, within_a_minute},
 };
 
 /// Long enough for a busy machine to renew in time.
@@ -236,6 +236,31 @@ async fn one_renewal_looks_after_all_topics_that_are_due_however_many() {
         assert_eq!((number(&["ZCARD", of]), number(&["ZCOUNT", due, "1", "1"])), (300, 300));
         assert!(bus.renew_presence(&one).await.expect("the bus answers"));
         assert_eq!((number(&["ZCARD", of]), number(&["ZCARD", due]), number(&["ZCOUNT", due, "1", "1"])), (150, 150, 0));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publish_does_not_wait_behind_a_large_roster() {
+    within_a_minute(async {
+        let server = RedisServer::start();
+        let near = connect(&server).await.0;
+        let (one, room) = (begin(&near).await, topic("room:1"));
+        let data = format!("\"{}\"", "x".repeat(1000));
+        let all: Vec<_> = (0..1000).map(|number| enter(&format!("m{number}"), &data, 1)).collect();
+        change(&near, &one, &room, &all).await;
+        // At least 4 s for the roster.
+        let config = RedisConfig::new(server.slow_door(256 << 10).await).publish_timeout(Duration::from_secs(20));
+        let far: Arc<dyn Bus> = Arc::new(RedisBus::connect(config, 1).await.expect("connected").0);
+        let roster = tokio::spawn({
+            let (far, room) = (far.clone(), room.clone());
+            async move { state(&far, &room).await }
+        });
+        sleep(Duration::from_millis(500)).await;
+        let began = Instant::now();
+        far.publish(&topic("prices"), publication("p"), None).await.expect("stored");
+        assert!(began.elapsed() < Duration::from_secs(2) && !roster.is_finished(), "it took {:?}", began.elapsed());
+        assert_eq!(roster.await.expect("no panic").count, 1000);
     })
     .await;
 }

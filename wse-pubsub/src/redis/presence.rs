@@ -1,9 +1,9 @@
 //! Members on the server: one script for each step, which changes what others see of a topic and writes what its logs say of it.
-use super::{Core, RedisBus, RedisConfig, keys::Keys, link::Node, record, scripts::millis};
+use super::{Core, RedisBus, RedisConfig, keys::Keys, link, record, scripts::millis};
 use crate::{
     BusError, Change, Incarnation, Presence, PresenceLimits,
     presence::{DIFF_BYTES, DIFF_ENTRIES, logs_of, told},
-    random::new_epoch,
+    random::{new_epoch, random_share},
 };
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -12,7 +12,8 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, timeout_at};
+use wse_core::Backoff;
 use wse_protocol::{Epoch, MAX_INTEGER, Member, MemberId, PRESENCE, PRESENCE_COUNT, Position, PresenceState, Seq, Topic};
 
 /// The name of incarnations in errors, and of their keys' slot.
@@ -46,6 +47,9 @@ pub(crate) struct Rooms {
 /// What `renew.lua` answers: whether the incarnation lives, its topics to keep alive, what is left of others.
 type RawRenewal = (u8, Vec<String>, Vec<(String, Vec<String>)>);
 
+/// What `present.lua` answers: epoch, seq and how many, and their members where they are wanted.
+type RawPresent = (String, u64, u64, Vec<Bytes>);
+
 impl Rooms {
     pub(crate) fn new(config: &RedisConfig) -> Self {
         let script = |own| Script::new(&[include_str!("open.lua"), include_str!("presence.lua"), own].concat());
@@ -71,9 +75,9 @@ impl Rooms {
     }
 
     /// A script of one incarnation, and of one topic where its two logs are given.
-    fn call<'a>(&self, script: &'a Script, node: &Node, incarnation: &str, logs: Option<&[Topic; 2]>) -> ScriptInvocation<'a> {
+    fn call<'a>(&self, script: &'a Script, fence: &str, incarnation: &str, logs: Option<&[Topic; 2]>) -> ScriptInvocation<'a> {
         let mut call = script.key(&self.base);
-        call.arg(&node.fence).arg(new_epoch().as_str()).arg(incarnation);
+        call.arg(fence).arg(new_epoch().as_str()).arg(incarnation);
         let Some([members, count]) = logs else {
             self.times(call.arg(""));
             return call;
@@ -121,7 +125,7 @@ impl Core {
     ) -> Result<T, BusError> {
         let name = logs.map_or(INCARNATIONS, |[members, _]| members.as_str());
         self.ask(name, |node| {
-            let mut call = self.rooms.call(script, &node, incarnation, logs);
+            let mut call = self.rooms.call(script, &node.fence, incarnation, logs);
             arguments(&mut call);
             async move { call.invoke_async(&mut node.connection.clone()).await }
         })
@@ -160,6 +164,26 @@ impl Core {
         rooms.refused.fetch_add(names.len() as u64, Relaxed);
         refused.extend(names.iter().filter_map(|name| MemberId::parse(name)));
         Ok(made)
+    }
+
+    /// Who is in a topic, again until the publish timeout. A list may be megabytes: readers fetch it, so that no publish waits behind it.
+    async fn present(&self, name: &str, logs: &[Topic; 2], list: bool) -> Result<RawPresent, BusError> {
+        let (rooms, deadline) = (&self.rooms, Instant::now() + self.config.publish_timeout);
+        let mut backoff = Backoff::new(self.config.retries());
+        loop {
+            self.open()?;
+            let ask = self.reader.ask(name, |fence| {
+                let mut call = rooms.call(&rooms.present, fence, "", Some(logs));
+                call.arg(millis(rooms.limits.remembered())).arg(u8::from(list));
+                call
+            });
+            let answer = timeout_at(deadline, ask).await.unwrap_or_else(|_| Err(self.unavailable(&link::late())));
+            let wait = backoff.next(random_share());
+            if !matches!(answer, Err(BusError::Unavailable { .. })) || Instant::now() + wait >= deadline {
+                return answer;
+            }
+            sleep(wait).await;
+        }
     }
 
     /// One page of topics: the incarnation's own, and those of others that have lapsed.
@@ -232,14 +256,9 @@ impl Presence for RedisBus {
     }
 
     async fn presence(&self, topic: &Topic, list: bool) -> Result<PresenceState, BusError> {
-        let (core, [members, count]) = (&self.core, logs_of(topic)?);
-        let name = if list { members.as_str() } else { count.as_str() };
-        let arguments = |call: &mut ScriptInvocation<'_>| {
-            call.arg(millis(core.rooms.limits.remembered())).arg(u8::from(list));
-        };
-        let logs = [members.clone(), count.clone()];
-        type Raw = (String, u64, u64, Vec<Bytes>);
-        let (epoch, seq, many, raw): Raw = core.presence_script(&core.rooms.present, "", Some(&logs), arguments).await?;
+        let logs = logs_of(topic)?;
+        let name = logs[usize::from(!list)].as_str();
+        let (epoch, seq, many, raw) = self.core.present(name, &logs, list).await?;
         let position = Epoch::parse(&epoch).zip(Seq::new(seq)).map(|(epoch, seq)| Position { epoch, seq });
         let shown = raw.iter().map(decode).collect::<Option<_>>();
         let (position, members) = position.zip(shown).ok_or_else(|| strange(name))?;

@@ -1,4 +1,4 @@
-//! The rare commands: where a log stands and what it holds, and which topics a namespace has. A pool, so that a large answer delays no publish.
+//! The rare commands: where a log stands and what it holds, which topics a namespace has, who is in a topic. A pool, so that a large answer delays no publish.
 use super::{
     RedisConfig, address, link,
     scripts::{RawRead, Scripts},
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::BusError;
 use deadpool_redis::{Connection, Manager, Pool, PoolError, Runtime};
-use redis::{AsyncConnectionConfig, Client, RedisError};
+use redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisError, ScriptInvocation};
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 use wse_core::log::PageLimit;
@@ -89,6 +89,19 @@ impl Reader {
             positions.extend(known);
         }
         Ok(positions)
+    }
+
+    /// What another script answers, called with the fence of the node that it runs on.
+    pub(crate) async fn ask<'a, T: FromRedisValue>(
+        &self,
+        name: &str,
+        call: impl FnOnce(&str) -> ScriptInvocation<'a>,
+    ) -> Result<T, BusError> {
+        let ask = async {
+            let (mut connection, fence) = self.connection().await?;
+            Ok(call(&fence).invoke_async(&mut connection).await?)
+        };
+        self.answer(name, ask).await
     }
 
     /// A connection, and the fence of the node that it leads to.

@@ -1,10 +1,16 @@
 //! A real Redis server of one test: on a free port, in a directory of its own, killed by its pid.
 use std::{
+    io,
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy},
+    net,
+    time::sleep,
+};
 use wse_pubsub::RedisConfig;
 
 pub(crate) struct RedisServer {
@@ -67,6 +73,39 @@ impl RedisServer {
     fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
         assert!(sent.is_ok_and(|status| status.success()), "kill {signal}");
+    }
+
+    /// Another address of the server, by which each connection has its answers at so many bytes a second.
+    pub(crate) async fn slow_door(&self, rate: usize) -> String {
+        let (door, port) = (net::TcpListener::bind("127.0.0.1:0").await.expect("a free port"), self.port);
+        let url = format!("redis://{}", door.local_addr().expect("it is bound"));
+        tokio::spawn(async move {
+            while let Ok((client, _)) = door.accept().await {
+                tokio::spawn(Self::carry(client, port, rate));
+            }
+        });
+        url
+    }
+
+    async fn carry(mut client: net::TcpStream, port: u16, rate: usize) -> io::Result<()> {
+        let mut server = net::TcpStream::connect(("127.0.0.1", port)).await?;
+        let (mut asks, mut hears) = client.split();
+        let (mut answers, mut is_asked) = server.split();
+        let slowly = async {
+            let mut some = [0; 8 << 10];
+            loop {
+                let read = answers.read(&mut some).await?;
+                if read == 0 {
+                    return Ok(());
+                }
+                hears.write_all(&some[..read]).await?;
+                sleep(Duration::from_secs(1).mul_f64(read as f64 / rate as f64)).await;
+            }
+        };
+        tokio::select! {
+            ended = slowly => ended,
+            ended = copy(&mut asks, &mut is_asked) => ended.map(drop),
+        }
     }
 
     /// Starts again on the same port from what is in the directory.
