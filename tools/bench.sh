@@ -63,9 +63,10 @@ fi
 
 [ "$form" = install ] && exit 0
 bench="$root/target/release/wse-bench"
-result="$work/$form.json"
-"$bench" suite "$form" --root "$root" --json "$result" "$@"
-echo "every run: ${result#"$root"/}"
+result=".work/bench/$form.json"
+cd "$root" # the page says what was called, and names no folder of this machine
+"$bench" suite "$form" --root . --json "$result" "$@"
+echo "every run: $result"
 [ "$form" = full ] || exit 0
-"$bench" render "$result" --page "$root/docs/BENCHMARKS.md" --svg "$root/docs/benchmarks.svg" >/dev/null
+"$bench" render "$result" --page docs/BENCHMARKS.md --svg docs/benchmarks.svg >/dev/null
 echo "written: docs/BENCHMARKS.md, docs/benchmarks.svg"
