@@ -136,8 +136,10 @@ async def rows(connection: Connection, topic: str) -> Any:
 
 @wse.snapshot("broken:*")
 async def broken(connection: Connection, topic: str) -> Any:
-    """Works from the second time on."""
+    """Works from the second time on; of `broken:late` the second one has to be let go on, and does not work either."""
     calls[topic] += 1
-    if calls[topic] == 1:
+    if late := (topic == "broken:late" and calls[topic] == 2):
+        await gates[topic].wait()
+    if late or calls[topic] == 1:
         raise ValueError("the first time it does not work")
     return "mended"

@@ -85,6 +85,29 @@ async def test_a_state_that_failed_is_told_and_can_be_asked_for_again(server: Se
         assert (got[2]["c"], got[2]["p"], got[2]["e"], got[2]["seq"]) == ("S", "mended", entry["e"], seq)
 
 
+async def test_what_follows_a_state_that_failed_follows_where_the_filter_left_the_client(server: Server) -> None:
+    """[P-38] [P-59]"""
+    async with server.agreed() as client, server.agreed() as publisher:
+        before = server.health()["snapshots"]
+        [entry] = await client.subscribe("broken:late", filters={"broken:late": {"n": 0}})
+        assert (await client.receive())["p"]["code"] == "SNAPSHOT_FAILED"
+        first = await publisher.publish("broken:late", count=2) - 1
+        assert (await client.receive())["seq"] == first
+        await client.protocol("snapshot_request", {"topics": ["broken:late"]}, cid="r")
+        await server.reaches("snapshots", before + 2)
+        last = await publisher.publish("broken:late", count=1)
+        await publisher.ask("open", "broken:late")
+        at = first
+        while at != last:
+            message = await client.receive("beacon")
+            if message["t"] == "error":
+                assert (message["cid"], message["p"]["code"]) == ("r", "SNAPSHOT_FAILED")
+                continue
+            assert message["ps"] <= at, message
+            at = message["seq"]
+    assert last == entry["seq"] + 3
+
+
 async def test_rows_pass_the_forced_filter_and_the_clients_own(server: Server) -> None:
     """[P-57]"""
     async with server.agreed() as client:

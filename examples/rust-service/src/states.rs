@@ -48,9 +48,14 @@ pub(crate) fn with_states(app: App) -> Result<App, WireError> {
     .snapshot("shared:*", Sharing::Everyone, move |request| gated(shared.clone(), request))?
     .snapshot("rows:*", Sharing::User, |request| async move { Ok(rows(request.topic.as_str())) })?
     .snapshot("broken:*", Sharing::User, move |request| {
-        let call = broken.called(request.topic.as_str());
+        let topic = request.topic.as_str();
+        let (call, mut open) = (broken.called(topic), broken.of(topic, |(_, open)| open.subscribe()));
+        let late = call == 2 && topic == "broken:late";
         async move {
-            if call == 1 {
+            if late {
+                let _ = open.wait_for(|open| *open).await;
+            }
+            if late || call == 1 {
                 return Err(WireError::new(ErrorCode::Internal, "the first time it does not work"));
             }
             Ok("mended".into())

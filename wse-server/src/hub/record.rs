@@ -100,6 +100,12 @@ impl Record {
         self.classes.iter_mut().find_map(|class| class.members.get_mut(&id))
     }
 
+    /// The last message of a filtered topic that a connection got, where it gets what comes.
+    pub(super) fn passed(&self, id: ConnectionId) -> Option<Seq> {
+        let (class, subscriber) = self.member(id)?;
+        (class.filter.is_some() && matches!(subscriber.state, State::Live(_))).then_some(class.previous)
+    }
+
     /// Takes a connection out; a class that nobody is left in goes too.
     pub(super) fn remove(&mut self, id: ConnectionId) -> Option<Subscriber> {
         let subscriber = self.classes.iter_mut().find_map(|class| class.members.remove(&id));

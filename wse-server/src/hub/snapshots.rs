@@ -84,12 +84,18 @@ impl Hub {
             return Err(WireError::new(ErrorCode::NoSnapshot, "the topic is not subscribed; its state comes with the subscription"));
         };
         let Some(at) = place else { return Ok(None) };
+        let passed = record.passed(connection.id);
         if !self.snapshots.has(topic) {
             return Err(WireError::new(ErrorCode::NoSnapshot, "the server has no snapshot of the topic"));
         }
         let waits = connection.session().waits_after(topic);
         let at = Position { seq: waits.map_or(at.seq, |before| before.min(at.seq)), ..at };
         connection.session().leave(topic);
+        if let Some(passed) = passed.filter(|passed| waits.is_none() && *passed < at.seq) {
+            // What follows is numbered from `at`, and the client has not heard of what its filter left out last.
+            let beacon = self.wire.borrow_mut().beacon(connection.variant().format, topic, &at, passed);
+            connection.session().replay(topic, record.policy.slow, Arc::new(beacon).whole());
+        }
         let held = self.hold(record, connection.id, topic, Some(at));
         Ok(held.map(|(waiting, _)| Waiting { cid: cid.map(Into::into), ..waiting }))
     }
