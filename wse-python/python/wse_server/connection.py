@@ -3,16 +3,12 @@
 import marshal
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from .codes import CloseCode
 
 if TYPE_CHECKING:
     from ._native import Engine
-
-
-_NO_CLAIMS: Final[Mapping[str, Any]] = MappingProxyType({})  # one for all connections
 
 
 class Headers(Mapping[str, str]):
@@ -21,7 +17,7 @@ class Headers(Mapping[str, str]):
     __slots__ = ("_decoded", "_packed")
 
     def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
-        self._packed = marshal.dumps([(bytes(name), bytes(value)) for name, value in raw])  # a tenth of the memory of the pairs
+        self._packed = marshal.dumps([(bytes(name), bytes(value)) for name, value in raw])  # one object, where the pairs are three for each header
         self._decoded: dict[str, str] | None = None
 
     @property
@@ -74,7 +70,7 @@ class Connection:
         """The credential that the client sent, for `auth_handler`; None where only `jwt_key` checks it."""
         self.user: Any = None
         """What `auth_handler` returned; without one, the user's id of a token that `jwt_key` checked; None: anonymous."""
-        self.claims: Mapping[str, Any] = _NO_CLAIMS
+        self.claims: Mapping[str, Any] = {}
         """The claims of the checked token, or of an `AuthResult`."""
         self.session: str | None = None
         """What `send_to_session` reaches the client by, on this connection and those that resume it; None where it asked for no session."""
