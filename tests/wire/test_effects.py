@@ -88,7 +88,7 @@ async def test_a_dead_letter_is_there_for_every_worker_on_redis(kind: str, tmp_p
                 assert (await ask(client, tracked(producer, 1, "fail", {"of": producer})))["p"]["code"] == "HANDLER_FAILED"
                 assert await other.order("letters", None) == [f'fail {{"of":"{producer}"}}']
     finally:
-        workers.stop()
+        workers.close()
 
 
 async def test_messages_of_both_kinds_are_handled_in_the_order_sent(server: Server) -> None:

@@ -5,6 +5,7 @@ import json
 import time
 import urllib.error
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,8 @@ KINDS = ["rust", "axum"]
 
 @pytest.fixture(params=KINDS)
 def workers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Workers]:
-    workers = Workers(tmp_path, request.param)
-    try:
+    with closing(Workers(tmp_path, request.param)) as workers:
         yield workers
-    finally:
-        workers.stop()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -39,7 +39,7 @@ class Workers:
         self.processes.append(process)
         return server, process
 
-    def stop(self) -> None:
+    def close(self) -> None:
         for process in reversed(self.processes):
             process.send_signal(signal.SIGCONT)
             process.kill()
@@ -48,11 +48,8 @@ class Workers:
 
 @pytest.fixture(params=["native", "rust"])
 def workers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Workers]:
-    workers = Workers(tmp_path, request.param)
-    try:
+    with closing(Workers(tmp_path, request.param)) as workers:
         yield workers
-    finally:
-        workers.stop()
 
 
 async def test_who_is_on_one_worker_is_seen_on_the_others(workers: Workers) -> None:

@@ -158,13 +158,13 @@ fn bus_choice(options: &Options<'_, '_>) -> PyResult<BusChoice> {
     let config = RedisConfig::new(url).history(limits).meta_age(meta_age).handover_bytes(handover).publish_timeout(timeout);
     let config = config.outcomes(outcomes).dead_letters(dead_letters).direct(direct).presence(presence);
     let config = config.breaker_failures(breaker.failures).breaker_cooldown(breaker.cooldown);
-    let (base, cap) = (Duration::from_millis(defaults::BUS_BACKOFF_BASE_MS), Duration::from_millis(defaults::BUS_BACKOFF_CAP_MS));
-    let (mut base, mut cap, mut reorder) = (base, cap, (defaults::BUS_REORDER_MESSAGES as usize, defaults::BUS_REORDER_BYTES as usize));
+    let [mut base, mut cap] = [defaults::BUS_BACKOFF_BASE_MS, defaults::BUS_BACKOFF_CAP_MS].map(Duration::from_millis);
     options.seconds("redis_backoff_base", &mut base)?;
     options.seconds("redis_backoff_cap", &mut cap)?;
-    options.set("redis_reorder_messages", &mut reorder.0)?;
-    options.set("redis_reorder_bytes", &mut reorder.1)?;
-    let config = config.backoff(base, cap).reorder(reorder.0, reorder.1);
+    let [mut messages, mut bytes] = [defaults::BUS_REORDER_MESSAGES, defaults::BUS_REORDER_BYTES].map(|bound| bound as usize);
+    options.set("redis_reorder_messages", &mut messages)?;
+    options.set("redis_reorder_bytes", &mut bytes)?;
+    let config = config.backoff(base, cap).reorder(messages, bytes);
     Ok(BusChoice::Redis(match options.given::<String>("redis_prefix")? {
         Some(prefix) => config.namespace(prefix),
         None => config,
