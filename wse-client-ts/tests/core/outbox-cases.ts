@@ -25,6 +25,15 @@ export async function open(fakes: Fakes, options: Parameters<typeof createClient
   return client;
 }
 
+/** A client that does not come to be connected, and holds these messages. */
+export async function waiting(fakes: Fakes, ...messages: readonly string[]): Promise<WSEClient> {
+  fakes.server.mode = 'hang';
+  const client = await open(fakes);
+  for (const message of messages) quiet(client.sendMessage('n', message));
+  await fakes.clock.advance(0);
+  return client;
+}
+
 /** A server whose handler notes what it handles, and does not answer while `silent`. */
 export function handling({ server }: Fakes): { handled: unknown[]; silent: boolean } {
   const state = { handled: [] as unknown[], silent: false };

@@ -2,17 +2,13 @@
 import { describe, expect, it } from 'vitest';
 import { createClient, MemoryOutbox } from '../../src/core';
 import { createFakes } from '../../src/testing';
-import { codeOf, handling, open, quiet, storeOver } from './outbox-cases';
+import { codeOf, handling, open, quiet, storeOver, waiting } from './outbox-cases';
 
 describe('a listener of the outbox', () => {
   it('may cancel what an earlier page left, and nothing waits for it', async () => {
     const fakes = createFakes();
     const server = handling(fakes);
-    fakes.server.mode = 'hang';
-    const before = await open(fakes);
-    quiet(before.sendMessage('n', 'a'));
-    quiet(before.sendMessage('n', 'b'));
-    await fakes.clock.advance(0);
+    const before = await waiting(fakes, 'a', 'b');
     before.close();
     fakes.server.mode = 'accept';
     const client = createClient({ windowEvents: false }, fakes.roles);
@@ -99,10 +95,7 @@ describe('a page that is still ending when the next one looks', () => {
   it('gives its rows up within moments, not after a whole interval', async () => {
     const fakes = createFakes();
     const server = handling(fakes);
-    fakes.server.mode = 'hang';
-    const before = await open(fakes);
-    quiet(before.sendMessage('n', 'a'));
-    await fakes.clock.advance(0);
+    const before = await waiting(fakes, 'a');
     fakes.server.mode = 'accept';
     const [producer = ''] = await fakes.outbox.producers('/wse');
     before.close();

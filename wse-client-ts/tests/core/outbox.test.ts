@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { createClient } from '../../src/core';
 import { createFakes, createTestClient } from '../../src/testing';
-import { codeOf, handling, open, payloads, quiet, told } from './outbox-cases';
+import { codeOf, handling, open, payloads, quiet, told, waiting } from './outbox-cases';
 
 describe('a kept message', () => {
   it('is numbered by its producer, says how far outcomes are known, and bears no epoch the first time', async () => {
@@ -214,10 +214,7 @@ describe('rows of a page that is gone', () => {
   it('are told as expired when they are a day old, and not sent', async () => {
     const fakes = createFakes();
     const server = handling(fakes);
-    fakes.server.mode = 'hang';
-    const before = await open(fakes);
-    quiet(before.sendMessage('n', 'a'));
-    await fakes.clock.advance(0);
+    const before = await waiting(fakes, 'a');
     before.close();
     fakes.server.mode = 'accept';
     fakes.clock.wallOffset += 86_400_000;
@@ -231,10 +228,7 @@ describe('rows of a page that is gone', () => {
   it('are left alone while their page lives, and taken over soon after it is gone', async () => {
     const fakes = createFakes();
     const server = handling(fakes);
-    fakes.server.mode = 'hang';
-    const first = await open(fakes);
-    quiet(first.sendMessage('n', 'a'));
-    await fakes.clock.advance(0);
+    const first = await waiting(fakes, 'a');
     fakes.server.mode = 'accept';
     const second = await open(fakes);
     expect([server.handled, second.outbox.messages]).toEqual([[], []]);
