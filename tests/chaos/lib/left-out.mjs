@@ -1,8 +1,7 @@
 // Whether what a server left out on purpose may be left out ([P-43]). Pure.
-import { kindOf } from './plan.mjs';
+import { CRITICAL, kindOf } from './plan.mjs';
 
 const REASONS = { latest: 'latest', low: 'drop_low', ttl: 'ttl' };
-const CRITICAL = 10;
 
 /** Every skip of a topic that breaks its rule; `logs` is what is stored, by epoch. */
 export function leftOutWrongly(notes, logs, topic, filter) {

@@ -5,6 +5,8 @@ const FAULTS = ['cut', 'cut', 'stall', 'halfOpen', 'delay', 'throttle', 'refuse'
 /** The namespaces of topics: `rec` recovers, `latest` and `low` leave out, `ttl` expires, `state` and `shared` have snapshots. */
 const KINDS = ['rec', 'rec', 'latest', 'low', 'ttl', 'state', 'shared'];
 const GROUPS = 10;
+/** The priority that `drop_low` never leaves out. */
+export const CRITICAL = 10;
 /** `raise` leaves its effect and fails. */
 const HANDLERS = ['plain', 'plain', 'plain', 'slow', 'raise'];
 
@@ -104,7 +106,7 @@ function floodOf(lasts, topics, client, choose) {
   const { name: topic } = topics[0];
   const burst = { topic, count: 60, size: 20_000, ...kept(topic, choose), groups: GROUPS };
   // Between them little that must not be left out.
-  const critical = { ...burst, count: 2, size: 100, priority: 10 };
+  const critical = { ...burst, count: 2, size: 100, priority: CRITICAL };
   const publishes = Array.from({ length: 8 }, (_, i) => [
     { ...burst, at: at + 20 + i * 30, priority: choose.pick([1, 3, 8]) },
     { ...critical, at: at + 25 + i * 30 },

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { breaches } from './check.mjs';
 import { inNode } from './clients.mjs';
-import { hasState, planOf } from './plan.mjs';
+import { CRITICAL, hasState, planOf } from './plan.mjs';
 import { until } from './processes.mjs';
 import { openProxy } from './proxy.mjs';
 import { post } from './publish.mjs';
@@ -100,7 +100,8 @@ function publisherOf({ workers }) {
 async function settle(plan, clients, published, world) {
   if (!(await until(async () => (await Promise.all(clients.map((client) => client.isReady()))).every(Boolean), PATIENCE_MS))) return false;
   const publisher = publisherOf(world);
-  const last = plan.topics.map(({ name }) => messagesOf({ topic: name, count: 10, size: 0, priority: 5, keys: hasState(name) ? 10 : 1, groups: 10 }));
+  // Critical: a client that is still behind is not spared them.
+  const last = plan.topics.map(({ name }) => messagesOf({ topic: name, count: 10, size: 0, priority: CRITICAL, keys: hasState(name) ? 10 : 1, groups: 10 }));
   await Promise.all(last.map((messages) => publisher.publish(messages)));
   published.push(...publisher.published);
   return until(async () => {
