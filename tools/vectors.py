@@ -4,8 +4,8 @@
     python3 -m venv .work/vectors && .work/vectors/bin/pip install -r tools/vector_cases/requirements.txt
     .work/vectors/bin/python tools/vectors.py
 
-Cases of envelopes.json and messages.json are edited there: a text, and this tool fills in what it means, and the counts. Those of frames.json and
-batches.json are in tools/vector_cases/.
+Cases of envelopes.json and messages.json are edited there: a text, and this tool fills in what it means, and the counts. Those of frames.json,
+batches.json and faults.json are in tools/vector_cases/.
 """
 
 import json
@@ -14,7 +14,7 @@ import zlib
 from pathlib import Path
 
 import msgpack
-from vector_cases import batches, frames
+from vector_cases import batches, faults, frames
 from vector_cases.parts import joined_text, meaning
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"
@@ -54,6 +54,7 @@ def main() -> int:
         "messages.json": read("messages.json"),
         "frames.json": generated_frames(check),
         "batches.json": batches.file(),
+        "faults.json": faults.file(),
     }
     changed = [name for name, file in files.items() if not is_written(name, text(file))]
     for name in changed:

@@ -1,13 +1,17 @@
-//! The zlib streams of frames.json: from the tag to the envelope, within the limits.
+//! The zlib streams of frames.json, from the tag to the envelope and within the limits; and faults.json, from the tag to the message.
 use serde_json::Value;
 use wse_core::{InflateError, InflateLimits, Inflater};
-use wse_protocol::{Tagged, WireError, envelope, envelope::Envelope, frame_body};
+use wse_protocol::{ErrorCode, Tagged, WireError, envelope, envelope::Envelope, frame_body, messages::ClientMessage};
 
 const DEPTH: usize = wse_protocol::defaults::NESTING_DEPTH as usize;
 
 fn file() -> Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../vectors/frames.json");
-    serde_json::from_slice(&std::fs::read(path).expect(path)).expect(path)
+    vectors("frames.json")
+}
+
+fn vectors(name: &str) -> Value {
+    let path = format!("{}/../vectors/{name}", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_slice(&std::fs::read(&path).expect(&path)).expect(&path)
 }
 
 fn cases<'a>(file: &'a Value, list: &str) -> &'a [Value] {
@@ -87,5 +91,32 @@ fn broken_streams_and_bombs_are_refused() {
     let mut inflater = Inflater::new(limits(&file));
     for case in cases(&file, "reject") {
         assert_eq!(code(&mut inflater, &body(case)), Some(text(case, "code")), "{}", text(case, "name"));
+    }
+}
+
+/// What a server reads of a frame, on a connection that speaks MessagePack and zlib.
+fn message(inflater: &mut Inflater, mut frame: Vec<u8>, is_text: bool) -> Result<ClientMessage, ErrorCode> {
+    let envelope = match frame_body(&frame) {
+        _ if is_text => envelope::decode(&mut frame, DEPTH),
+        Tagged::Msgpack(map) => envelope::decode_msgpack(map, DEPTH),
+        Tagged::Compressed(stream) => read(inflater.inflate(stream).map_err(InflateError::code)?),
+        Tagged::Reserved(_) | Tagged::Unknown => return Err(ErrorCode::UnsupportedFormat),
+    };
+    envelope.and_then(ClientMessage::decode).map_err(|e| e.code)
+}
+
+#[test]
+fn of_two_faults_the_first_counts() {
+    let file = vectors("faults.json");
+    let lists = ["text", "binary"].map(|list| file[list].as_array().expect(list));
+    assert_eq!(lists.map(Vec::len), [14, 18]);
+    assert_eq!(file["count"], 14 + 18);
+    let mut inflater = Inflater::new(limits(&file));
+    let framed = lists[0].iter().map(|case| (case, true)).chain(lists[1].iter().map(|case| (case, false)));
+    // Whoever reads from the socket judges the size, before the frame is whole.
+    for (case, is_text) in framed.filter(|(case, _)| case["faults"][0] != "size") {
+        let frame = if is_text { text(case, "text").as_bytes().to_vec() } else { body(case) };
+        let code = message(&mut inflater, frame, is_text).map_err(ErrorCode::as_str);
+        assert_eq!(code.map(|_| ()), Err(text(case, "code")), "{}", text(case, "name"));
     }
 }

@@ -58,6 +58,15 @@ def test_binary_frames() -> None:
         assert code_of(read_binary, body(case), file["limits"]) == case["code"], case["name"]
 
 
+def test_of_two_faults_the_first_counts() -> None:
+    file = vectors("faults.json")
+    assert (len(file["text"]), len(file["binary"]), file["count"]) == (14, 18, 14 + 18)
+    for case in [*file["text"], *file["binary"]]:
+        if case["faults"][0] not in ("size", "message"):  # a frame's size is judged before it is read, its message after
+            code = code_of(read_text, text(case)) if case in file["text"] else code_of(read_binary, body(case), file["limits"])
+            assert code == case["code"], case["name"]
+
+
 def test_tags_that_are_not_of_a_known_kind_are_refused() -> None:
     file = vectors("frames.json")
     for case in file["tags"]:

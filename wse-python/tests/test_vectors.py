@@ -129,6 +129,15 @@ def test_binary_frames_are_taken_and_refused_as_listed(engine: _native.Engine) -
                 session = Session(engine, PACKED)
 
 
+def test_of_two_faults_the_first_is_answered(engine: _native.Engine) -> None:
+    file = vectors("faults.json")
+    assert (len(file["text"]), len(file["binary"]), file["count"]) == (14, 18, 14 + 18)
+    assert file["limits"]["message_bytes"] == _defaults.MESSAGE_BYTES
+    for case in [*file["text"], *file["binary"]]:
+        frame = text(case) if case in file["text"] else body(case)
+        assert Session(engine, PACKED).code_of(frame) == case["code"], case["name"]
+
+
 def test_payloads_of_binary_frames_reach_python_as_its_own_readers_read_them(engine: _native.Engine) -> None:
     file, session = vectors("frames.json"), Session(engine, PACKED)
     cases = [case for part in ("msgpack", "zlib") for case in file[part]["accept"] if is_for_a_handler(case.get("envelope", {}))]

@@ -85,12 +85,12 @@ function isBatch(value: Readonly<Record<string, unknown>>): boolean {
 
 /** Checks what was parsed elsewhere, such as one envelope of a batch; keeps the known keys. */
 export function checkEnvelope(value: Readonly<Record<string, unknown>>, scan: HeaderScan): Envelope {
+  if (scan.repeated !== null) throw invalid(scan.repeated);
   const version = value['v'];
-  if (!isCount(version) || scan.fractional.has('v') || scan.repeated === 'v') throw invalid('v');
+  if (!isCount(version) || scan.fractional.has('v')) throw invalid('v');
   if (version !== DEFAULTS.protocolVersion) {
     throw new WSEError('UNSUPPORTED_VERSION', `The frame has version ${version}; this client speaks ${DEFAULTS.protocolVersion}.`);
   }
-  if (scan.repeated !== null) throw invalid(scan.repeated);
   return checkHeader(value, scan.fractional);
 }
 

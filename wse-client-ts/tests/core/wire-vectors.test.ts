@@ -96,6 +96,39 @@ describe('frames.json', () => {
   });
 });
 
+describe('faults.json', () => {
+  interface Faults {
+    count: number;
+    limits: Frames['limits'];
+    text: (Text & Fault)[];
+    binary: (Bytes & Fault)[];
+  }
+  interface Fault {
+    name: string;
+    faults: string[];
+    code: string;
+  }
+  const { count, limits, text, binary } = readVectors<Faults>('faults.json');
+  const own: FrameLimits = {
+    nestingDepth: limits.nesting_depth,
+    inflateBytes: limits.inflate_bytes,
+    inflateRatio: limits.inflate_ratio,
+    inflateRatioFromBytes: limits.inflate_ratio_from_bytes,
+  };
+  const cases = [...text.map((each) => ({ ...each, frame: textOf(each) })), ...binary.map((each) => ({ ...each, frame: bytesOf(each) }))];
+
+  it('has 14 of text and 18 of binary frames', () => {
+    expect([text.length, binary.length, count]).toEqual([14, 18, 14 + 18]);
+  });
+
+  it.each(cases)('refuses $name with $code', ({ faults, code, frame }) => {
+    const read = (): ServerMessage => parseServerMessage(decodeFrame(frame, single, own));
+    // A type that a client does not know is no fault of the server's ([P-29]).
+    if (code === 'UNKNOWN_TYPE') expect([faults, read()]).toMatchObject([['message'], { kind: 'unknown' }]);
+    else expect(codeOf(read)).toBe(code);
+  });
+});
+
 describe('batches.json', () => {
   interface Batches {
     count: number;
