@@ -1,5 +1,5 @@
 //! Which keys were seen lately, and what they got: a repetition gets the same again.
-use hashbrown::{Equivalent, HashTable};
+use hashbrown::{Equivalent, HashTable, hash_table::Entry};
 use std::{
     collections::VecDeque,
     hash::{BuildHasher, Hash, RandomState},
@@ -77,19 +77,21 @@ impl<K: Eq + Hash, V> DedupWindow<K, V> {
     /// Remembers what a key got. A key that is remembered keeps its first value and its time.
     pub fn insert(&mut self, now: Duration, key: K, value: V) {
         self.handle_timeout(now);
-        let hash = self.hasher.hash_one(&key);
-        if self.limits.keys == 0 || self.number_of(hash, &key).is_some() {
+        if self.limits.keys == 0 {
             return;
         }
-        if self.remembered.len() == self.limits.keys {
+        let hash = self.hasher.hash_one(&key);
+        let (first, remembered) = (self.first, &self.remembered);
+        let is_same = |number: &u64| at(remembered, first, *number).is_some_and(|one| one.key == key);
+        let hash_of = |number: &u64| at(remembered, first, *number).map_or(0, |one| one.hash);
+        let Entry::Vacant(place) = self.numbers.entry(hash, is_same, hash_of) else { return };
+        place.insert(first + remembered.len() as u64);
+        self.remembered.push_back(Remembered { at: now, hash, key, value });
+        self.counts.inserted += 1;
+        if self.remembered.len() > self.limits.keys {
             self.forget_oldest();
             self.counts.evicted += 1;
         }
-        self.remembered.push_back(Remembered { at: now, hash, key, value });
-        let (first, remembered) = (self.first, &self.remembered);
-        let hash_of = |number: &u64| at(remembered, first, *number).map_or(0, |one| one.hash);
-        self.numbers.insert_unique(hash, first + remembered.len() as u64 - 1, hash_of);
-        self.counts.inserted += 1;
     }
 
     /// Forgets keys that are too old; `find` and `insert` do it too.

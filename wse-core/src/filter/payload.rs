@@ -83,7 +83,10 @@ impl<'a> Place<'a> {
 
     /// The raw text of a string or number.
     fn raw(self) -> &'a str {
-        let token = self.token();
+        self.slice(&self.token())
+    }
+
+    fn slice(self, token: &Token) -> &'a str {
         self.text.get(token.start as usize..token.end as usize).unwrap_or("")
     }
 
@@ -98,11 +101,15 @@ impl<'a> Place<'a> {
         })
     }
 
-    fn is_text(self, text: &str) -> bool {
-        match self.token().shape {
-            Shape::Text => self.raw() == text,
-            Shape::Escaped => unescaped(self.raw()) == text,
-            _ => false,
+    /// Whether a key that begins and ends where `token` says is `key`.
+    fn is_key(self, token: &Token, key: &str) -> bool {
+        // Lengths first: most keys differ in theirs.
+        match token.shape {
+            Shape::Escaped => unescaped(self.slice(token)) == key,
+            _ => {
+                token.len() == key.len()
+                    && self.text.as_bytes().get(token.start as usize..).is_some_and(|rest| rest.starts_with(key.as_bytes()))
+            }
         }
     }
 }
@@ -136,13 +143,10 @@ impl<'a> View<'a> for Place<'a> {
         if !self.is(Shape::Object) {
             return None;
         }
-        let (mut found, mut index, end) = (None, self.index + 1, self.next());
-        while let (Some(name), Some(value)) = (self.tokens.get(index), self.tokens.get(index + 1)) {
-            if index >= end {
-                break;
-            }
-            // Lengths first: most keys differ in theirs.
-            if (name.len() == key.len() || name.shape == Shape::Escaped) && self.to(index).is_text(key) {
+        let fields = self.tokens.get(..self.next())?;
+        let (mut found, mut index) = (None, self.index + 1);
+        while let Some([name, value, ..]) = fields.get(index..) {
+            if self.is_key(name, key) {
                 found = Some(self.to(index + 1));
             }
             index = value.next(index + 1);

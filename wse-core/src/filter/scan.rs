@@ -65,6 +65,9 @@ impl<'a> Scanner<'a> {
             return self.fail();
         }
         loop {
+            if self.is_object {
+                self.key()?;
+            }
             if self.value()? {
                 continue;
             }
@@ -73,11 +76,7 @@ impl<'a> Scanner<'a> {
                     return self.finish();
                 }
                 match (self.token()?, self.is_object) {
-                    (b',', true) => {
-                        self.key()?;
-                        break;
-                    }
-                    (b',', false) => break,
+                    (b',', _) => break,
                     (b'}', true) | (b']', false) => self.close(),
                     _ => return self.fail(),
                 }
@@ -85,21 +84,23 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Reads one value; true if it is an array or object whose first value comes next.
-    #[inline]
+    /// Reads one value; true if it is an array or object whose first value or key comes next.
+    #[inline(always)]
     fn value(&mut self) -> Result<bool, NotJson> {
         match self.token()? {
-            b'{' => self.opened(Shape::Object, b'}'),
-            b'[' => self.opened(Shape::Array, b']'),
             b'"' => self.string(),
+            b'{' => return self.opened(Shape::Object, b'}'),
+            b'[' => return self.opened(Shape::Array, b']'),
             b't' => self.word("true", Shape::True),
             b'f' => self.word("false", Shape::False),
             b'n' => self.word("null", Shape::Null),
             _ => self.number(),
-        }
+        }?;
+        Ok(false)
     }
 
-    #[inline]
+    /// Opens an array or object; true if there is anything in it.
+    #[inline(always)]
     fn opened(&mut self, shape: Shape, closing: u8) -> Result<bool, NotJson> {
         self.open.push(self.tokens.len() as u32);
         self.push(self.at, shape);
@@ -110,9 +111,6 @@ impl<'a> Scanner<'a> {
             return Ok(false);
         }
         self.at = before;
-        if shape == Shape::Object {
-            self.key()?;
-        }
         Ok(true)
     }
 
@@ -126,7 +124,7 @@ impl<'a> Scanner<'a> {
         self.is_object = around.is_some_and(|token| token.shape == Shape::Object);
     }
 
-    #[inline]
+    #[inline(always)]
     fn key(&mut self) -> Result<(), NotJson> {
         if self.token()? != b'"' {
             return self.fail();
@@ -136,54 +134,49 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads a string whose quote has been read.
-    #[inline]
-    fn string(&mut self) -> Result<bool, NotJson> {
-        let (start, mut shape) = (self.at, Shape::Text);
+    #[inline(always)]
+    fn string(&mut self) -> Result<(), NotJson> {
+        let start = self.at;
+        self.at = end_of_plain(self.bytes, start);
+        if self.bytes.get(self.at) != Some(&b'"') {
+            return self.escaped(start);
+        }
+        self.push(start, Shape::Text);
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Reads the rest of a string from its first byte that does not stand for itself.
+    #[inline(never)]
+    fn escaped(&mut self, start: usize) -> Result<(), NotJson> {
         loop {
-            self.plain();
             match self.bytes.get(self.at) {
                 Some(b'"') => break,
                 Some(b'\\') => {
                     let Some((_, used)) = self.text.get(self.at + 1..).and_then(escape) else { return self.fail() };
-                    (self.at, shape) = (self.at + 1 + used, Shape::Escaped);
+                    self.at = end_of_plain(self.bytes, self.at + 1 + used);
                 }
                 _ => return self.fail(),
             }
         }
-        self.push(start, shape);
+        self.push(start, Shape::Escaped);
         self.at += 1;
-        Ok(false)
+        Ok(())
     }
 
-    /// Goes to the next quote, backslash or control character, eight bytes at a time.
-    #[inline]
-    fn plain(&mut self) {
-        while let Some(chunk) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
-            let stop = stops(u64::from_le_bytes(*chunk));
-            if stop != 0 {
-                self.at += (stop.trailing_zeros() / 8) as usize;
-                return;
-            }
-            self.at += 8;
-        }
-        while self.bytes.get(self.at).is_some_and(|b| !matches!(b, b'"' | b'\\' | 0..=0x1f)) {
-            self.at += 1;
-        }
-    }
-
-    fn word(&mut self, word: &str, shape: Shape) -> Result<bool, NotJson> {
+    fn word(&mut self, word: &str, shape: Shape) -> Result<(), NotJson> {
         let start = self.at - 1;
         if !self.bytes.get(start..).is_some_and(|rest| rest.starts_with(word.as_bytes())) {
             return self.fail();
         }
         self.at = start + word.len();
         self.push(start, shape);
-        Ok(false)
+        Ok(())
     }
 
     /// Reads a number whose first byte has been read.
-    #[inline]
-    fn number(&mut self) -> Result<bool, NotJson> {
+    #[inline(always)]
+    fn number(&mut self) -> Result<(), NotJson> {
         let start = self.at - 1;
         self.at = start + usize::from(self.bytes.get(start) == Some(&b'-'));
         if self.bytes.get(self.at) == Some(&b'0') {
@@ -201,7 +194,7 @@ impl<'a> Scanner<'a> {
             self.digits()?;
         }
         self.push(start, Shape::Number);
-        Ok(false)
+        Ok(())
     }
 
     #[inline]
@@ -214,15 +207,26 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next byte that is no white space, read.
-    #[inline]
+    #[inline(always)]
     fn token(&mut self) -> Result<u8, NotJson> {
-        loop {
-            let Some(byte) = self.bytes.get(self.at) else { return self.fail() };
+        match self.bytes.get(self.at) {
+            Some(byte) if *byte > b' ' => {
+                self.at += 1;
+                Ok(*byte)
+            }
+            _ => self.after_space(),
+        }
+    }
+
+    #[cold]
+    fn after_space(&mut self) -> Result<u8, NotJson> {
+        while let Some(byte) = self.bytes.get(self.at) {
             self.at += 1;
             if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
                 return Ok(*byte);
             }
         }
+        self.fail()
     }
 
     fn finish(mut self) -> Result<(), NotJson> {
@@ -238,6 +242,22 @@ impl<'a> Scanner<'a> {
     fn fail<T>(&self) -> Result<T, NotJson> {
         Err(NotJson { at: self.at.min(self.bytes.len()) })
     }
+}
+
+/// Where the next quote, backslash or control character is, or the end; eight bytes at a time.
+#[inline(always)]
+fn end_of_plain(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let stop = stops(u64::from_le_bytes(*chunk));
+        if stop != 0 {
+            return at + (stop.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while bytes.get(at).is_some_and(|b| !matches!(b, b'"' | b'\\' | 0..=0x1f)) {
+        at += 1;
+    }
+    at
 }
 
 /// The high bit of each byte that is a quote, a backslash or below 0x20; bytes after the first such one may be marked wrongly.
