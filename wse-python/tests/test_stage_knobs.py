@@ -24,6 +24,7 @@ class Agreed(Peer):
     def __init__(self, running: _native.Engine, **hello: Any) -> None:
         super().__init__(running, [(b"sec-websocket-protocol", b"wse.v2")])
         self.size = 0
+        self.hello: dict[str, Any] = {}
         self.send("client_hello", hello, c="WSE")
         self.hello = self.until("server_hello")
         self.until("server_ready")
@@ -31,6 +32,7 @@ class Agreed(Peer):
     def receive(self) -> Any:
         frame = super().receive()
         if isinstance(frame, bytes):
+            assert self.hello, "[P-9] the hello is text, and so is what comes before it"
             self.size = len(frame)
             body = zlib.decompress(frame[2:]) if frame[:2] == b"C:" else frame
             frame = msgpack.unpackb(body[2:]) if body[:2] == b"M:" else json.loads(body)
@@ -83,6 +85,14 @@ def test_compression_from_and_compression_level() -> None:
     # Ids and times differ from message to message, and so do a few bytes.
     assert 0 < sizes[()] < sizes[(200, 1)]
     assert abs(sizes[()] - sizes[(200,)]) <= 16, sizes
+
+
+def test_a_hello_is_text_however_small_a_frame_is_compressed() -> None:
+    with engine(compression_from=1) as running:
+        for hello in ({"compression": ["zlib"]}, ALL):
+            peer = Agreed(running, **hello)
+            assert peer.hello["compression"] == "zlib"
+            assert peer.size > 0, "server_ready is compressed"
 
 
 def test_batch_messages_and_batch_bytes() -> None:

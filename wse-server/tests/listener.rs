@@ -92,6 +92,19 @@ async fn frames_that_come_with_the_request_are_handled_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hello_is_text_however_small_a_frame_is_compressed() {
+    let mut config = EngineConfig::default();
+    config.wire.compression.from_bytes = 1;
+    let (_engine, address, _serving) = service(config).await;
+    let mut bytes = request("Sec-WebSocket-Protocol: wse.v2\r\n").into_bytes();
+    let hello = br#"{"v":2,"c":"WSE","t":"client_hello","p":{"compression":["zlib"]}}"#;
+    bytes.extend([0x81, 0x80 | hello.len() as u8, 0, 0, 0, 0]);
+    bytes.extend(hello);
+    let seen = until(&mut sent(address, &bytes).await, "C:").await;
+    assert!(seen.contains(r#""t":"server_hello""#) && !seen.contains("server_ready"), "the hello plain, what follows not: {seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn connections_are_spread_over_the_shards_and_all_served() {
     let mut config = EngineConfig::default();
     config.shards = 3;

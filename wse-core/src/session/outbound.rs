@@ -6,6 +6,8 @@ use wse_protocol::{CloseCode, Epoch, Seq, Topic};
 /// The next thing to send.
 #[derive(Debug, Clone)]
 pub enum Transmit {
+    /// A frame that goes as it is: the hello, and what waits before it, which are read before the peer knows what was agreed on ([P-9]).
+    Plain(Prepared),
     /// A frame of the protocol's own, not compressed yet.
     Own(Prepared),
     /// Frames of a topic.
@@ -31,7 +33,7 @@ pub(super) struct Outbound {
     own_bytes: usize,
     /// Of these, since there were none, what no frame of the peer asked for.
     word_bytes: usize,
-    /// The first of `own`, up to the hello: what follows cannot be read without it.
+    /// The first of `own`, up to the hello: plain, and what follows cannot be read without it.
     kept: usize,
     lanes: Lanes,
     limit: usize,
@@ -125,11 +127,12 @@ impl Outbound {
     pub(super) fn poll(&mut self, now: Instant) -> Option<Waiting> {
         if let Some(frame) = self.own.pop_front() {
             self.own_bytes -= frame.framed().len();
+            let is_plain = self.kept > 0;
             self.kept = self.kept.saturating_sub(1);
             if self.own.is_empty() {
                 (self.own, self.word_bytes) = (VecDeque::new(), 0);
             }
-            return Some(Waiting::Ready(Transmit::Own(frame)));
+            return Some(Waiting::Ready(if is_plain { Transmit::Plain(frame) } else { Transmit::Own(frame) }));
         }
         match self.lanes.pop(now) {
             Some(Next::Frames(chunk)) => return Some(Waiting::Ready(Transmit::Topic(chunk))),

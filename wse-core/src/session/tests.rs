@@ -44,7 +44,7 @@ impl Pair {
     fn pump(&mut self) -> &mut Self {
         while let Some(transmit) = self.session.poll_transmit(self.now) {
             match transmit {
-                Transmit::Own(frame) => self.receive(&frame.payload()),
+                Transmit::Plain(frame) | Transmit::Own(frame) => self.receive(&frame.payload()),
                 Transmit::Topic(chunk) => chunk.payloads().for_each(|(_, payload)| self.receive(&payload)),
                 Transmit::Close { code, .. } => self.closed = Some(code),
             }
@@ -346,7 +346,7 @@ fn an_end_that_overtakes_the_hello_leaves_the_hello_before_it_and_nothing_after_
     pair.session.handle_text(pair.now, &mut hello.as_bytes().to_vec());
     pair.session.give_up(pair.now);
     let frames: Vec<_> = std::iter::from_fn(|| pair.session.poll_transmit(pair.now)).collect();
-    let [Transmit::Own(first), Transmit::Own(error), Transmit::Close { .. }] = &frames[..] else { panic!("{frames:?}") };
+    let [Transmit::Plain(first), Transmit::Own(error), Transmit::Close { .. }] = &frames[..] else { panic!("{frames:?}") };
     assert!(first.is_text() && first.payload().windows(12).any(|part| part == b"server_hello"));
     assert!(!error.is_text() && error.payload().starts_with(b"M:"));
 }

@@ -280,6 +280,7 @@ impl Peer {
         while bytes < WRITE_BYTES && pieces.len() < WRITE_PIECES {
             let piece = match session.poll_transmit(now) {
                 Some(Transmit::Topic(chunk)) => chunk.framed(),
+                Some(Transmit::Plain(plain)) => plain.framed().clone(),
                 Some(Transmit::Own(own)) => shard.hub.pack(session.variant(), own).framed().clone(),
                 Some(Transmit::Close { code: Some(code), reason }) => frame::close(code.number(), &reason),
                 Some(Transmit::Close { code: None, .. }) => frame::close_without_code(),

@@ -59,6 +59,7 @@ fn fill(shard: &Shard, connection: &Connection, to_peer: &mut ToPeer) {
     while to_peer.has_room() {
         let next = connection.session().poll_transmit(now);
         match next {
+            Some(Transmit::Plain(frame)) => to_peer.frame(&frame),
             Some(Transmit::Own(frame)) => to_peer.frame(&shard.pack(connection, frame)),
             Some(Transmit::Topic(chunk)) => to_peer.chunk(&chunk),
             Some(Transmit::Close { code, reason }) => return to_peer.close(code, &reason),

@@ -141,7 +141,7 @@ impl Client {
             dispatch(&self.shard, &self.connection);
             let next = self.connection.session().poll_transmit(Instant::now());
             match next {
-                Some(Transmit::Own(frame)) => frames.push(serde_json::from_slice(&frame.payload()).unwrap()),
+                Some(Transmit::Plain(frame) | Transmit::Own(frame)) => frames.push(serde_json::from_slice(&frame.payload()).unwrap()),
                 Some(Transmit::Topic(chunk)) => {
                     frames.extend(chunk.payloads().map(|(_, payload)| serde_json::from_slice::<Value>(&payload).unwrap()));
                 }

@@ -18,7 +18,7 @@ fn promised(capabilities: Capabilities) -> Pair {
 /// Everything queued of the protocol's own: whether it is text, and its payload.
 fn own(pair: &mut Pair) -> Vec<(bool, Vec<u8>)> {
     let next = || match pair.session.poll_transmit(pair.now)? {
-        Transmit::Own(frame) => Some((frame.is_text(), frame.payload().to_vec())),
+        Transmit::Plain(frame) | Transmit::Own(frame) => Some((frame.is_text(), frame.payload().to_vec())),
         other => panic!("{other:?}"),
     };
     std::iter::from_fn(next).collect()
@@ -56,6 +56,19 @@ fn p9_every_combination_of_what_both_sides_want_is_told_in_the_hello_and_used_af
         }
     }
     assert_eq!(tried, 256);
+}
+
+#[test]
+fn p9_the_hello_and_what_waits_before_it_go_as_they_are_whatever_is_agreed_on() {
+    let mut pair = promised(Capabilities::ALL);
+    pair.session.handle_text(pair.now, &mut br#"{"v":2,"t":"early"}"#.to_vec());
+    pair.session.handle_text(pair.now, &mut hello(r#""formats":["msgpack"],"compression":["zlib"]"#));
+    let frames: Vec<_> = std::iter::from_fn(|| pair.session.poll_transmit(pair.now)).collect();
+    let [Transmit::Plain(error), Transmit::Plain(told), Transmit::Own(ready)] = &frames[..] else { panic!("{frames:?}") };
+    assert!(matches!(read(error.is_text(), &error.payload()), ServerMessage::Error(error, _) if error.code == "NOT_READY"));
+    assert!(matches!(read(told.is_text(), &told.payload()), ServerMessage::Hello(_)));
+    assert!(matches!(read(ready.is_text(), &ready.payload()), ServerMessage::Ready(_)));
+    assert_eq!([error, told, ready].map(|frame| frame.is_text()), [true, true, false]);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use wse_protocol::{
 };
 
 /// The bytes from which frames are compressed.
-const COMPRESS_FROM: usize = 300;
+const COMPRESS_FROM: usize = 100;
 /// Births and topics that a pattern may stand for on one connection.
 const PATTERN_TOPICS: usize = 10;
 

@@ -301,6 +301,7 @@ impl World {
             assert!(next.is_none() || !(self.close_sent || closed), "{next:?} after the end");
             match next {
                 None => return,
+                Some(Transmit::Plain(frame)) => self.client.receive(&self.hub, unix, frame.is_text(), &frame.payload()),
                 Some(Transmit::Own(frame)) => {
                     let frame = self.hub.pack(self.session.variant(), frame);
                     self.client.receive(&self.hub, unix, frame.is_text(), &frame.payload());
