@@ -22,9 +22,6 @@ use wse_protocol::{
     prelude::*,
 };
 
-/// Levels that a decoder is asked for; the payloads here have fewer.
-const DEPTH: usize = 64;
-
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [count, seed, program, rest @ ..] = &arguments[..] else {
@@ -156,8 +153,8 @@ fn body(answer: &serde_json::Value, format: &str) -> Vec<u8> {
 
 fn read(mut body: Vec<u8>) -> Envelope {
     let read = match frame_body(&body) {
-        Tagged::Msgpack(map) => envelope::decode_msgpack(map, DEPTH),
-        _ => envelope::decode(&mut body, DEPTH),
+        Tagged::Msgpack(map) => envelope::decode_msgpack(map),
+        _ => envelope::decode(&mut body),
     };
     read.unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&body)))
 }

@@ -48,6 +48,16 @@ async def test_what_is_not_messagepack_of_jsons_types_is_refused_and_the_connect
         assert (await client.ask("echo", 1))["p"] == 1
 
 
+async def test_a_mebibyte_of_heads_of_arrays_is_too_deep_and_the_connection_stays(server: Server) -> None:
+    """[P-12]"""
+    async with server.agreed({"formats": ["msgpack"]}) as client:
+        for open_, head in ((b"M:" + msgpack.packb({"v": 2, "t": "echo", "p": 0})[:-1], b"\x91"), (b'{"v":2,"t":"echo","p":', b"[")):
+            frame = open_ + head * (2**20 - len(open_))
+            await client.send(frame if head == b"\x91" else frame.decode())
+            assert (await client.until("error"))["p"]["code"] == "TOO_DEEP"
+        assert (await client.ask("echo", 1))["p"] == 1
+
+
 async def test_a_large_frame_is_compressed_once_for_all_and_a_small_one_is_not(server: Server) -> None:
     """[P-17] [P-18]"""
     clients = 12

@@ -322,8 +322,8 @@ mod tests {
             _ => payload.to_vec(),
         };
         let message = match frame_body(&body) {
-            Tagged::Msgpack(map) => ServerMessage::read(Format::Msgpack, &mut map.to_vec(), 64),
-            _ => ServerMessage::read(Format::Json, &mut body.clone(), 64),
+            Tagged::Msgpack(map) => ServerMessage::read(Format::Msgpack, &mut map.to_vec()),
+            _ => ServerMessage::read(Format::Json, &mut body.clone()),
         };
         match message.expect("our own message") {
             ServerMessage::Batch(envelopes) => envelopes.iter().map(numbered).collect(),

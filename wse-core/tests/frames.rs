@@ -3,8 +3,6 @@ use serde_json::Value;
 use wse_core::{InflateError, InflateLimits, Inflater};
 use wse_protocol::{ErrorCode, Tagged, WireError, envelope, envelope::Envelope, frame_body, messages::ClientMessage};
 
-const DEPTH: usize = wse_protocol::defaults::NESTING_DEPTH as usize;
-
 fn file() -> Value {
     vectors("frames.json")
 }
@@ -51,8 +49,8 @@ fn inflate(inflater: &mut Inflater, frame: &[u8]) -> Result<Vec<u8>, InflateErro
 
 fn read(mut inflated: Vec<u8>) -> Result<Envelope, WireError> {
     match frame_body(&inflated) {
-        Tagged::Msgpack(map) => envelope::decode_msgpack(map, DEPTH),
-        _ => envelope::decode(&mut inflated, DEPTH),
+        Tagged::Msgpack(map) => envelope::decode_msgpack(map),
+        _ => envelope::decode(&mut inflated),
     }
 }
 

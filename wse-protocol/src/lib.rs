@@ -14,7 +14,7 @@
 //! use wse_protocol::{envelope, messages::ClientMessage};
 //!
 //! let text = br#"{"v":2,"c":"WSE","t":"subscription","p":{"action":"subscribe","topics":["prices"]}}"#;
-//! let envelope = envelope::decode(&mut text.to_vec(), 64).unwrap();
+//! let envelope = envelope::decode(&mut text.to_vec()).unwrap();
 //! assert!(matches!(ClientMessage::decode(envelope), Ok(ClientMessage::Subscription(_))));
 //! ```
 //!

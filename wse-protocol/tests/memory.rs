@@ -6,7 +6,6 @@ use wse_protocol::{Format, defaults, envelope, transcode};
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
-const DEPTH: usize = defaults::NESTING_DEPTH as usize;
 const LARGEST: usize = defaults::MESSAGE_BYTES as usize;
 
 /// Bytes for each byte of a frame, in docs/SECURITY.md; arrays within arrays come nearest.
@@ -34,7 +33,7 @@ fn no_frame_takes_more_memory_than_its_size_allows() {
         [(0xdb, 64 << 20), (0xc6, 64 << 20), (0xdd, 64 << 20), (0xdf, 64 << 20), (0xdd, u32::MAX), (0xdf, LARGEST as u32 / 2 - 20)];
     for (marker, claim) in claims {
         let frame = filled(&head(marker, claim), &[0xc1], b"");
-        let times = peak(&frame, |frame| assert!(envelope::decode_msgpack(&frame, DEPTH).is_err()));
+        let times = peak(&frame, |frame| assert!(envelope::decode_msgpack(&frame).is_err()));
         assert!(times <= 1);
     }
     let items = (LARGEST - 15) as u32;
@@ -42,12 +41,12 @@ fn no_frame_takes_more_memory_than_its_size_allows() {
         [(0xdd, items, &[0x90][..]), (0xdd, items, &[1]), (0xdd, items / 2, &[0xa1, b'x']), (0xdf, items / 2, &[0xa0, 1])]
     {
         let frame = filled(&head(marker, claim), unit, b"");
-        let times = peak(&frame, |frame| assert!(envelope::decode_msgpack(&frame, DEPTH).is_ok()));
+        let times = peak(&frame, |frame| assert!(envelope::decode_msgpack(&frame).is_ok()));
         assert!(times <= MOST);
     }
     for unit in ["[],", "1,", "\"x\",", "{},", "[[[[[[[]]]]]]],"] {
         let frame = filled(br#"{"v":2,"t":"a","p":["#, unit.as_bytes(), b"0]}");
-        let times = peak(&frame, |mut frame| assert!(envelope::decode(&mut frame, DEPTH).is_ok()));
+        let times = peak(&frame, |mut frame| assert!(envelope::decode(&mut frame).is_ok()));
         assert!(times <= MOST);
         let payload = filled(b"[", unit.as_bytes(), b"0]");
         let times = peak(&payload, |payload| transcode(Format::Json, Format::Msgpack, &payload, &mut Vec::new()).expect("JSON"));

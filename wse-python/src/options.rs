@@ -86,7 +86,6 @@ fn session(options: &Options<'_, '_>, session: &mut SessionConfig) -> PyResult<(
     options.seconds("auth_timeout", &mut session.auth_timeout)?;
     options.seconds("restart_retry", &mut session.restart_retry)?;
     options.set("message_bytes", &mut session.message_bytes)?;
-    options.set("nesting_depth", &mut session.nesting_depth)?;
     options.set("subscriptions", &mut session.subscriptions)?;
     options.set("presence_topics", &mut session.presence_topics)?;
     options.set("presence_data_bytes", &mut session.presence_data_bytes)?;

@@ -27,13 +27,13 @@ fn decode(c: &mut Criterion) {
         b.iter(|| {
             copy.clear();
             copy.extend_from_slice(black_box(&text));
-            envelope::decode(&mut copy, 64).expect("an envelope")
+            envelope::decode(&mut copy).expect("an envelope")
         });
     });
     group.bench_function("rmp-serde to an owned value", |b| {
         b.iter(|| rmp_serde::from_slice::<serde_json::Value>(black_box(&packed)).expect("MessagePack"));
     });
-    group.bench_function("envelope of msgpack", |b| b.iter(|| envelope::decode_msgpack(black_box(&packed), 64).expect("an envelope")));
+    group.bench_function("envelope of msgpack", |b| b.iter(|| envelope::decode_msgpack(black_box(&packed)).expect("an envelope")));
     group.finish();
 }
 

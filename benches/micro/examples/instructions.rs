@@ -74,7 +74,7 @@ fn simd_json_owned(calls: u64) {
 }
 
 fn decode(calls: u64) {
-    copies(calls, &encoded(Format::Json), |text| drop(black_box(envelope::decode(text, 64).expect("an envelope"))));
+    copies(calls, &encoded(Format::Json), |text| drop(black_box(envelope::decode(text).expect("an envelope"))));
 }
 
 fn serde_json_reused(calls: u64) {

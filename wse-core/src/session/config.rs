@@ -17,8 +17,6 @@ pub struct SessionConfig {
     pub capabilities: Capabilities,
     /// Largest message taken, bytes; told to the client. The transport enforces it, and it bounds what a message inflates to.
     pub message_bytes: usize,
-    /// Deepest nesting of a message, counting the envelope.
-    pub nesting_depth: usize,
     /// Subscriptions of one connection, patterns included.
     pub subscriptions: usize,
     /// Patterns of one connection.
@@ -52,7 +50,6 @@ impl Default for SessionConfig {
             auth_timeout: Duration::from_millis(defaults::AUTH_TIMEOUT_MS),
             capabilities: Capabilities::ALL,
             message_bytes: defaults::MESSAGE_BYTES as usize,
-            nesting_depth: defaults::NESTING_DEPTH as usize,
             subscriptions: defaults::SUBSCRIPTIONS as usize,
             patterns: defaults::PATTERNS as usize,
             presence_topics: defaults::PRESENCE_TOPICS as usize,

@@ -1,24 +1,23 @@
 //! What comes from the peer: decoding, and how many messages its handlers still hold.
 use wse_protocol::{WireError, envelope, messages::ClientMessage};
 
+pub(super) fn decode(text: &mut [u8]) -> Result<ClientMessage, WireError> {
+    ClientMessage::decode(envelope::decode(text)?)
+}
+
+pub(super) fn decode_msgpack(map: &[u8]) -> Result<ClientMessage, WireError> {
+    ClientMessage::decode(envelope::decode_msgpack(map)?)
+}
+
 #[derive(Debug)]
 pub(super) struct Inbound {
-    depth: usize,
     limit: usize,
     in_flight: usize,
 }
 
 impl Inbound {
-    pub(super) fn new(depth: usize, limit: usize) -> Self {
-        Self { depth, limit, in_flight: 0 }
-    }
-
-    pub(super) fn decode(&self, text: &mut [u8]) -> Result<ClientMessage, WireError> {
-        ClientMessage::decode(envelope::decode(text, self.depth)?)
-    }
-
-    pub(super) fn decode_msgpack(&self, map: &[u8]) -> Result<ClientMessage, WireError> {
-        ClientMessage::decode(envelope::decode_msgpack(map, self.depth)?)
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, in_flight: 0 }
     }
 
     pub(super) fn handed_over(&mut self) {

@@ -1,5 +1,5 @@
 //! What comes from the peer and its transport: frames, control frames, the end, and the time.
-use super::{Event, Session, handshake::Stage, liveness::Due, subscriptions::Request};
+use super::{Event, Session, handshake::Stage, inbound, liveness::Due, subscriptions::Request};
 use crate::{InflateError, Inflater};
 use std::time::Instant;
 use wse_protocol::{
@@ -11,7 +11,7 @@ impl Session {
     /// A whole text message from the peer; `text` is scratch afterwards.
     pub fn handle_text(&mut self, now: Instant, text: &mut [u8]) {
         if self.admits(now, text.len()) {
-            let decoded = self.inbound.decode(text);
+            let decoded = inbound::decode(text);
             self.handle_decoded(now, decoded);
         }
     }
@@ -22,7 +22,7 @@ impl Session {
             return;
         }
         let decoded = match frame_body(bytes) {
-            Tagged::Msgpack(map) if self.variant.format == Format::Msgpack => self.inbound.decode_msgpack(map),
+            Tagged::Msgpack(map) if self.variant.format == Format::Msgpack => inbound::decode_msgpack(map),
             Tagged::Compressed(stream) if self.variant.compressed => match inflater.inflate(stream) {
                 Ok(mut body) => self.decode_inflated(&mut body),
                 Err(error) => return self.refuse_stream(now, error),
@@ -109,12 +109,12 @@ impl Session {
 
     fn decode_inflated(&self, body: &mut [u8]) -> Result<ClientMessage, WireError> {
         match frame_body(body) {
-            Tagged::Msgpack(map) if self.variant.format == Format::Msgpack => self.inbound.decode_msgpack(map),
+            Tagged::Msgpack(map) if self.variant.format == Format::Msgpack => inbound::decode_msgpack(map),
             Tagged::Msgpack(_) => Err(unsupported("M: within C:")),
             Tagged::Compressed(_) => {
                 Err(WireError::new(ErrorCode::InvalidCompression, "a compressed frame holds another compressed frame"))
             }
-            Tagged::Reserved(_) | Tagged::Unknown => self.inbound.decode(body),
+            Tagged::Reserved(_) | Tagged::Unknown => inbound::decode(body),
         }
     }
 

@@ -120,7 +120,7 @@ impl Session {
             variant: Variant::default(),
             handshake: Handshake::new(offer, now + config.handshake_timeout),
             subscriptions: Subscriptions::new(config.subscriptions, config.patterns),
-            inbound: Inbound::new(config.nesting_depth, config.handler_queue),
+            inbound: Inbound::new(config.handler_queue),
             rate: Rate::new(&config, now),
             outbound: Outbound::new(config.outbound_bytes),
             liveness: Liveness::new(config.heartbeat, config.idle_timeout, now),

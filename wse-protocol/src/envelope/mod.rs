@@ -3,7 +3,10 @@ mod header;
 mod json;
 mod msgpack;
 
-use crate::{Epoch, ErrorCode, Format, Origin, Priority, Seq, Value, WireError};
+use crate::{Epoch, ErrorCode, Format, Origin, Priority, Seq, Value, WireError, defaults};
+
+/// Levels that a frame may have ([P-12]): a constant of the protocol. The decoders recurse no deeper, so that no frame exhausts a stack.
+const DEPTH: usize = defaults::NESTING_DEPTH as usize;
 
 /// Whose message it is ([P-10]).
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -82,10 +85,10 @@ pub(crate) struct Received {
 
 impl Received {
     /// Decodes a body as [`decode`] and [`decode_msgpack`] do; each envelope of a `batch` by the same rules, its depth counted from itself ([P-37]).
-    pub(crate) fn decode(format: Format, body: &mut [u8], depth: usize) -> Result<Self, WireError> {
+    pub(crate) fn decode(format: Format, body: &mut [u8]) -> Result<Self, WireError> {
         match format {
-            Format::Json => json::decode_received(body, depth),
-            Format::Msgpack => msgpack::decode_received(body, depth),
+            Format::Json => json::decode_received(body, DEPTH),
+            Format::Msgpack => msgpack::decode_received(body, DEPTH),
         }
     }
 }
@@ -105,21 +108,20 @@ fn of_item(error: WireError) -> WireError {
     WireError::new(ErrorCode::InvalidMessage, format!("batch: {error}"))
 }
 
-/// Decodes one text frame; `frame` is scratch afterwards (simd-json unescapes in place). `depth` is the limit of [P-12], at most 1,024.
+/// Decodes one text frame; `frame` is scratch afterwards (simd-json unescapes in place).
 ///
 /// # Errors
 /// `INVALID_JSON`, `TOO_DEEP`, `UNSUPPORTED_VERSION` or `INVALID_MESSAGE`, naming the `cid` or `id` where it could be read.
-pub fn decode(frame: &mut [u8], depth: usize) -> Result<Envelope, WireError> {
-    json::decode(frame, depth)
+pub fn decode(frame: &mut [u8]) -> Result<Envelope, WireError> {
+    json::decode(frame, DEPTH)
 }
 
-/// Decodes what follows the `M:` of a binary frame. `depth` is the limit of [P-12], at most 1,024. Nothing is reserved by a length that the
-/// frame only claims.
+/// Decodes what follows the `M:` of a binary frame. Nothing is reserved by a length that the frame only claims.
 ///
 /// # Errors
 /// `INVALID_MSGPACK`, `TOO_DEEP`, `UNSUPPORTED_VERSION` or `INVALID_MESSAGE`, naming the `cid` or `id` where it could be read.
-pub fn decode_msgpack(body: &[u8], depth: usize) -> Result<Envelope, WireError> {
-    msgpack::decode(body, depth)
+pub fn decode_msgpack(body: &[u8]) -> Result<Envelope, WireError> {
+    msgpack::decode(body, DEPTH)
 }
 
 #[cfg(test)]
@@ -128,7 +130,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn decoded(text: &str) -> Result<Envelope, ErrorCode> {
-        decode(&mut text.as_bytes().to_vec(), 4).map_err(|e| e.code)
+        json::decode(&mut text.as_bytes().to_vec(), 4).map_err(|e| e.code)
     }
 
     #[test]
@@ -141,15 +143,15 @@ mod tests {
 
     #[test]
     fn an_error_names_the_message_it_is_about() {
-        let error = decode(&mut br#"{"v":2,"t":7,"cid":"q1","id":"m1"}"#.to_vec(), 64).expect_err("t is no string");
+        let error = decode(&mut br#"{"v":2,"t":7,"cid":"q1","id":"m1"}"#.to_vec()).expect_err("t is no string");
         assert_eq!((error.code, error.cid.as_deref()), (ErrorCode::InvalidMessage, Some("q1")));
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_the_decoders_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = decode_msgpack(&bytes, 64);
-            let _ = decode(&mut bytes, 64);
+            let _ = decode_msgpack(&bytes);
+            let _ = decode(&mut bytes);
         }
 
         #[test]
@@ -158,10 +160,10 @@ mod tests {
             crate::encode::client_message(&mut body, crate::Format::Msgpack, "t", "m1", Some("c1"), &[("a", [1.5, 2.0]), ("b", [0.0, -1.0])]);
             let mut body = body.split_off(2);
             let at = at % body.len();
-            prop_assert!(decode_msgpack(&body, 64).is_ok());
-            prop_assert!(decode_msgpack(&body[..at], 64).is_err());
+            prop_assert!(decode_msgpack(&body).is_ok());
+            prop_assert!(decode_msgpack(&body[..at]).is_err());
             body[at] = byte;
-            let _ = decode_msgpack(&body, 64);
+            let _ = decode_msgpack(&body);
         }
     }
 }

@@ -39,14 +39,14 @@ impl ServerMessage {
     /// `t` of a batch on the wire.
     pub const BATCH: &'static str = envelope::BATCH;
 
-    /// Reads the body of a frame: what is in a text message, or follows `M:`. `body` is scratch afterwards. `depth` is the limit of [P-12],
-    /// at most 1,022; of a batch each envelope is judged as a frame of its own would be.
+    /// Reads the body of a frame: what is in a text message, or follows `M:`. `body` is scratch afterwards. Of a batch each
+    /// envelope is judged as a frame of its own would be.
     ///
     /// # Errors
     /// Those of [`envelope::decode`] and [`envelope::decode_msgpack`]; `INVALID_MESSAGE`, or `UNKNOWN_TYPE` for a kind that this version
     /// does not know.
-    pub fn read(format: Format, body: &mut [u8], depth: usize) -> Result<Self, WireError> {
-        let Received { mut envelope, items } = Received::decode(format, body, depth)?;
+    pub fn read(format: Format, body: &mut [u8]) -> Result<Self, WireError> {
+        let Received { mut envelope, items } = Received::decode(format, body)?;
         if envelope.category != Category::Protocol {
             return Ok(Self::Event(Box::new(envelope)));
         }

@@ -18,7 +18,7 @@ pub struct ServerHello {
     pub connection: String,
     /// Name and version of the server.
     pub server: String,
-    /// The server pings after so long without a frame sent.
+    /// The server pings so often, whatever else it sends.
     pub heartbeat_ms: u64,
     /// The server closes after so long without a frame received.
     pub idle_timeout_ms: u64,

@@ -1,5 +1,5 @@
 //! batches.json: batches, and the envelopes in them.
-use crate::{DEPTH, assert_counts, cases, decode, text, unhex, vectors};
+use crate::{assert_counts, cases, decode, text, unhex, vectors};
 use serde_json::Value;
 use wse_protocol::{Format, Tagged, WireError, encode, frame_body, messages::ServerMessage};
 
@@ -7,8 +7,8 @@ use wse_protocol::{Format, Tagged, WireError, encode, frame_body, messages::Serv
 fn both(case: &Value) -> [Result<ServerMessage, WireError>; 2] {
     let mut packed = unhex(text(case, "msgpack"));
     assert!(matches!(frame_body(&packed), Tagged::Msgpack(_)));
-    let json = ServerMessage::read(Format::Json, &mut text(case, "json").as_bytes().to_vec(), DEPTH);
-    [json, ServerMessage::read(Format::Msgpack, &mut packed[2..], DEPTH)]
+    let json = ServerMessage::read(Format::Json, &mut text(case, "json").as_bytes().to_vec());
+    [json, ServerMessage::read(Format::Msgpack, &mut packed[2..])]
 }
 
 #[test]

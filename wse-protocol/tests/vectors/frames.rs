@@ -1,10 +1,12 @@
 //! frames.json: tags, MessagePack, and topic messages in both formats. Its zlib streams are read where zlib is, in wse-core.
-use crate::{DEPTH, as_value, assert_counts, body, cases, text, unhex, vectors};
+use crate::{as_value, assert_counts, body, cases, text, unhex, vectors};
 use serde_json::Value;
 use wse_protocol::{
     Epoch, ErrorCode, Format, Position, Priority, Publication, Seq, Tagged, Topic, UnixMillis, WireError, defaults, encode,
     envelope::{self, Envelope},
-    frame_body, transcode,
+    frame_body,
+    messages::ServerMessage,
+    transcode,
 };
 
 #[test]
@@ -35,7 +37,7 @@ fn binary_frames_are_sorted_by_their_tags() {
 
 fn read(frame: &[u8]) -> Result<Envelope, WireError> {
     match frame_body(frame) {
-        Tagged::Msgpack(map) => envelope::decode_msgpack(map, DEPTH),
+        Tagged::Msgpack(map) => envelope::decode_msgpack(map),
         other => panic!("{other:?}"),
     }
 }
@@ -55,6 +57,8 @@ fn msgpack_is_read_and_refused_as_listed() {
     for case in cases(msgpack, "reject") {
         let code = read(&body(case)).map_err(|e| e.code.as_str());
         assert_eq!(code, Err(text(case, "code")), "{}", text(case, "name"));
+        let received = ServerMessage::read(Format::Msgpack, &mut body(case)[2..]).map_err(|e| e.code.as_str());
+        assert_eq!(received.err(), code.err(), "read as a server's: {}", text(case, "name"));
     }
 }
 

@@ -8,8 +8,6 @@ mod published;
 use serde_json::Value;
 use wse_protocol::{CloseCode, Epoch, ErrorCode, Pattern, Topic, WireError, defaults, envelope::Envelope};
 
-const DEPTH: usize = defaults::NESTING_DEPTH as usize;
-
 fn vectors(name: &str) -> Value {
     let path = format!("{}/../vectors/{name}", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_slice(&std::fs::read(&path).expect(&path)).expect(&path)
@@ -46,7 +44,7 @@ fn unhex(hex: &str) -> Vec<u8> {
 }
 
 fn decode(frame: &str) -> Result<Envelope, WireError> {
-    wse_protocol::envelope::decode(&mut frame.as_bytes().to_vec(), DEPTH)
+    wse_protocol::envelope::decode(&mut frame.as_bytes().to_vec())
 }
 
 /// What a decoder read, as the vectors write it: keys of absent headers are left out, and so are keys that it ignores.

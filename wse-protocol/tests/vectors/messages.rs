@@ -1,5 +1,5 @@
 //! messages.json: the messages of category `WSE`, in both directions and both formats.
-use crate::{DEPTH, as_value, assert_counts, cases, decode, text, vectors};
+use crate::{as_value, assert_counts, cases, decode, text, vectors};
 use serde_json::Value;
 use wse_protocol::{
     Format, Tagged, WireError, encode,
@@ -32,13 +32,13 @@ fn rewritten(message: ServerMessage, format: Format) -> Vec<u8> {
 }
 
 fn server_message(frame: &str) -> Result<ServerMessage, WireError> {
-    ServerMessage::read(Format::Json, &mut frame.as_bytes().to_vec(), DEPTH)
+    ServerMessage::read(Format::Json, &mut frame.as_bytes().to_vec())
 }
 
 fn read(body: &mut [u8]) -> Result<Envelope, WireError> {
     match frame_body(body) {
-        Tagged::Msgpack(map) => envelope::decode_msgpack(map, DEPTH),
-        _ => envelope::decode(body, DEPTH),
+        Tagged::Msgpack(map) => envelope::decode_msgpack(map),
+        _ => envelope::decode(body),
     }
 }
 

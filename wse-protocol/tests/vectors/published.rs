@@ -1,5 +1,5 @@
 //! published.json: two published test suites, each case as the payload of a frame.
-use crate::{DEPTH, body, cases, text, vectors};
+use crate::{body, cases, text, vectors};
 use serde_json::Value;
 use wse_protocol::{
     Tagged, WireError,
@@ -10,8 +10,8 @@ use wse_protocol::{
 fn read(case: &Value) -> Result<Envelope, WireError> {
     let mut frame = body(case);
     match frame_body(&frame) {
-        Tagged::Msgpack(map) => envelope::decode_msgpack(map, DEPTH),
-        _ => envelope::decode(&mut frame, DEPTH),
+        Tagged::Msgpack(map) => envelope::decode_msgpack(map),
+        _ => envelope::decode(&mut frame),
     }
 }
 

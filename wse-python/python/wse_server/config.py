@@ -25,7 +25,7 @@ _SECONDS = (
     "outcome_age", "outcome_lease", "dead_letter_age", "direct_age", "session_grace", "presence_lease", "presence_interval",
 )  # fmt: skip
 _COUNTS = (
-    "message_bytes", "nesting_depth", "subscriptions", "outbound_bytes", "handover_bytes",
+    "message_bytes", "subscriptions", "outbound_bytes", "handover_bytes",
     "handler_queue", "history_messages", "history_bytes", "history_budget_bytes", "compression_from", "compression_level",
     "batch_messages", "batch_bytes", "message_burst", "patterns", "pattern_topics", "filter_limit", "breaker_failures", "snapshot_calls",
     "redis_reorder_messages", "redis_reorder_bytes",
@@ -83,7 +83,7 @@ class WSEConfig:
     takeover: Takeover = Takeover.AUTO
     """Whether the engine takes sockets over from the server: "auto", "always" or "never"."""
     heartbeat: float = table.HEARTBEAT_MS / 1000
-    """A ping follows this long without a frame to the client."""
+    """The client is pinged so often, whatever else it is sent; quiet topics are told of then."""
     idle_timeout: float = table.IDLE_TIMEOUT_MS / 1000
     """A connection from which nothing came for this long is closed."""
     handshake_timeout: float = table.HANDSHAKE_TIMEOUT_MS / 1000
@@ -99,8 +99,6 @@ class WSEConfig:
     """How long the last of them may take after the window, and how long shutdown waits for connections to go."""
     message_bytes: int = table.MESSAGE_BYTES
     """The largest message, either way."""
-    nesting_depth: int = table.NESTING_DEPTH
-    """How deep a client's JSON may nest, the envelope included."""
     msgpack: bool = True
     """Whether clients may choose MessagePack. A topic with clients of both formats costs one encoding for each."""
     compression: bool = True

@@ -26,8 +26,8 @@ fn own(pair: &mut Pair) -> Vec<(bool, Vec<u8>)> {
 
 fn read(is_text: bool, payload: &[u8]) -> ServerMessage {
     let message = match frame_body(payload) {
-        Tagged::Msgpack(map) if !is_text => ServerMessage::read(Format::Msgpack, &mut map.to_vec(), 64),
-        _ => ServerMessage::read(Format::Json, &mut payload.to_vec(), 64),
+        Tagged::Msgpack(map) if !is_text => ServerMessage::read(Format::Msgpack, &mut map.to_vec()),
+        _ => ServerMessage::read(Format::Json, &mut payload.to_vec()),
     };
     message.expect("a message of the server")
 }
@@ -115,6 +115,38 @@ fn p14_p16_p17_every_way_to_frame_a_message_that_was_agreed_on_is_read_and_answe
     let codes: Vec<_> = answers[4..].iter().map(code).collect();
     let (format, stream) = ("UNSUPPORTED_FORMAT", "INVALID_COMPRESSION");
     assert_eq!(codes, [format, format, format, stream, stream]);
+}
+
+#[test]
+fn p12_a_mebibyte_of_heads_of_arrays_is_too_deep_wherever_it_stands_and_takes_little_stack() {
+    let judged = |body: Vec<u8>| {
+        let mut pair = promised(Capabilities::ALL);
+        pair.session.handle_text(pair.now, &mut hello(r#""formats":["msgpack"],"compression":["zlib"]"#));
+        own(&mut pair);
+        let is_binary = body.starts_with(b"M:");
+        if is_binary {
+            pair.session.handle_binary(pair.now, &body, &mut inflater());
+        } else {
+            pair.session.handle_text(pair.now, &mut body.clone());
+        }
+        let [(false, error)] = &own(&mut pair)[..] else { panic!("one answer") };
+        assert!(!pair.session.is_closing());
+        match read(false, error) {
+            ServerMessage::Error(error, _) => error.code,
+            other => panic!("{other:?}"),
+        }
+    };
+    let judge_all = move || {
+        let heads = |open: &[u8], head: u8| [open, &vec![head; (1 << 20) - open.len()]].concat();
+        // `{"v":2,"t":"a",` with the heads under `p`, under a key that nobody knows, and in place of `t`; then instead of the envelope.
+        let (payload, unknown, kind) = (b"M:\x83\xa1v\x02\xa1t\xa1a\xa1p", b"M:\x83\xa1v\x02\xa1t\xa1a\xa1x", b"M:\x82\xa1v\x02\xa1t");
+        for open in [&payload[..], unknown, kind] {
+            assert_eq!(judged(heads(open, 0x91)), "TOO_DEEP", "{}", open.escape_ascii());
+        }
+        assert_eq!(judged(heads(b"M:", 0x91)), "INVALID_MSGPACK", "no map");
+        assert_eq!(judged(heads(br#"{"v":2,"t":"a","p":"#, b'[')), "TOO_DEEP");
+    };
+    std::thread::Builder::new().stack_size(256 << 10).spawn(judge_all).expect("a thread").join().expect("within its stack");
 }
 
 #[test]

@@ -91,7 +91,7 @@ impl Client {
         let agreed = self.agreed();
         if is_text {
             assert_eq!(agreed.format, Format::Json, "text where MessagePack was agreed on");
-            return ServerMessage::read(Format::Json, &mut payload.to_vec(), 64);
+            return ServerMessage::read(Format::Json, &mut payload.to_vec());
         }
         let (mut inflated, is_compressed) = match frame_body(payload) {
             Tagged::Compressed(stream) => (self.inflater.inflate(stream).expect("our own stream"), true),
@@ -99,10 +99,10 @@ impl Client {
         };
         assert!(agreed.compressed || !is_compressed);
         match frame_body(&inflated) {
-            Tagged::Msgpack(map) if agreed.format == Format::Msgpack => ServerMessage::read(Format::Msgpack, &mut map.to_vec(), 64),
+            Tagged::Msgpack(map) if agreed.format == Format::Msgpack => ServerMessage::read(Format::Msgpack, &mut map.to_vec()),
             _ => {
                 assert!(is_compressed && agreed.format == Format::Json, "a binary frame that is neither C: nor M: as agreed");
-                ServerMessage::read(Format::Json, &mut inflated, 64)
+                ServerMessage::read(Format::Json, &mut inflated)
             }
         }
     }

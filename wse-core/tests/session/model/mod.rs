@@ -248,15 +248,15 @@ impl World {
         let agreed = self.session.variant();
         let unsupported = || WireError::new(ErrorCode::UnsupportedFormat, "");
         let envelope = match frame_body(bytes) {
-            _ if is_text => envelope::decode(&mut bytes.to_vec(), 64),
-            Tagged::Msgpack(map) if agreed.format == Format::Msgpack => envelope::decode_msgpack(map, 64),
+            _ if is_text => envelope::decode(&mut bytes.to_vec()),
+            Tagged::Msgpack(map) if agreed.format == Format::Msgpack => envelope::decode_msgpack(map),
             Tagged::Compressed(stream) if agreed.compressed => {
                 let mut inner = self.predictor.inflate(stream).map_err(|error| WireError::new(error.code(), ""))?;
                 match frame_body(&inner) {
-                    Tagged::Msgpack(map) if agreed.format == Format::Msgpack => envelope::decode_msgpack(map, 64),
+                    Tagged::Msgpack(map) if agreed.format == Format::Msgpack => envelope::decode_msgpack(map),
                     Tagged::Msgpack(_) => Err(unsupported()),
                     Tagged::Compressed(_) => Err(WireError::new(ErrorCode::InvalidCompression, "")),
-                    _ => envelope::decode(&mut inner, 64),
+                    _ => envelope::decode(&mut inner),
                 }
             }
             _ => Err(unsupported()),
