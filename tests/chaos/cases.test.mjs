@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { openBrowser } from './lib/clients.mjs';
 import { env, follow, fresh, numbers, PATIENCE_MS, publish, PYTHON } from './lib/following.mjs';
 import { redis, until, worker } from './lib/processes.mjs';
+import { openProxy } from './lib/proxy.mjs';
 import { post } from './lib/publish.mjs';
 
 for (const bus of ['memory', 'redis']) {
@@ -203,6 +204,33 @@ describe('what the log cannot bring back is told', () => {
     assert.equal(new Set(places).size, places.length);
     await one.end();
     await own.stop();
+  });
+  test('[G2] Redis is out of reach while a client resumes a topic that another follows: it gets all that it missed, and is told of no loss', async () => {
+    const way = await openProxy(new URL(broker.url).port);
+    const server = await serve('unreachable', { REDIS_URL: `redis://127.0.0.1:${way.port}` });
+    const topic = fresh();
+    const [stays, returns] = [await follow(server, [{ topic }]), await follow(server, [{ topic }])];
+    await publish(server, topic, 1, 5);
+    await returns.reaches(topic, 5);
+    returns.network.refuse();
+    returns.network.cut();
+    await publish(server, topic, 6, 50);
+    await stays.reaches(topic, 50);
+    way.refuse();
+    way.cut();
+    returns.network.heal();
+    const isAnswered = async () => (await returns.notes('topic', topic)).at(-1).status === 'recovered';
+    assert.ok(await until(isAnswered, PATIENCE_MS), 'it is answered while Redis is out of reach');
+    assert.deepEqual(await returns.got(topic), numbers(1, 5), 'what it missed is out of reach too');
+    way.heal();
+    await returns.reaches(topic, 50);
+    await publish(server, topic, 51, 60);
+    await returns.reaches(topic, 60);
+    assert.deepEqual(await returns.got(topic), numbers(1, 60));
+    assert.deepEqual(await returns.notes('resync', topic), []);
+    await stays.end();
+    await returns.end();
+    way.close();
   });
 });
 

@@ -228,8 +228,7 @@ impl Hub {
             None if begun.forgotten => self.lost(start, HistoryGap::Trimmed),
             None => (Outcome::Live(start.clone()), start.clone(), Vec::new()),
             Some(Ok(History::Entries { entries, top })) if entries.first().is_none_or(|first| first.position.epoch == theirs.epoch) => {
-                let behind = top.number().saturating_sub(theirs.seq.number());
-                let outcome = if behind == 0 { Outcome::Live(theirs.clone()) } else { Outcome::Recovered(theirs.clone(), behind) };
+                let outcome = resumed(&theirs, &last_of(&theirs, top));
                 let (frames, last) = self.page(subscriber, policy, filter.as_deref(), &joining.topic, &theirs, &entries, room);
                 if last < top {
                     self.settle(subscriber, &joining.topic, last_of(&theirs, last), None);
@@ -240,8 +239,11 @@ impl Hub {
             Some(Ok(History::Entries { .. })) => self.lost(start, HistoryGap::Epoch),
             Some(Ok(History::Gap { reason, .. })) => self.lost(start, reason),
             Some(Err(error)) => {
-                tracing::warn!(%error, topic = %joining.topic, "what a client missed could not be read");
-                self.lost(start, HistoryGap::Trimmed)
+                tracing::warn!(%error, topic = %joining.topic, "what a client missed could not be read; again soon");
+                // Nothing is known to be lost: the client is where it was, until the log says what follows.
+                let outcome = resumed(&theirs, start);
+                self.settle(subscriber, &joining.topic, theirs, None);
+                return self.with_state(record, connection.id, joining, Joined { outcome, frames: Vec::new(), policy, waiting: None });
             }
         };
         let mut joined = Joined { outcome, frames, policy, waiting: None };
@@ -275,6 +277,14 @@ impl Hub {
 impl Joined {
     fn plain(outcome: Outcome) -> Self {
         Self { outcome, frames: Vec::new(), policy: SlowPolicy::Recover, waiting: None }
+    }
+}
+
+/// What a client is told that goes on from its own position, where the topic is at `top`.
+fn resumed(theirs: &Position, top: &Position) -> Outcome {
+    match top.seq.number().saturating_sub(theirs.seq.number()) {
+        missed @ 1.. if theirs.epoch == top.epoch => Outcome::Recovered(theirs.clone(), missed),
+        _ => Outcome::Live(theirs.clone()),
     }
 }
 

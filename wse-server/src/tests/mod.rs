@@ -103,11 +103,16 @@ impl Rig {
 
     /// The same of this JSON.
     pub(crate) async fn publish_payload(&mut self, topic: &str, payload: &str) -> Value {
+        self.publish_to(&Topic::parse(topic).unwrap(), payload).await
+    }
+
+    /// The same to any topic, the server's own too.
+    pub(crate) async fn publish_to(&mut self, topic: &Topic, payload: &str) -> Value {
         let payload = payload.to_owned().into();
         let (event_type, priority, format) = ("m".into(), Priority::Normal, Format::Json);
         let publication =
             Publication { id: "m".into(), event_type, ts: UnixMillis(0), expires: None, key: None, priority, format, payload };
-        let receipt = self.bus.publish(&Topic::parse(topic).unwrap(), publication, None).await.unwrap();
+        let receipt = self.bus.publish(topic, publication, None).await.unwrap();
         self.hand_on();
         json!({"e": receipt.position.epoch.as_str(), "seq": receipt.position.seq.number()})
     }
