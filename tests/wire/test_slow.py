@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+import uuid
 from collections import Counter
 from typing import Any
 
@@ -42,6 +43,20 @@ async def test_a_slow_client_recovers_whole_and_in_order(server: Server) -> None
         messages, skips = await everything(client, last)
         assert ([m["p"]["n"] for m in messages], skips) == (list(range(600)), [])
         assert after["resyncs"] == before["resyncs"]
+
+
+async def test_a_slow_client_that_asks_for_its_pattern_again_loses_nothing_that_waits(server: Server) -> None:
+    """[P-25] [P-39] G2"""
+    name = f"herd{uuid.uuid4().hex[:8]}"
+    async with server.agreed() as publisher, server.stalled(f"{name}:*") as client:
+        before = server.health()
+        await publisher.publish(f"{name}:x", count=300, bytes=PIECE)
+        await server.reaches("fell_behind", before["fell_behind"] + 1)
+        await client.protocol("subscription", {"action": "subscribe", "topics": [f"{name}:*"]})
+        await at_rest(server)
+        last = await publisher.publish(f"{name}:x", count=300, bytes=PIECE)
+        messages, skips = await everything(client, last)
+        assert ([m["seq"] for m in messages], skips) == (list(range(1, 601)), [])
 
 
 async def test_of_latest_a_slow_client_gets_the_newest_of_each_key(server: Server) -> None:

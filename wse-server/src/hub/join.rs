@@ -171,7 +171,8 @@ impl Hub {
         if let Some((class, present)) = record.member(connection.id) {
             marks = (marks.0 || present.by_name, marks.1 || present.by_pattern);
             // What was asked for by name holds, whatever the pattern's filter is.
-            let stays = if joining.by_pattern { present.by_name } else { class.has(filter.as_deref()) && joining.theirs.is_none() };
+            let named = joining.by_pattern && present.by_name;
+            let stays = named || (class.has(filter.as_deref()) && joining.theirs.is_none());
             if stays {
                 if let Some(subscriber) = record.subscriber(connection.id) {
                     (subscriber.by_name, subscriber.by_pattern) = marks;

@@ -191,3 +191,36 @@ async fn births_that_nobody_reads_of_wait_within_a_bound_and_past_it_are_told_as
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_pattern_that_is_asked_for_again_without_positions_loses_nothing_that_waits_of_its_topics() {
+    on_a_shard(async {
+        let mut config = EngineConfig::default();
+        config.session.outbound_bytes = 4_000;
+        let mut rig = Rig::new(&config);
+        let client = rig.connect();
+        follows(&rig, &client, all()).await;
+        // Of the first all waits, of the second more than has room.
+        for (topic, messages, bytes) in [("n:1", 5, 10), ("n:2", 20, 1_000)] {
+            rig.publish(topic, bytes).await;
+            settle().await;
+            assert_eq!(client.take().iter().filter(|frame| frame["t"] == "m").count(), 1, "its birth, and its first message");
+            for _ in 1..messages {
+                rig.publish(topic, bytes).await;
+            }
+            client.request("subscribe", all());
+            settle().await;
+            let mut frames = client.take();
+            let told = frames.remove(0)["p"]["topics"][0]["topics"].clone();
+            let entry = told.as_array().unwrap().iter().find(|entry| entry["tp"] == topic).unwrap();
+            assert_eq!((&entry["status"], &entry["seq"]), (&json!("live"), &json!(1)), "it is where the client is: {told}");
+            for _ in 0..messages {
+                settle().await;
+                frames.extend(client.take());
+            }
+            let seqs: Vec<_> = frames.iter().filter(|frame| frame["t"] == "m").map(|frame| frame["seq"].as_u64().unwrap()).collect();
+            assert_eq!(seqs, (2..=messages).collect::<Vec<_>>());
+        }
+    })
+    .await;
+}

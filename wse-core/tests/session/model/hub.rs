@@ -323,7 +323,7 @@ impl Hub {
         if let Some(present) = self.members.get_mut(&joining.name) {
             marks = (marks.0 || present.by_name, marks.1 || present.by_pattern);
             let same = present.filter == joining.filter && joining.theirs.is_none();
-            if if joining.by_pattern { present.by_name } else { same } {
+            if same || (joining.by_pattern && present.by_name) {
                 (present.by_name, present.by_pattern) = marks;
                 return true;
             }
