@@ -75,3 +75,16 @@ async def test_more_than_the_log_holds_is_a_resync_and_the_stream_goes_on(server
         assert (answer["status"], answer["reason"], answer["seq"]) == ("resync", "history", top)
         await client.send({"t": "publish", "p": {"topic": "long"}})
         assert (await client.until("long"))["seq"] == top + 1
+
+
+async def test_a_topic_that_is_asked_for_again_stays_as_it_was_unless_a_position_comes_with_it(server: Server) -> None:
+    """[P-25]: the client says with its position what it has not got."""
+    async with server.agreed() as client:
+        [entry] = await client.subscribe("again")
+        top = await client.publish("again", count=3)
+        await client.topic("again", 3)
+        assert await client.subscribe("again") == [{**entry, "seq": top}]
+        answer = await back(client, "again", {"e": entry["e"], "seq": entry["seq"]})
+        assert answer == {**entry, "status": "recovered", "recovered": 3}
+        await client.publish("again")
+        assert [m["seq"] for m in await client.topic("again", 4)] == list(range(top - 2, top + 2))

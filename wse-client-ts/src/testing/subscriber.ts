@@ -1,6 +1,6 @@
 // What one connection of the fake server has subscribed, and how a topic's messages get to it.
 import type { Envelope } from '../core/envelope';
-import { filterKey, type Filter } from '../core/filter-key';
+import type { Filter } from '../core/filter-key';
 import { patternOf } from '../core/pattern';
 import type { FakeConnection } from './connection';
 import type { Namespace } from './namespace';
@@ -29,13 +29,11 @@ export class Subscriber {
     this.#compile = compile;
   }
 
-  /** Subscribes a topic; one that it has with the same filter stays as it is ([P-25]). */
+  /** Subscribes a topic, from the position that comes with it; one that it has stays as it is without one ([P-25]). */
   subscribe(log: TopicLog, filter: Filter | undefined, position: WirePosition | undefined): Resumed {
-    const before = this.#subscriptions.get(log.topic);
     const subscription = { filter, passes: this.#compile(filter), members: new Set<string>() };
-    const isSame = before !== undefined && filterKey(before.filter) === filterKey(filter);
     this.#add(log.topic, subscription);
-    return this.#resume(log, subscription, isSame ? undefined : position);
+    return this.#resume(log, subscription, position);
   }
 
   /** Subscribes a pattern, and through it every topic there is. */
