@@ -12,6 +12,7 @@ import { presence } from './client/presence.mjs';
 import { requests } from './client/requests.mjs';
 import { slow } from './client/slow.mjs';
 import { snapshots } from './client/snapshots.mjs';
+import { users } from './client/users.mjs';
 import { builtPage } from './lib/page.mjs';
 import { FIXTURES } from './lib/paths.mjs';
 import { NodePeer, PagePeer } from './lib/peers.mjs';
@@ -21,7 +22,7 @@ import { Stage } from './lib/stage.mjs';
 import { chosen } from './lib/ways.mjs';
 
 const FOLDER = join(FIXTURES, 'client');
-const SCENARIOS = { ...direct, ...formats, ...filters, ...patterns, ...presence, ...requests, ...slow, ...snapshots };
+const SCENARIOS = { ...direct, ...formats, ...filters, ...patterns, ...presence, ...requests, ...slow, ...snapshots, ...users };
 /** At the seam of the transport, or against pauses that a browser makes too: in Node alone. */
 const IN_NODE = { ...SCENARIOS, ...gaps, ...links };
 const WAYS = [

@@ -94,6 +94,16 @@ export class NodePeer {
     return this.#client.sendMessage(type, payload, options);
   }
 
+  /** Goes on with another token; null: with none. */
+  async sign(token) {
+    this.#client.setToken(token);
+  }
+
+  /** The payloads of the messages that wait, or have failed. */
+  async unsent() {
+    return storeOf(this.#client).getState().outbox.messages.map(({ payload }) => payload);
+  }
+
   /** Frames of one direction, `in` or `out`, of all connections. */
   frames(way) {
     return this.#frames.filter((frame) => frame.way === way).map(({ data }) => readFrame(data));
@@ -230,6 +240,15 @@ export class PagePeer {
   send(type, payload, options) {
     // An error that crosses from the page loses its code, unless it is in its message.
     return this.#page.evaluate(([t, p, o]) => window.sendMessage(t, p, o).catch((error) => Promise.reject(new Error(`${error.code}: ${error.message}`))), [type, payload, options]);
+  }
+
+  async sign(token) {
+    this.#options = { ...this.#options, token };
+    await this.#want();
+  }
+
+  unsent() {
+    return this.#page.evaluate(() => window.unsent);
   }
 
   frames(way) {

@@ -39,6 +39,9 @@ export class WSEClient {
   /** Who is connected is known before the server says it: the first frame may name positions. */
   #isSameToken = true;
   #knownUser: string | null | undefined;
+  #isHidden = false;
+  /** The token was null meanwhile: what was shown is forgotten. */
+  #isCleared = false;
   /** The connection has moved, and the socket that it left is still read. */
   #isMoving = false;
 
@@ -93,6 +96,11 @@ export class WSEClient {
   /** The connection now. */
   get state(): ClientState {
     return this.#state;
+  }
+
+  /** Whether another token was set, and the server has not said whose it is: what came before is not to be shown. */
+  get isHidden(): boolean {
+    return this.#isHidden;
   }
 
   /** Declared topics and their states. */
@@ -163,7 +171,10 @@ export class WSEClient {
     this.#connection.stop();
   }
 
-  /** Connects anew with another token; null closes the socket and waits. Messages that are not kept and not sent yet are rejected with `TOKEN_CHANGED`. */
+  /**
+   * Connects anew with another token; null closes the socket and waits. What was shown is hidden until the server says that the user is the
+   * same, and forgotten where it is not or the token is null. Messages that are not kept and not sent yet are rejected with `TOKEN_CHANGED`.
+   */
   setToken(token: Token | undefined): void {
     if (token === this.#token) return;
     const hadToken = this.#token !== null;
@@ -171,6 +182,7 @@ export class WSEClient {
     this.#isSameToken = false;
     this.#connection.setToken(this.#heard(token), this.#wanted);
     this.#sender.changeToken(token, hadToken);
+    this.#hide(token === null);
   }
 
   /** Subscribes for this client as a whole; returns what takes it back. Asking twice counts once, with the later filter. */
@@ -224,6 +236,15 @@ export class WSEClient {
     };
   }
 
+  #hide(isGone: boolean): void {
+    this.#isHidden = true;
+    this.#isCleared ||= isGone;
+    this.#presence.handleToken(isGone);
+    this.#update({ user: null });
+    if (isGone) this.#notify('user', null);
+    this.#notify('hidden', true);
+  }
+
   #notify<Name extends keyof Notices>(name: Name, notice: Notices[Name]): void {
     this.#notices.emit(name, notice);
   }
@@ -236,14 +257,17 @@ export class WSEClient {
   /** Returns whether the user is the one from before. */
   #handleReady(ready: Extract<ServerMessage, { kind: 'ready' }>, messageBytes: number | undefined): boolean {
     const isSameUser = this.#knownUser === undefined || this.#knownUser === ready.user;
-    if (!isSameUser) this.#notify('user', ready.user);
+    const [wasHidden, wasCleared] = [this.#isHidden, this.#isCleared];
+    this.#isHidden = this.#isCleared = false;
+    if (!isSameUser || wasCleared) this.#notify('user', ready.user);
     this.#knownUser = ready.user;
     this.#isSameToken = true;
     this.#update({ user: ready.user, connection: ready.connection });
-    this.#topics.handleReady(isSameUser, ready.session);
+    this.#topics.handleReady(isSameUser, ready.session, wasCleared);
     const bytes = messageBytes ?? DEFAULTS.messageBytes;
     this.#presence.handleReady(ready.user, isSameUser, this.#isMoving, bytes);
     this.#sender.handleReady(ready, bytes, this.#isMoving);
+    if (wasHidden) this.#notify('hidden', false);
     return isSameUser;
   }
 

@@ -19,7 +19,7 @@ export interface ClientState {
   readonly lastError: WSEError | null;
   /** Smoothed round trip in milliseconds; null before the first pong. */
   readonly rttMs: number | null;
-  /** User id that the server gave; null when anonymous. */
+  /** User id that the server gave; null when anonymous, and while it is not known whose another token is. */
   readonly user: string | null;
   /** The server's id of the connection; null while there is none. */
   readonly connection: string | null;
@@ -108,6 +108,8 @@ export interface Notices {
   outbox: OutboxMessage | null;
   /** The state of some subscription changed. */
   topics: null;
-  /** Another user is connected than before. */
+  /** Another user is connected than before, or after the token was null; null where it became null too. What was known is the former one's. */
   user: string | null;
+  /** What is known is hidden, because another token was set, or is not any more: the server has said who the user is. */
+  hidden: boolean;
 }

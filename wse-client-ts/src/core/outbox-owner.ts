@@ -10,6 +10,8 @@ export class Owner {
   #mark: string | undefined;
   /** Counts the tokens that the application has set: rows of one age are one user's. */
   age = 0;
+  /** Another token was set, and the server has not named its user. */
+  isUnknown = false;
 
   /** Of what is written now: by the user whom the server named last, if the token is still that one. */
   get stamp(): Stamp {
@@ -22,13 +24,20 @@ export class Owner {
     if (!isOther) return;
     this.age += 1;
     this.#user = undefined;
+    this.isUnknown = true;
   }
 
   /** The server names the user; returns whether another one was known. */
   handleReady(user: string | null): boolean {
     const isOther = user !== this.#user;
+    this.isUnknown = false;
     this.#user = user;
     return isOther;
+  }
+
+  /** Whether a row of this age may be seen: one of the user before may not, until it is known who the next one is. */
+  shows(age: number): boolean {
+    return !this.isUnknown || age === this.age;
   }
 
   /** Whether a row of this page is the connected user's; `age` is that of its writing. */

@@ -1,13 +1,14 @@
 // Messages that are kept until the server has handled them: which go out, again too, and what becomes of each ([P-51] to [P-55]).
 import { encodeRequest } from './client-messages';
-import { utf8Bytes, type Priority } from './envelope';
+import type { Priority } from './envelope';
 import { WSEError } from './errors';
+import { expired, isRepeatable, sizeOf, unknownOutcome, viewOf, type Entry, type OutboxLink } from './outbox-entry';
 import { Failures } from './outbox-failures';
-import { OutboxMessage, type OutboxCounts, type OutboxStatus } from './outbox-message';
+import { OutboxMessage, type OutboxCounts } from './outbox-message';
 import { Owner } from './outbox-owner';
 import { Shelf } from './outbox-shelf';
 import type { OutboxRow } from './outbox-store';
-import { withResolvers, type Outgoing, type Resolvers } from './requests';
+import { withResolvers, type Outgoing } from './requests';
 import type { Roles } from './roles';
 
 /** Bounds of an outbox. */
@@ -16,14 +17,6 @@ export interface OutboxConfig {
   readonly messages: number;
   readonly bytes: number;
   readonly ageMs: number;
-}
-
-/** Who is connected, and what the server keeps for it ([P-52]). */
-export interface OutboxLink {
-  readonly user: string | null;
-  /** The producers' epoch; null: the server keeps no outcomes. */
-  readonly epoch: string | null;
-  readonly outcomesMs: number;
 }
 
 /** What an outbox reports. */
@@ -47,19 +40,6 @@ const LOOK_MS = 15_000;
 const FIRST_LOOK_MS = 1_000;
 /** What its user never came back for, in ages of the outbox. */
 const FORGOTTEN_AGES = 7;
-
-interface Entry {
-  row: OutboxRow;
-  readonly bytes: number;
-  /** The store has the row as it is, or cannot have it. */
-  isKept: boolean;
-  /** It was sent, here or by an earlier page. */
-  isSent: boolean;
-  readonly isEarlier: boolean;
-  /** The owner's age when it was written. */
-  readonly age: number;
-  readonly reply: Resolvers;
-}
 
 /** The outbox of one client. */
 export class Outbox {
@@ -108,14 +88,14 @@ export class Outbox {
   }
 
   get messages(): readonly OutboxMessage[] {
-    this.#list ??= [...this.#failures.messages, ...[...this.#entries.values()].map((entry) => viewOf(entry))];
+    this.#list ??= [...(this.#owner.isUnknown ? [] : this.#failures.messages), ...this.#shown.map((entry) => viewOf(entry))];
     return this.#list;
   }
 
   get counts(): OutboxCounts {
-    let sent = 0;
-    for (const { isSent } of this.#entries.values()) if (isSent) sent += 1;
-    return { queued: this.#entries.size - sent, sent, failed: this.#failures.size };
+    const shown = this.#shown;
+    const sent = shown.filter(({ isSent }) => isSent).length;
+    return { queued: shown.length - sent, sent, failed: this.#owner.isUnknown ? 0 : this.#failures.size };
   }
 
   /** A token came; `isOther`: the application has set another one. Undefined: of a function that was not asked yet. */
@@ -125,6 +105,7 @@ export class Outbox {
       // What a look finds that is under way was looked for as the one before.
       this.#era += 1;
       this.#shelf.renew();
+      this.#tell(null);
     }
     this.#mark();
   }
@@ -154,13 +135,14 @@ export class Outbox {
   /** `server_ready` came. */
   handleReady(link: OutboxLink): void {
     this.#link = link;
+    const isOther = this.#owner.handleReady(link.user);
     for (const entry of [...this.#entries.values()]) {
       if (!this.#owner.hasWritten(entry.row, entry.age, link.user)) this.#disown(entry);
       // Timers stand still while a machine sleeps.
       else if (this.#isExpired(entry.row)) this.#giveUp(entry, expired(entry));
       else if (entry.isSent && !isRepeatable(entry.row, link)) this.#giveUp(entry, unknownOutcome());
     }
-    if (this.#owner.handleReady(link.user)) {
+    if (isOther) {
       this.#era += 1;
       this.#failures.keepOnly(link.user);
       this.#letGo();
@@ -187,20 +169,24 @@ export class Outbox {
   }
 
   cancel(id: string): boolean {
-    const entry = this.#entries.get(id);
+    const entry = this.#shown.find(({ row }) => row.id === id);
     if (entry?.isSent === true) return false;
-    const row = entry?.row ?? this.#failures.take(id);
+    const row = entry?.row ?? this.failed(id);
     if (row === undefined) return false;
-    if (entry !== undefined) this.#release(entry, WSEError.client('CANCELLED'));
+    if (entry === undefined) this.#failures.take(id);
+    else this.#release(entry, WSEError.client('CANCELLED'));
     this.#shelf.remove(row);
-    this.#list = null;
-    this.#events.onChange(null);
+    this.#tell(null);
     return true;
   }
 
   /** What a failed message said. */
   failed(id: string): OutboxRow | undefined {
-    return this.#failures.find(id);
+    return this.#owner.isUnknown ? undefined : this.#failures.find(id);
+  }
+
+  get #shown(): readonly Entry[] {
+    return [...this.#entries.values()].filter(({ age }) => this.#owner.shows(age));
   }
 
   #outgoing(entry: Entry): Outgoing {
@@ -261,7 +247,7 @@ export class Outbox {
   #keepFailure(row: OutboxRow, isEarlier: boolean): void {
     const message = new OutboxMessage(row, 'failed', isEarlier);
     for (const old of this.#failures.add(row, message, sizeOf(row))) this.#shelf.remove(old);
-    this.#tell(message);
+    this.#tell(this.#owner.isUnknown ? null : message);
   }
 
   /** It waits for the user who wrote it, if that one is known. */
@@ -310,13 +296,12 @@ export class Outbox {
 
   /** Leaves to others what is no message of this client any more. */
   #letGo(): void {
-    this.#list = null;
     const inUse = new Set([...this.#entries.values()].map(({ row }) => row.producer));
     this.#shelf.letGo((producer) => inUse.has(producer) || this.#failures.hasOf(producer));
-    this.#events.onChange(null);
+    this.#tell(null);
   }
 
-  #tell(message: OutboxMessage): void {
+  #tell(message: OutboxMessage | null): void {
     this.#list = null;
     this.#events.onChange(message);
   }
@@ -372,25 +357,4 @@ export class Outbox {
   #age(since: number): number {
     return this.#roles.clock.wall() - since;
   }
-}
-
-function viewOf({ row, isSent, isEarlier }: Entry, status: OutboxStatus = isSent ? 'sent' : 'queued', reply?: unknown): OutboxMessage {
-  return new OutboxMessage(row, status, isEarlier, reply);
-}
-
-function sizeOf({ type, payload }: Pick<OutboxRow, 'type' | 'payload'>): number {
-  return utf8Bytes(type) + utf8Bytes(payload);
-}
-
-/** What was sent where nobody keeps outcomes, or would have to be sent there again, is not ([P-52]). */
-function isRepeatable(row: OutboxRow, link: OutboxLink): boolean {
-  return row.epoch !== '' && link.epoch !== null;
-}
-
-function unknownOutcome(): WSEError {
-  return new WSEError('OUTCOME_UNKNOWN', 'It was sent before, and this server does not know what became of it.', { fault: 'network' });
-}
-
-function expired({ isSent }: Entry): WSEError {
-  return WSEError.client('EXPIRED', isSent ? 'It was sent, and may have been handled.' : 'It was never sent.');
 }

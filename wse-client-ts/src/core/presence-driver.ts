@@ -58,6 +58,8 @@ export class PresenceDriver implements Presence {
   #key: string | undefined;
   #maxBytes = 0;
   #isAnonymous = false;
+  /** Another token was set, and the server has not said whose it is. */
+  #isHidden = false;
   #pollPlanned = false;
 
   constructor(lingerMs: number, roles: Roles, events: PresenceEvents) {
@@ -109,11 +111,19 @@ export class PresenceDriver implements Presence {
     return this.#look(presenceName(topic, countOnly), topic) as PresenceState<T>;
   }
 
+  /** Another token: what the user saw is hidden, and forgotten where there is no user any more. */
+  handleToken(isGone: boolean): void {
+    this.#isHidden = true;
+    if (isGone) this.#forget();
+    this.#review();
+  }
+
   /** `server_ready` came: this connection knows of nothing that was entered. */
   handleReady(user: string | null, isSameUser: boolean, isMove: boolean, maxBytes: number): void {
     this.#isAnonymous = user === null;
     this.#maxBytes = maxBytes;
-    if (!isSameUser) for (const watched of this.#watched.values()) watched.roster.clear();
+    this.#isHidden = false;
+    if (!isSameUser) this.#forget();
     this.#stays.handleReady(isMove && isSameUser);
     this.#poll();
   }
@@ -168,6 +178,10 @@ export class PresenceDriver implements Presence {
     if (this.#stays.handleError(cid, error, this.#roles.clock.now())) this.#poll();
   }
 
+  #forget(): void {
+    for (const { roster } of this.#watched.values()) roster.clear();
+  }
+
   /** Tells what stands otherwise than it was shown: right after what may have changed it, before anybody looks. */
   #review(): void {
     const changed = [...this.#shown].flatMap(([name, before]) => {
@@ -199,6 +213,7 @@ export class PresenceDriver implements Presence {
     const isWatching = watched === undefined || (watched.roster.isKnown && subscription !== undefined && subscription.status !== 'pending');
     const isIn = stay === undefined || stay.entered;
     const status: PresenceStatus = isRefused ? 'refused' : isWatching && isIn ? 'live' : 'pending';
+    if (this.#isHidden) return { ...NO_PRESENCE, status, error };
     const { members, count } = watched?.roster ?? NO_PRESENCE;
     return { members, count, status, error, id: stay?.id ?? null };
   }

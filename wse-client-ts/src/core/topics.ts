@@ -151,10 +151,12 @@ export class Topics {
     return this.#subscriptions.awaitsHello;
   }
 
-  /** `server_ready` came. */
-  handleReady(isSameUser: boolean, session: string | null): void {
+  /** `server_ready` came; `isCleared`: what had been shown is forgotten, whoever the user is. */
+  handleReady(isSameUser: boolean, session: string | null, isCleared: boolean): void {
     this.#direct.handleReady(session, isSameUser);
     if (!isSameUser) this.#subscriptions.forgetPositions();
+    // Whoever resumes gets no state by itself.
+    else if (isCleared) this.#subscriptions.requestSnapshots([...this.#subscriptions.entries.keys()].filter((name) => this.hasSnapshot(name)));
     this.#subscriptions.handleReady();
     this.#flush();
   }

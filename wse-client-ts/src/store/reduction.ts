@@ -56,7 +56,11 @@ export class Reduction<State> {
   #listen(): () => void {
     const stops = [
       this.#client.on('*', (payload, meta) => this.#handle(payload, meta)),
-      this.#client.onNotice('user', () => this.#set(NONE)),
+      this.#client.onNotice('hidden', () => this.#show()),
+      this.#client.onNotice('user', () => {
+        this.#current = NONE;
+        this.#show();
+      }),
     ];
     return () => {
       for (const stop of stops) stop();
@@ -77,15 +81,14 @@ export class Reduction<State> {
   }
 
   #apply(message: TopicMessage): void {
-    this.#set({ state: this.#reduce(this.#current.state, message), topic: message.topic });
+    this.#current = { state: this.#reduce(this.#current.state, message), topic: message.topic };
+    this.#planned ??= this.#client.clock.frame(() => this.#show());
   }
 
-  #set(next: Reduced<State>): void {
-    this.#current = next;
-    this.#planned ??= this.#client.clock.frame(() => {
-      this.#planned = null;
-      this.#shown = this.#current;
-      for (const listener of [...this.#listeners]) listener();
-    });
+  #show(): void {
+    this.#planned?.();
+    this.#planned = null;
+    this.#shown = this.#client.isHidden ? NONE : this.#current;
+    for (const listener of [...this.#listeners]) listener();
   }
 }

@@ -55,9 +55,11 @@ function createWSEStore(client: WSEClient): WSEStore {
   const latest = new Map<string, Latest>();
   let planned: Cancel | null = null;
   const commit = (): void => {
+    planned?.();
     planned = null;
     const before = store.getState();
-    const next = { connection: client.state, outbox: nextOutbox(before.outbox, client), topics: nextTopics(before.topics, client.views, latest) };
+    const shown = client.isHidden ? new Map<string, Latest>() : latest;
+    const next = { connection: client.state, outbox: nextOutbox(before.outbox, client), topics: nextTopics(before.topics, client.views, shown) };
     if (next.connection !== before.connection || next.outbox !== before.outbox || next.topics !== before.topics) store.setState(next, true);
   };
   const plan = (): void => {
@@ -66,9 +68,11 @@ function createWSEStore(client: WSEClient): WSEStore {
   client.onNotice('status', plan);
   client.onNotice('topics', plan);
   client.onNotice('outbox', plan);
+  // What is not for this user's eyes does not wait for a frame.
+  client.onNotice('hidden', commit);
   client.onNotice('user', () => {
     latest.clear();
-    plan();
+    commit();
   });
   client.on('*', (payload, { topic, category }) => {
     if (topic === undefined) return;
