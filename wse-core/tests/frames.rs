@@ -95,8 +95,8 @@ fn broken_streams_and_bombs_are_refused() {
 /// What a server reads of a frame, on a connection that speaks MessagePack and zlib.
 fn message(inflater: &mut Inflater, mut frame: Vec<u8>, is_text: bool) -> Result<ClientMessage, ErrorCode> {
     let envelope = match frame_body(&frame) {
-        _ if is_text => envelope::decode(&mut frame, DEPTH),
-        Tagged::Msgpack(map) => envelope::decode_msgpack(map, DEPTH),
+        _ if is_text => envelope::decode(&mut frame),
+        Tagged::Msgpack(map) => envelope::decode_msgpack(map),
         Tagged::Compressed(stream) => read(inflater.inflate(stream).map_err(InflateError::code)?),
         Tagged::Reserved(_) | Tagged::Unknown => return Err(ErrorCode::UnsupportedFormat),
     };
