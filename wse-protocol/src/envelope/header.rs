@@ -117,10 +117,10 @@ impl<'a> Header<'a> {
     fn version(&self) -> Result<(), WireError> {
         match self.value(Key::V) {
             Some(Scalar::Integer(defaults::PROTOCOL_VERSION)) => Ok(()),
-            Some(Scalar::Integer(other)) => {
+            Some(Scalar::Integer(other)) if Seq::new(other).is_some() => {
                 Err(WireError::new(ErrorCode::UnsupportedVersion, format!("this side speaks version 2, the frame says {other}")))
             }
-            _ => Err(invalid(Key::V, "is required, an integer")),
+            _ => Err(invalid(Key::V, "is required, an integer from 0 to 2^53-1")),
         }
     }
 

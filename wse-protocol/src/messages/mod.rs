@@ -85,11 +85,11 @@ impl ClientMessage {
     }
 }
 
-/// A payload as its fields, which are an object's (serde alone would take an array of them too); the sentence of a failure names the message.
-fn fields<T: DeserializeOwned>(kind: &str, payload: Value) -> Result<T, WireError> {
+/// A payload as its fields, which are an object's (serde alone would take an array of them too), a null being as one that is absent; the
+/// sentence of a failure names the message.
+fn fields<T: DeserializeOwned>(kind: &str, mut payload: Value) -> Result<T, WireError> {
     let invalid = |what: String| WireError::new(ErrorCode::InvalidMessage, format!("{kind}: {what}"));
-    if !payload.is_object() {
-        return Err(invalid("p is an object".into()));
-    }
+    let Some(object) = payload.as_object_mut() else { return Err(invalid("p is an object".into())) };
+    object.retain(|_, value| !value.is_null());
     simd_json::serde::from_owned_value(payload).map_err(|e| invalid(e.to_string()))
 }

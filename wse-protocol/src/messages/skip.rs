@@ -13,6 +13,9 @@ pub enum SkipReason {
     DropLow,
     /// They had expired.
     Ttl,
+    /// A reason that this version does not know ([P-50]). Never sent.
+    #[serde(other)]
+    Other,
 }
 
 /// A hole in what a client gets, told before the next frame of the topic.

@@ -10,12 +10,13 @@ pub enum Status {
     Live,
     /// Subscribed; what was missed follows.
     Recovered,
-    /// Subscribed; what was missed is unknown.
-    Resync,
     /// No longer subscribed.
     Unsubscribed,
     /// Not subscribed: see code and message.
     Refused,
+    /// Subscribed; what was missed is unknown. Also what a status that this version does not know is read as ([P-50]).
+    #[serde(other)]
+    Resync,
 }
 
 /// One entry of the answer.

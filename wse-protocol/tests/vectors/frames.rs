@@ -15,7 +15,7 @@ fn every_case_of_the_file_is_counted() {
     let (msgpack, zlib) = (&file["msgpack"], &file["zlib"]);
     let packed = (cases(msgpack, "accept"), cases(msgpack, "reject"));
     let lists = [packed.0, packed.1, cases(zlib, "accept"), cases(zlib, "reject"), cases(&file, "tags"), cases(&file, "topic_messages")];
-    assert_counts(&file, lists, [72, 124, 25, 38, 11, 12]);
+    assert_counts(&file, lists, [72, 127, 25, 38, 11, 12]);
     assert_eq!(file["limits"]["nesting_depth"], defaults::NESTING_DEPTH);
 }
 

@@ -5,7 +5,9 @@ use wse_protocol::{
     Format, Tagged, WireError, encode,
     envelope::{self, Envelope},
     frame_body,
-    messages::{ClientMessage, ErrorMessage, Ping, Pong, Reply, ServerHello, ServerMessage, ServerReady, SubscriptionUpdate},
+    messages::{
+        ClientMessage, ErrorMessage, Ping, Pong, Reply, ServerHello, ServerMessage, ServerReady, Skip, SkipReason, SubscriptionUpdate,
+    },
 };
 
 /// A message that was read, written again.
@@ -47,21 +49,28 @@ fn messages_of_a_server_are_read_and_written_in_both_formats() {
     let file = vectors("messages.json");
     let kinds = [ServerHello::KIND, ServerReady::KIND, SubscriptionUpdate::KIND, ErrorMessage::KIND];
     assert!(kinds.iter().all(|kind| cases(&file, "server").iter().any(|case| text(case, "kind") == *kind)));
+    let mut unknown_reasons = 0;
     for case in cases(&file, "server") {
-        let expected: Value = serde_json::from_str(text(case, "text")).expect("JSON");
+        let means = case.get("means").and_then(Value::as_str).unwrap_or_else(|| text(case, "text"));
+        let expected: Value = serde_json::from_str(means).expect("JSON");
         for format in [Format::Json, Format::Msgpack] {
             let message = server_message(text(case, "text")).expect("a message of a server");
+            if let ServerMessage::Skip(Skip { reason: SkipReason::Other, .. }) = message {
+                unknown_reasons += 1;
+                continue; // there is nothing to write
+            }
             let again = read(&mut rewritten(message, format)).expect("an envelope");
             assert_eq!(as_value(&again, &expected), expected, "{} as {format:?}", text(case, "name"));
         }
     }
+    assert_eq!(unknown_reasons, 2);
 }
 
 #[test]
 fn messages_of_a_client_are_read_and_refused_as_listed() {
     let file = vectors("messages.json");
     let (server, client, refused) = (cases(&file, "server"), cases(&file, "client"), cases(&file, "refused"));
-    assert_counts(&file, [server, client, refused], [26, 20, 46]);
+    assert_counts(&file, [server, client, refused], [32, 23, 50]);
     for case in client {
         let kind = match ClientMessage::decode(decode(text(case, "text")).expect("an envelope")) {
             Ok(ClientMessage::Hello(_)) => "client_hello",

@@ -175,10 +175,11 @@ impl Client {
         match skip.reason {
             SkipReason::Latest => assert_eq!(policy(name), SlowPolicy::Latest, "{name:?}"),
             SkipReason::Ttl => assert!(left_out.all(|entry| entry.has_expired(now)), "{name:?}: {skip:?} before its time"),
-            _ => {
+            SkipReason::DropLow => {
                 assert_eq!(policy(name), SlowPolicy::DropLow, "{name:?}");
                 assert!(left_out.all(|entry| entry.priority != Priority::Critical), "{name:?}: what is critical was left out");
             }
+            SkipReason::Other => panic!("a reason that is never sent: {skip:?}"),
         }
         let stream = self.stream(name, &skip.epoch, "a skip");
         let previous = skip.previous.map_or(skip.from.number() - 1, Seq::number);
