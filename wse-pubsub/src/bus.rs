@@ -136,6 +136,8 @@ pub struct BusHealth {
     pub patterns: usize,
     /// Outcomes and producers that were forgotten before their time, because there were too many.
     pub outcomes_forgotten: u64,
+    /// Retry keys that were forgotten before their time, because there were too many: a retry under one is a second message.
+    pub retries_forgotten: u64,
     /// Members that this process was refused because there were too many.
     pub presence_refused: u64,
     /// Members' holds that this process removed because their process was not heard of.

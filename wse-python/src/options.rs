@@ -136,6 +136,9 @@ fn bus_choice(options: &Options<'_, '_>) -> PyResult<BusChoice> {
     options.seconds("meta_age", &mut meta_age)?;
     let (outcomes, dead_letters, direct) = (outcome_limits(options)?, dead_letter_limits(options)?, direct_limits(options)?);
     let presence = presence_limits(options)?;
+    let (mut retry_age, mut retry_keys) = (Duration::from_millis(defaults::IDEMPOTENCY_AGE_MS), defaults::IDEMPOTENCY_KEYS as usize);
+    options.seconds("idempotency_age", &mut retry_age)?;
+    options.set("idempotency_keys", &mut retry_keys)?;
     let Some(url) = options.given::<String>("redis_url")? else {
         let config = MemoryConfig::default()
             .history(limits)
@@ -143,6 +146,8 @@ fn bus_choice(options: &Options<'_, '_>) -> PyResult<BusChoice> {
             .budget_bytes(budget)
             .meta_age(meta_age)
             .handover_bytes(handover)
+            .retry_age(retry_age)
+            .retry_keys(retry_keys)
             .outcomes(outcomes)
             .dead_letters(dead_letters)
             .direct(direct)
@@ -154,7 +159,8 @@ fn bus_choice(options: &Options<'_, '_>) -> PyResult<BusChoice> {
     let mut breaker = BreakerConfig::default();
     options.set("breaker_failures", &mut breaker.failures)?;
     options.seconds("breaker_cooldown", &mut breaker.cooldown)?;
-    let config = RedisConfig::new(url).history(limits).meta_age(meta_age).handover_bytes(handover).publish_timeout(timeout);
+    let config =
+        RedisConfig::new(url).history(limits).meta_age(meta_age).handover_bytes(handover).publish_timeout(timeout).retry_age(retry_age);
     let config = config.outcomes(outcomes).dead_letters(dead_letters).direct(direct).presence(presence);
     let config = config.breaker_failures(breaker.failures).breaker_cooldown(breaker.cooldown);
     let [mut base, mut cap] = [defaults::BUS_BACKOFF_BASE_MS, defaults::BUS_BACKOFF_CAP_MS].map(Duration::from_millis);

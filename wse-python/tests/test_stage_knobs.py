@@ -238,6 +238,25 @@ def test_what_comes_while_a_hole_is_read_is_in_order_however_little_of_it_is_kep
     assert seqs == list(range(1, count + 1))
 
 
+@pytest.mark.parametrize("bus", ["memory", "redis"])
+def test_an_idempotency_key_holds_for_its_time_and_is_a_second_message_after_it(bus: str) -> None:
+    with redis_process() as (url, _), engine(redis_url=url if bus == "redis" else None, idempotency_age=0.4) as running:
+        seqs = [keyed(running, "a"), keyed(running, "a")]
+        time.sleep(0.6)
+        seqs.append(keyed(running, "a"))
+    assert seqs == [1, 1, 2]
+
+
+def test_above_its_bound_the_oldest_idempotency_key_is_forgotten_and_counted() -> None:
+    with engine(idempotency_keys=2) as running:
+        assert [keyed(running, key) for key in "abcba"] == [1, 2, 3, 2, 4]
+        assert running.health()["retries_forgotten"] == 2
+
+
+def keyed(running: _native.Engine, key: str) -> int:
+    return running.publish_blocking(("once", b"1", None, None, 5, None, None, key)).seq
+
+
 def publish_from_threads(running: _native.Engine, topic: str, seconds: float) -> int:
     """From eight, so that messages come while any hole is being read."""
     end = time.monotonic() + seconds

@@ -76,6 +76,8 @@ pub struct Health {
     pub outcomes_unknown: u64,
     /// Outcomes that the bus forgot before their time, because there were too many.
     pub outcomes_forgotten: u64,
+    /// Idempotency keys that were forgotten before their time, because there were too many.
+    pub retries_forgotten: u64,
     /// Messages whose handlers failed, put among the dead letters.
     pub dead_lettered: u64,
     /// Dead letters that were too old or too many.
@@ -145,6 +147,7 @@ impl Health {
             repeats_answered: counters.repeats_answered.load(Relaxed),
             outcomes_unknown: counters.outcomes_unknown.load(Relaxed),
             outcomes_forgotten: bus.outcomes_forgotten,
+            retries_forgotten: bus.retries_forgotten,
             dead_lettered: counters.dead_lettered.load(Relaxed),
             dead_letters_dropped: counters.dead_letters_dropped.load(Relaxed),
             presence_members: counters.presence_members.load(Relaxed),

@@ -75,6 +75,8 @@ export const DEFAULTS = {
   busReorderMessages: 4096,
   busReorderBytes: 262_144,
   publishTimeoutMs: 5000,
+  idempotencyAgeMs: 300_000,
+  idempotencyKeys: 65536,
   outcomeAgeMs: 93_600_000,
   outcomeLeaseMs: 10000,
   outcomeMessages: 4096,

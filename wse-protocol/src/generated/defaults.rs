@@ -149,6 +149,10 @@ pub const BUS_REORDER_MESSAGES: u64 = 4096;
 pub const BUS_REORDER_BYTES: u64 = 262_144;
 /// Default of `publish_timeout_ms`.
 pub const PUBLISH_TIMEOUT_MS: u64 = 5000;
+/// Default of `idempotency_age_ms`.
+pub const IDEMPOTENCY_AGE_MS: u64 = 300_000;
+/// Default of `idempotency_keys`.
+pub const IDEMPOTENCY_KEYS: u64 = 65536;
 /// Default of `outcome_age_ms`.
 pub const OUTCOME_AGE_MS: u64 = 93_600_000;
 /// Default of `outcome_lease_ms`.

@@ -30,8 +30,8 @@ impl Default for MemoryConfig {
             budget_bytes: defaults::HISTORY_BUDGET_BYTES as usize,
             meta_age: Duration::from_millis(defaults::META_AGE_MS),
             topics: 100_000,
-            retry_age: Duration::from_millis(defaults::HISTORY_AGE_MS),
-            retry_keys: 65_536,
+            retry_age: Duration::from_millis(defaults::IDEMPOTENCY_AGE_MS),
+            retry_keys: defaults::IDEMPOTENCY_KEYS as usize,
             births: 16_384,
             outcomes: OutcomeLimits::default(),
             dead_letters: DeadLetterLimits::default(),
@@ -86,7 +86,8 @@ impl MemoryConfig {
         self
     }
 
-    /// Retry keys remembered; default 65,536. Above it the oldest is forgotten.
+    /// Retry keys remembered; default 65,536. Above it the oldest is forgotten, and counted in
+    /// [`BusHealth::retries_forgotten`](crate::BusHealth::retries_forgotten).
     #[must_use]
     pub fn retry_keys(mut self, count: usize) -> Self {
         self.retry_keys = count;

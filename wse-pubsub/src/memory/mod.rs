@@ -213,8 +213,19 @@ impl Bus for MemoryBus {
         let (topics, patterns) = (store.interested(), store.namespaces().followed());
         let (outcomes_forgotten, fault) = (held(&self.outcomes).forgotten(), state.closed.then(|| "closed".into()));
         let (presence_refused, presence_lapsed) = (state.rooms.refused(), state.rooms.lapsed());
-        let proved = Duration::ZERO;
-        BusHealth { kind: "memory", up, proved, topics, patterns, outcomes_forgotten, presence_refused, presence_lapsed, fault }
+        let (proved, retries_forgotten) = (Duration::ZERO, state.retries.forgotten());
+        BusHealth {
+            kind: "memory",
+            up,
+            proved,
+            topics,
+            patterns,
+            outcomes_forgotten,
+            retries_forgotten,
+            presence_refused,
+            presence_lapsed,
+            fault,
+        }
     }
 
     async fn close(&self) {

@@ -22,6 +22,11 @@ impl RetryWindow {
     pub(crate) fn insert(&mut self, now: Duration, topic: &Topic, key: &str, receipt: Receipt) {
         self.0.insert(now, (topic.clone(), key.into()), receipt);
     }
+
+    /// Keys forgotten before their time.
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.0.counts().evicted
+    }
 }
 
 /// A key as callers have it; hashes as the owned pair does.

@@ -51,7 +51,7 @@ impl RedisConfig {
             },
             history: LogLimits::default(),
             meta_age: Duration::from_millis(defaults::META_AGE_MS),
-            retry_age: Duration::from_millis(defaults::HISTORY_AGE_MS),
+            retry_age: Duration::from_millis(defaults::IDEMPOTENCY_AGE_MS),
             births: 16_384,
             outcomes: OutcomeLimits::default(),
             dead_letters: DeadLetterLimits::default(),

@@ -211,8 +211,20 @@ impl Bus for RedisBus {
         let (up, fault) = (heard && mute.is_none(), deaf.or(mute));
         let (topics, patterns) = self.core.interests.count();
         let (presence_refused, presence_lapsed) = self.core.rooms.counts();
-        let outcomes_forgotten = self.core.outcomes.forgotten();
-        BusHealth { kind: "redis", up, proved, topics, patterns, outcomes_forgotten, presence_refused, presence_lapsed, fault }
+        // Redis keeps each retry key for its time.
+        let (outcomes_forgotten, retries_forgotten) = (self.core.outcomes.forgotten(), 0);
+        BusHealth {
+            kind: "redis",
+            up,
+            proved,
+            topics,
+            patterns,
+            outcomes_forgotten,
+            retries_forgotten,
+            presence_refused,
+            presence_lapsed,
+            fault,
+        }
     }
 
     async fn close(&self) {

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 _SECONDS = (
     "heartbeat", "idle_timeout", "handshake_timeout", "auth_timeout", "publish_timeout",
     "history_age", "meta_age", "restart_retry", "drain_timeout", "rate_patience", "breaker_cooldown", "snapshot_timeout",
-    "redis_backoff_base", "redis_backoff_cap",
+    "redis_backoff_base", "redis_backoff_cap", "idempotency_age",
     "outcome_age", "outcome_lease", "dead_letter_age", "direct_age", "session_grace", "presence_lease", "presence_interval",
 )  # fmt: skip
 _COUNTS = (
     "message_bytes", "subscriptions", "outbound_bytes", "handover_bytes",
     "handler_queue", "history_messages", "history_bytes", "history_budget_bytes", "compression_from", "compression_level",
     "batch_messages", "batch_bytes", "message_burst", "patterns", "pattern_topics", "filter_limit", "breaker_failures", "snapshot_calls",
-    "redis_reorder_messages", "redis_reorder_bytes",
+    "redis_reorder_messages", "redis_reorder_bytes", "idempotency_keys",
     "snapshot_pin_bytes", "outcome_messages", "outcome_bytes", "outcome_reply_bytes", "outcome_producers", "outcome_budget_bytes",
     "dead_letters", "dead_letter_bytes", "direct_messages", "direct_bytes", "direct_budget_bytes", "presence_members", "presence_topics",
     "presence_data_bytes",
@@ -159,6 +159,10 @@ class WSEConfig:
     """How long a topic without messages is still known."""
     publish_timeout: float = table.PUBLISH_TIMEOUT_MS / 1000
     """How long a publish waits for the bus before it raises `WSEUnavailable`."""
+    idempotency_age: float = table.IDEMPOTENCY_AGE_MS / 1000
+    """How long a publish with the same `idempotency_key` to the same topic is the same message; later it is another one."""
+    idempotency_keys: int = table.IDEMPOTENCY_KEYS
+    """Such keys that the in-process bus remembers; above it the oldest is forgotten early. In Redis each is kept for its time."""
     breaker_failures: int = table.BUS_BREAKER_FAILURES
     """Publishes in a row that Redis may leave unanswered; then further ones raise at once."""
     breaker_cooldown: float = table.BUS_BREAKER_COOLDOWN_MS / 1000

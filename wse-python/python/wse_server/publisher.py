@@ -47,8 +47,8 @@ class Publishing(Sending):
         `payload` is anything a FastAPI endpoint may return, bytes that are JSON already, or `Msgpack(...)`. `type` is the event's type
         (None: the topic). Where messages of several topics wait for a client, the topic whose highest `priority` is higher goes first.
         `key` names the thing it is about, for `SlowPolicy.LATEST`. After `ttl` seconds it is not handed to any client any more, new or
-        returning; each is told of the hole. A retry with the same `idempotency_key` is the same message. Raises `WSEPayloadError`,
-        `WSETopicError`, or `WSEUnavailable` when the bus does not answer within `publish_timeout`.
+        returning; each is told of the hole. A retry with the same `idempotency_key` within `WSEConfig.idempotency_age` (300 s) is the
+        same message. Raises `WSEPayloadError`, `WSETopicError`, or `WSEUnavailable` when the bus does not answer within `publish_timeout`.
         """
         return await self._host.publish(topic, payload, type, priority, key, ttl, idempotency_key)
 
