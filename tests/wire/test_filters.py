@@ -184,6 +184,7 @@ async def test_births_while_a_client_was_away_are_recovered_from_the_first_messa
             [back] = (await client.until("subscription_update"))["p"]["topics"]
             statuses = {topic["tp"]: (topic["status"], topic.get("recovered")) for topic in back["topics"]}
             assert statuses == {"away:known": ("recovered", 3), "away:born": ("recovered", 4)}
+            assert (back["status"], back["recovered"]) == ("recovered", 1), "one was born"
             got = [await client.receive() for _ in range(7)]
     assert [m["seq"] for m in got if m["tp"] == "away:known"] == [3, 4, 5]
     assert [m["seq"] for m in got if m["tp"] == "away:born"] == [1, 2, 3, 4]
@@ -207,6 +208,11 @@ async def test_patterns_and_their_topics_are_counted(server: Server) -> None:
         while born.get("status") != "resync":
             born = (await client.until("subscription_update"))["p"]["topics"][0]
         assert (born["tp"], born["reason"]) == ("grow:*", "births")
+    async with server.agreed() as client:
+        await client.subscribe(*(f"name{n}" for n in range(50)))
+        await client.publish("few:1")
+        [entry] = await client.subscribe("few:*")
+        assert (entry["status"], entry["code"]) == ("refused", "TOO_MANY_TOPICS"), "those that were asked for by name count too"
 
 
 @pytest.mark.parametrize("formats", [["json"], ["msgpack"]])

@@ -11,7 +11,8 @@ pub enum SlowPolicy {
     /// The newest are left in the topic's log and fetched from there when the connection has caught up.
     #[default]
     Recover,
-    /// Only the newest of each key is kept; what is left out is told by `skip`.
+    /// Only the newest of each key is kept, whatever the priorities: it is the state, and the older ones would be wrong. Messages
+    /// without a key have one together. What is left out is told by `skip`.
     Latest,
     /// The lowest priority goes first, and of it the newest; told by `skip`. `CRITICAL` is never dropped.
     DropLow,

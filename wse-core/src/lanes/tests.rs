@@ -57,6 +57,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 #[derive(Default)]
 struct Model {
     pushed: HashMap<usize, u64>,
+    messages: HashMap<usize, Vec<Message>>,
     /// Everything up to it was had, told of as left out, or dropped with its topic.
     had: HashMap<usize, u64>,
 }
@@ -71,13 +72,31 @@ impl Model {
                 (name, chunk.marks().iter().map(|mark| (mark.previous, mark.first, mark.last)).collect::<Vec<_>>())
             }
             Next::Hole(topic, _, hole) => {
-                ((0..4).find(|name| self::topic(*name) == topic).expect("its topic"), vec![(hole.previous, hole.from, hole.to)])
+                let name = (0..4).find(|name| self::topic(*name) == topic).expect("its topic");
+                self.judge(name, &hole);
+                (name, vec![(hole.previous, hole.from, hole.to)])
             }
         };
         let had = self.had.entry(name).or_default();
         for (previous, first, last) in spans {
             assert_eq!((previous.number(), first.number()), (*had, *had + 1), "t{name} goes on where it was");
             *had = last.number();
+        }
+    }
+
+    /// What is left out is what its reason allows.
+    fn judge(&self, name: usize, hole: &Hole) {
+        let messages = &self.messages[&name];
+        for number in hole.from.number()..=hole.to.number() {
+            let (message, newer) = messages[number as usize - 1..].split_first().expect("it was pushed");
+            match hole.reason {
+                SkipReason::DropLow => assert_ne!(Priority::ALL[message.0], Priority::Critical, "t{name}: {number}"),
+                // Of whatever priority: the newer one is the state of its key.
+                SkipReason::Latest => {
+                    assert!(newer.iter().any(|newer| newer.1 == message.1), "t{name}: {number} was the newest of its key")
+                }
+                SkipReason::Ttl => assert!(message.3.is_some(), "t{name}: {number} never expires"),
+            }
         }
     }
 }
@@ -98,6 +117,7 @@ proptest! {
                 Step::Push(name, messages) => {
                     let after = *model.pushed.entry(name).or_default();
                     *model.pushed.entry(name).or_default() += messages.len() as u64;
+                    model.messages.entry(name).or_default().extend(&messages);
                     let shed = lanes.push(&topic(name), policy(name), chunk(began, name, after, &messages), LIMIT);
                     if shed == [Shed::Full] {
                         return Ok(());
@@ -108,6 +128,7 @@ proptest! {
                         prop_assert_eq!(policy(name), SlowPolicy::Recover);
                         // The log is read from there: for the model the topic goes on with it.
                         model.pushed.insert(name, after.number());
+                        model.messages.entry(name).or_default().truncate(after.number() as usize);
                     }
                     prop_assert!(lanes.bytes() <= LIMIT || lanes.frames() <= 1 || lanes.only.is_some());
                 }

@@ -13,7 +13,7 @@ class SlowPolicy(StrEnum):
     """What becomes of a topic's messages that a client does not read in time. Whatever is left out, the client is told."""
 
     RECOVER = "recover"  # it catches up from the topic's history once it reads again; nothing is left out
-    LATEST = "latest"  # only the newest of each `key` is kept
+    LATEST = "latest"  # only the newest of each `key` is kept, whatever the priorities
     DROP_LOW = "drop_low"  # the lowest priority goes first, CRITICAL never
     DISCONNECT = "disconnect"  # it is closed with 4001, and recovers when it returns
 
