@@ -48,6 +48,30 @@ export const gaps = {
     await stage.quiet(peer);
   },
 
+  '[P-29] [P-62] a frame that is too large for it ends a connection in a way that is not leaving: the client returns, and is present all the while': async (stage) => {
+    const [topic, room, ada] = [stage.name('gap'), stage.name('room:'), stage.name('ada')];
+    const isFirst = isMessage(1);
+    let isTooLarge = true;
+    const tamper = (data, pass) => {
+      if (isTooLarge && isFirst(data)) {
+        isTooLarge = false;
+        // Above the 16 MiB that a client takes.
+        pass(' '.repeat((16 << 20) + 1));
+      } else pass(data);
+    };
+    const [{ peer }, watcher] = [await stage.open({ batch: false, compression: false }, { topics: [topic], tamper, user: ada }), await stage.open()];
+    await stage.attend(peer, 'r', room, { data: 'here' });
+    await stage.attend(watcher.peer, 'r', room);
+    await stage.shows(watcher.peer, 'r', [[ada, 'here']]);
+    const before = (await watcher.peer.told('r')).length;
+    await stage.publish(...many(topic, 1, 2));
+    await stage.heard(peer, [{ n: 1 }, { n: 2 }]);
+    assert.equal(ofType(peer.frames('out'), 'client_hello').length, 2);
+    assert.deepEqual((await peer.notices()).error, ['MESSAGE_TOO_LARGE']);
+    await stage.shows(peer, 'r', [[ada, 'here']]);
+    assert.deepEqual((await watcher.peer.told('r')).slice(before), []);
+  },
+
   '[P-33] a message that comes twice is handed over once': async (stage) => {
     const topic = stage.name('gap');
     const tamper = (data, pass) => {

@@ -18,9 +18,7 @@ export function webSocketTransport(implementation?: typeof WebSocket): Transport
           if (socket.readyState === Implementation.OPEN) socket.send(frame);
         },
         close(code, reason) {
-          // 1000 and 3000-4999 are all that a browser lets a page send.
-          if (code === undefined || code === 1000 || code >= 3000) socket.close(code, reason);
-          else socket.close();
+          socket.close(code, reason);
         },
       };
     },

@@ -60,6 +60,7 @@ export const CLOSE_CODES = {
   SLOW_CONSUMER: { code: 4001, fatal: false },
   IDLE_TIMEOUT: { code: 4002, fatal: false },
   HANDSHAKE_TIMEOUT: { code: 4003, fatal: false },
+  BEYOND_CLIENT: { code: 4004, fatal: false },
   BAD_REQUEST: { code: 4400, fatal: true },
   AUTH_FAILED: { code: 4401, fatal: true },
   FORBIDDEN: { code: 4403, fatal: true },

@@ -177,7 +177,7 @@ export class Connection {
   }
 
   #handleFault(line: Line, error: WSEError, isFatal: boolean): void {
-    const code = CLOSE_CODES.TOO_LARGE.code;
+    const code = CLOSE_CODES.BEYOND_CLIENT.code;
     if (!isFatal) this.#events.onFault(error);
     else if (line === this.#line) this.#run(this.#machine.handleDead(this.#now(), code), error);
     else {

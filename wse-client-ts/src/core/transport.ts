@@ -4,7 +4,7 @@
 export interface Socket {
   /** Sends one frame, text or binary; ignored when the socket is not open. */
   send(frame: string | Uint8Array<ArrayBuffer>): void;
-  /** Starts the close; nothing is reported to the owner's events that it detached from. */
+  /** Starts the close, with 1000 or 3000 to 4999: all that a browser lets a page send. Nothing is reported to the owner's events that it detached from. */
   close(code?: number, reason?: string): void;
 }
 

@@ -180,11 +180,11 @@ describe('compression', () => {
     expect(client.state.isConnected).toBe(true);
   });
 
-  it('that would grow beyond the limit closes with 1009, and the client returns', async () => {
+  it('that would grow beyond the limit closes with 4004, and the client returns', async () => {
     const { server, client, clock, codes, sendBytes } = await connected();
     sendBytes('C:', deflateSync(Buffer.alloc(32 << 20, ' ')));
     expect(codes).toEqual(['INFLATE_LIMIT']);
-    expect(server.last.clientCloseCode).toBe(1009);
+    expect(server.last.clientCloseCode).toBe(4004);
     expect(client.state).toMatchObject({ status: 'waiting', error: { code: 'INFLATE_LIMIT', fault: 'peer' } });
     await clock.advance(1_000);
     expect(server.connections).toHaveLength(2);

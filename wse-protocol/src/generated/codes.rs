@@ -239,6 +239,8 @@ impl CloseCode {
     pub const IDLE_TIMEOUT: Self = Self(4002);
     /// 4003.
     pub const HANDSHAKE_TIMEOUT: Self = Self(4003);
+    /// 4004.
+    pub const BEYOND_CLIENT: Self = Self(4004);
     /// 4400: the client does not return by itself.
     pub const BAD_REQUEST: Self = Self(4400);
     /// 4401: the client does not return by itself.
@@ -264,6 +266,7 @@ impl CloseCode {
         Self::SLOW_CONSUMER,
         Self::IDLE_TIMEOUT,
         Self::HANDSHAKE_TIMEOUT,
+        Self::BEYOND_CLIENT,
         Self::BAD_REQUEST,
         Self::AUTH_FAILED,
         Self::FORBIDDEN,
