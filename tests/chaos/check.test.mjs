@@ -15,7 +15,7 @@ function came(seq, { epoch = 'e', topic = 'rec:t', n = seq, at = 200 } = {}) {
 
 const LIVE = { kind: 'topic', topic: 'rec:t', status: 'live', at: 50 };
 
-function judge({ log, published, sends = [], effects = [], bus = 'redis', kills = 0, hold = HOLD, reordered = {}, table = {} }) {
+function judge({ log, published, sends = [], effects = [], bus = 'redis', kills = [], hold = HOLD, reordered = {}, table = {} }) {
   const live = { ...LIVE, topic: hold.topic };
   const client = { name: 'c', log: [live, ...log], sends, reordered, tables: { [hold.topic]: table } };
   return breaches({ plan: { bus, clients: [{ holds: [hold] }] }, published, effects, seen: [client], kills });
@@ -73,6 +73,29 @@ test('a skip by a policy that the topic has not is found', () => {
   assert.match(skipped('latest:t', {}, 'ttl'), /\[P-43\]/);
 });
 
+for (const [what, notes] of [
+  ['that came before', [came(1, { topic: 'latest:t' }), came(2, { topic: 'latest:t' }), [2, 2]]],
+  ['that comes after', [came(1, { topic: 'latest:t' }), [2, 2], came(2, { topic: 'latest:t' })]],
+  ['that another skip covers', [came(1, { topic: 'latest:t' }), [2, 2], [2, 2]]],
+  ['that another skip covers in part', [[1, 2], [2, 2]]],
+]) {
+  test(`a skip of a position ${what} is found`, () => {
+    const topic = 'latest:t';
+    const published = [1, 2, 3].map((seq) => stored(seq, { topic }));
+    const log = [...notes, came(3, { topic })].map((note) => (Array.isArray(note) ? { kind: 'skip', topic, from: note[0], to: note[1], reason: 'latest', at: 150 } : note));
+    const found = judge({ log, published, hold: { topic } });
+    assert.ok(found.some((text) => /^\[P-43\] .* (left out|before)/.test(text)), JSON.stringify(found));
+  });
+}
+
+test('a skip after a log began anew is of the new log', () => {
+  const topic = 'ttl:t';
+  const published = [stored(1, { topic }), stored(1, { topic, epoch: 'f', n: 2, ttl: 0.01 }), stored(2, { topic, epoch: 'f', n: 3 })];
+  const skip = { kind: 'skip', topic, from: 1, to: 1, reason: 'ttl', at: 180 };
+  const log = [came(1, { topic }), { kind: 'resync', topic, reason: 'epoch', at: 150 }, skip, came(2, { topic, epoch: 'f', n: 3 })];
+  assert.deepEqual(judge({ log, published, hold: { topic }, bus: 'memory', kills: [120] }), []);
+});
+
 for (const [topic, what, may, mayNot] of [
   ['latest:t', 'the newest of its key', {}, { key: 'other' }],
   ['low:t', 'a critical message', { priority: 8 }, { priority: 10 }],
@@ -120,9 +143,32 @@ test('what the client had to put in order by itself is found', () => {
 test('a restart of the in-process bus may lose what came before, if it is told, and once', () => {
   const published = [stored(1), stored(2), stored(1, { epoch: 'f', n: 3 }), stored(2, { epoch: 'f', n: 4 })];
   const log = [came(1), { kind: 'resync', topic: 'rec:t', reason: 'epoch', at: 150 }, came(1, { epoch: 'f', n: 3 }), came(2, { epoch: 'f', n: 4 })];
-  assert.deepEqual(judge({ log, published, bus: 'memory', kills: 1 }), []);
-  assert.notDeepEqual(judge({ log, published, bus: 'redis', kills: 1 }), []);
-  assert.notDeepEqual(judge({ log: log.filter(({ kind }) => kind !== 'resync'), published, bus: 'memory', kills: 1 }), []);
+  assert.deepEqual(judge({ log, published, bus: 'memory', kills: [120] }), []);
+  assert.notDeepEqual(judge({ log, published, bus: 'redis', kills: [120] }), []);
+  assert.notDeepEqual(judge({ log: log.filter(({ kind }) => kind !== 'resync'), published, bus: 'memory', kills: [120] }), []);
+});
+
+for (const [what, resyncs, isRight] of [
+  ['one for each of two restarts', [[150, 'epoch'], [190, 'epoch']], true],
+  ['two after one restart', [[150, 'epoch'], [160, 'epoch']], false],
+  ['one before anything was lost', [[110, 'epoch']], false],
+  ['another reason than the restart', [[150, 'history']], false],
+]) {
+  test(`of resyncs ${what} ${isRight ? 'are right' : 'is found'}`, () => {
+    const log = [came(1), ...resyncs.map(([at, reason]) => ({ kind: 'resync', topic: 'rec:t', reason, at })), came(1, { epoch: 'f', n: 2, at: 200 })];
+    const found = judge({ log, published: [stored(1), stored(1, { epoch: 'f', n: 2 })], bus: 'memory', kills: [120, 180] });
+    assert.equal(found.length === 0, isRight, JSON.stringify(found));
+  });
+}
+
+test('a restart is told of a pattern and of its topic, each once', () => {
+  const [hold, topic] = [{ topic: 'ns:*' }, 'ns:t'];
+  const told = (name) => ({ kind: 'resync', topic: name, reason: 'epoch', at: 150 });
+  const both = { published: [stored(1, { topic }), stored(1, { topic, epoch: 'f', n: 2 })], hold, bus: 'memory', kills: [120] };
+  const log = (...resyncs) => [came(1, { topic }), ...resyncs, came(1, { topic, epoch: 'f', n: 2 })];
+  assert.deepEqual(judge({ ...both, log: log(told('ns:*'), told('ns:t')) }), []);
+  assert.match(judge({ ...both, log: log(told('ns:*'), told('ns:*')) }).join(), /\[G2\] resync 2 .* ns:\*/);
+  assert.match(judge({ ...both, log: log(told('ns:t'), told('ns:t')) }).join(), /\[G2\] resync 2 .* ns:t/);
 });
 
 test('a filter keeps back its own, and no more', () => {
@@ -165,7 +211,7 @@ for (const [outcome, effects, kills, isRight] of [
   test(`a send that is kept whose outcome is ${outcome} with ${effects} effects after ${kills} kills is ${isRight ? 'right' : 'found'}`, () => {
     const marks = Array.from({ length: effects }, () => ({ client: 'c', n: 0, connection: crypto.randomUUID() }));
     const sends = [{ n: 0, how: 'plain', keep: true, outcome }];
-    const found = judge({ log: [came(1), came(2), came(3)], published: THREE, sends, effects: marks, kills }).filter((text) => text.startsWith('[G3]'));
+    const found = judge({ log: [came(1), came(2), came(3)], published: THREE, sends, effects: marks, kills: Array(kills).fill(100) }).filter((text) => text.startsWith('[G3]'));
     assert.equal(found.length === 0, isRight, JSON.stringify(found));
   });
 }

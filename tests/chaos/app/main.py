@@ -18,22 +18,24 @@ TABLES = Path(os.environ["TABLES"])
 # How long handlers take that take their time.
 NAPS = {"slow": 0.05, "long": 1.0}
 
+# Of the length of the faults: some of those whose connection breaks return within the grace, and some do not (lib/rooms.mjs).
+TIMES = {"heartbeat": 0.5, "idle_timeout": 2, "presence_grace": 1.2, "presence_lease": 2}
+
 app = FastAPI()
 wse = create_wse_router(
     WSEConfig(
         redis_url=os.environ.get("REDIS_URL"),
-        heartbeat=0.5,
-        idle_timeout=2,
         restart_retry=0.2,
         # Little enough that a stalled client falls behind within the run.
         outbound_bytes=64 * 1024,
         messages_per_second=None,
         bytes_per_second=None,
         shards=2,
-        **json.loads(os.environ.get("SETTINGS", "{}")),
+        **(TIMES | json.loads(os.environ.get("SETTINGS", "{}"))),
         topics={
             "latest:*": TopicPolicy(slow=SlowPolicy.LATEST),
             "low:*": TopicPolicy(slow=SlowPolicy.DROP_LOW),
+            "room:*": TopicPolicy(presence=True),
         },
         # Where users are told apart, a token is its user's name.
         auth_handler=(lambda connection: connection.token) if os.environ.get("USERS") else None,

@@ -27,10 +27,10 @@ export async function publish({ port }, topic, from, to, { size = 0, groups = 10
 }
 
 /** A client behind a network of its own, which may go to `others` too, and what its application saw of one topic. */
-export async function follow(target, holds, { name = 'case', where = inNode, options = {}, others = [], isReady = true } = {}) {
+export async function follow(target, holds, { name = 'case', where = inNode, options = {}, others = [], isReady = true, room = null } = {}) {
   const network = await openProxy(target.port);
   const ports = [network, ...others].map(({ port }) => port);
-  const client = await where({ name, endpoints: ports.map((port) => `ws://127.0.0.1:${port}/wse`), options, holds });
+  const client = await where({ name, endpoints: ports.map((port) => `ws://127.0.0.1:${port}/wse`), options, holds, room, isTapped: room !== null });
   const notes = async (kind, topic) => (await client.seen()).log.filter((note) => note.kind === kind && (topic === undefined || note.topic === topic));
   const followed = {
     network,

@@ -1,5 +1,6 @@
 // What a seed means: who follows what, what is published and sent, and which faults strike when. Pure, and printed when a run fails.
 import { chooser } from './random.mjs';
+import { roomOf } from './rooms.mjs';
 
 const FAULTS = ['cut', 'cut', 'stall', 'halfOpen', 'delay', 'throttle', 'refuse'];
 /** The namespaces of topics: `rec` recovers, `latest` and `low` leave out, `ttl` expires, `state` and `shared` have snapshots. */
@@ -31,6 +32,7 @@ export function planOf(seed) {
     sends: clients.flatMap((_, client) => sendsOf(client, lasts, choose)),
     faults: [...beside(faultsOf(clients.length, lasts, choose), flood.faults), ...flood.faults],
     kills: seed % 3 === 1 ? killsOf(lasts, workers, choose) : [],
+    room: roomOf(seed, lasts, clients.length),
   };
 }
 

@@ -5,9 +5,9 @@ const THROTTLE_TICK_MS = 20;
 
 /** Opens the proxy in front of a port of this machine. */
 export async function openProxy(target) {
-  const network = { pairs: new Set(), stalled: false, refusing: false, delayMs: 0, bytesPerTick: Infinity, bytesBeforeCut: Infinity, turns: Infinity };
+  const network = { pairs: new Set(), stalled: false, refusing: false, isGone: false, delayMs: 0, bytesPerTick: Infinity, bytesBeforeCut: Infinity, turns: Infinity, cuts: [] };
   const server = net.createServer((client) => {
-    if (network.refusing) return client.resetAndDestroy();
+    if (network.refusing || network.isGone) return client.resetAndDestroy();
     const upstream = net.connect({ port: target, host: '127.0.0.1', noDelay: true });
     client.setNoDelay(true);
     const pair = { client, upstream, silent: false, heard: true, turns: 0 };
@@ -22,12 +22,12 @@ export async function openProxy(target) {
     upstream.on('close', gone);
   });
   await new Promise((done) => server.listen(0, '127.0.0.1', done));
-  return { port: server.address().port, ...faults(network), close: () => (end(network), server.close()) };
+  return { port: server.address().port, cuts: network.cuts, ...faults(network), close: () => (end(network), server.close()) };
 }
 
 function faults(network) {
   return {
-    /** Every connection is reset. */
+    /** Every connection is reset; `cuts` has the times. */
     cut: () => end(network),
     /** Every connection is reset as soon as so many more bytes have passed to a client. */
     cutAfter: (bytes) => (network.bytesBeforeCut = bytes),
@@ -43,6 +43,12 @@ function faults(network) {
     letSpeak: (times) => (network.turns = times),
     /** New connections are reset. */
     refuse: () => (network.refusing = true),
+    /** The network is gone for good: every connection is reset, or, where nobody is told, loses everything from now on. */
+    vanish(isSilent) {
+      network.isGone = true;
+      if (isSilent) network.pairs.forEach((pair) => (pair.silent = true));
+      else end(network);
+    },
     /** The network is well again; what it lost stays lost. */
     heal() {
       Object.assign(network, { stalled: false, refusing: false, delayMs: 0, bytesPerTick: Infinity });
@@ -51,6 +57,7 @@ function faults(network) {
 }
 
 function end(network) {
+  network.cuts.push(Date.now());
   for (const { client, upstream } of network.pairs) for (const socket of [client, upstream]) socket.resetAndDestroy();
   network.pairs.clear();
 }

@@ -1,13 +1,15 @@
 // What an application sees of a client, written down in the order in which it saw it. Runs in Node and in a page.
+import { attend, tapped } from './attend.mjs';
 
 /** How soon a snapshot that failed is asked for again. */
 const ASK_AGAIN_MS = 100;
 
-/** Starts a client that notes everything; `plan` says what it holds, `lib` is `wse-client/core`. */
-export function record({ createClient, Reduction, viewKey }, roles, { name, endpoints, options, holds }) {
-  const client = createClient({ endpoints, windowEvents: false, backoffBaseMs: 50, backoffCapMs: 400, connectTimeoutMs: 1_500, ...options }, roles);
+/** Starts a client that notes everything; `plan` says what it holds and which room it attends, `lib` is `wse-client/core`. */
+export function record({ createClient, Reduction, viewKey }, roles, { name, endpoints, options, holds, room = null, isTapped = false }) {
   const [log, sends] = [[], []];
   const note = (entry) => log.push({ ...entry, at: Date.now() });
+  const transport = isTapped ? { transport: tapped(roles.transport, note) } : {};
+  const client = createClient({ endpoints, windowEvents: false, backoffBaseMs: 50, backoffCapMs: 400, connectTimeoutMs: 1_500, ...options }, { ...roles, ...transport });
   noteMessages(client, note);
   noteTopics(client, note);
   client.onNotice('error', ({ code, message, topic }) => {
@@ -23,6 +25,7 @@ export function record({ createClient, Reduction, viewKey }, roles, { name, endp
     table.subscribe(() => undefined);
     tables.set(topic, table);
   }
+  const attending = room === null ? null : attend(client, room, note);
   client.connect();
   return {
     name,
@@ -35,9 +38,10 @@ export function record({ createClient, Reduction, viewKey }, roles, { name, endp
         (error) => (outcome.outcome = `failed: ${error.code}`),
       );
     },
+    act: (what) => attending.act(what),
     setToken: (token) => client.setToken(token),
     isReady: () => holds.every(({ topic }) => ['live', 'recovered', 'resync'].includes(client.topics.get(topic)?.status)),
-    seen: () => ({ name, log, sends, pending: client.pending, outbox: client.outbox.counts, reordered: client.reorderCounts, tables: Object.fromEntries([...tables].map(([topic, table]) => [topic, table.read().state ?? {}])) }),
+    seen: () => ({ name, log, sends, shown: attending?.shown() ?? {}, pending: client.pending, outbox: client.outbox.counts, reordered: client.reorderCounts, tables: Object.fromEntries([...tables].map(([topic, table]) => [topic, table.read().state ?? {}])) }),
     close: () => client.close(),
   };
 }

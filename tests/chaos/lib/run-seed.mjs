@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { breaches } from './check.mjs';
 import { inNode } from './clients.mjs';
+import { cutsOf, openGuests, settleRoom, strike } from './guests.mjs';
 import { CRITICAL, hasState, planOf } from './plan.mjs';
 import { until } from './processes.mjs';
 import { openProxy } from './proxy.mjs';
@@ -15,34 +16,43 @@ export async function runSeed(seed, world, browser) {
   const plan = planOf(seed);
   writeFileSync(world.effectsFile, '');
   const networks = await Promise.all(plan.clients.map(() => Promise.all(world.workers.map(({ port }) => openProxy(port)))));
-  const clients = await Promise.all(plan.clients.map((client, i) => begin(client, networks[i], plan.browser ? browser.inPage : inNode)));
+  const attending = (i) => ({ room: { topic: plan.room.topic, watches: plan.room.attending[i].watches } });
+  const clients = await Promise.all(plan.clients.map((client, i) => begin({ ...client, ...attending(i) }, networks[i], plan.browser ? browser.inPage : inNode)));
+  const guests = await openGuests(plan.room, world);
   try {
-    const published = await act(plan, world, networks, clients);
+    const kills = [];
+    const published = await act(plan, world, { networks, clients, guests, kills });
     const caughtUp = await settle(plan, clients, published, world);
-    const seen = await Promise.all(clients.map((client) => client.seen()));
-    const found = breaches({ plan, published, effects: effectsIn(world.effectsFile), seen, kills: plan.kills.length });
-    return { plan, seen, published, breaches: caughtUp ? found : [`[G8] clients were not up to date after ${PATIENCE_MS} ms`, ...found] };
+    const seenBy = () => Promise.all(clients.map((client) => client.seen()));
+    const present = async () => [...(await guests.seen()), ...(await seenBy()).map((each, i) => ({ ...each, fate: 'stays', cuts: cutsOf(networks[i]) }))];
+    const rosters = await settleRoom(present, kills);
+    const seen = await seenBy();
+    const found = breaches({ plan, published, effects: effectsIn(world.effectsFile), seen, kills });
+    const late = caughtUp ? [] : [`[G8] clients were not up to date after ${PATIENCE_MS} ms`];
+    return { plan, seen, guests: await guests.seen(), published, kills, breaches: [...late, ...found, ...rosters] };
   } finally {
-    await Promise.all(clients.map((client) => client.close()));
+    await Promise.all([...clients, guests].map((each) => each.close()));
     for (const network of networks.flat()) network.close();
   }
 }
 
-async function begin({ name, holds, options }, networks, where) {
+async function begin({ name, holds, options, room }, networks, where) {
   const endpoints = networks.map(({ port }) => `ws://127.0.0.1:${port}/wse`);
-  const client = await where({ name, endpoints, options, holds });
+  const client = await where({ name, endpoints, options, holds, room });
   await until(() => client.isReady(), PATIENCE_MS);
   return client;
 }
 
-/** Everything of the plan, each begun at its time and in the plan's order: timers of their own may overtake one another. */
-async function act(plan, world, networks, clients) {
+/** Everything of the plan, each begun at its time and in the plan's order: timers of their own may overtake one another. `kills` gets the times of those. */
+async function act(plan, world, { networks, clients, guests, kills }) {
   const publisher = publisherOf(world);
   const actions = [
     ...plan.publishes.map((burst) => ({ at: burst.at, begin: () => publisher.publish(messagesOf(burst)) })),
     ...plan.sends.map(({ at, client, ...message }) => ({ at, begin: () => clients[client].send(message) })),
-    ...plan.kills.map(({ at, worker }) => ({ at, begin: () => world.workers[worker].restart() })),
-    ...plan.faults.map((fault) => ({ at: fault.at, begin: () => strike(fault, networks) })),
+    ...plan.kills.map(({ at, worker }) => ({ at, begin: () => (kills.push(Date.now()), world.workers[worker].restart()) })),
+    ...plan.faults.map((fault) => ({ at: fault.at, begin: () => strike(fault, fault.client === 'all' ? [...networks, ...guests.networks].flat() : networks[fault.client]) })),
+    ...plan.room.attending.flatMap(({ acts }, i) => acts.map(({ at, what }) => ({ at, begin: () => clients[i].act(what) }))),
+    ...guests.actions,
   ].sort((a, b) => a.at - b.at);
   const began = Date.now();
   const under = [];
@@ -55,14 +65,6 @@ async function act(plan, world, networks, clients) {
   }
   await Promise.all(under);
   return publisher.published;
-}
-
-async function strike({ what, client, lasts, ms, bytesPerSecond }, networks) {
-  const struck = client === 'all' ? networks.flat() : networks[client];
-  for (const network of struck) network[what](ms ?? bytesPerSecond);
-  if (what === 'cut') return;
-  await new Promise((done) => setTimeout(done, lasts));
-  for (const network of struck) network.heal();
 }
 
 let count = 0;

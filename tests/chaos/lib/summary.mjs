@@ -8,11 +8,12 @@ export class Summary {
   failed = [];
 
   /** One seed is over. */
-  add({ plan, breaches, seen = [] }) {
+  add({ plan, breaches, seen = [], guests = [] }) {
     if (breaches.length > 0) this.failed.push(plan.seed);
     const kinds = { seeds: true, killed: plan.kills.length > 0, pages: plan.browser, redis: plan.bus === 'redis' };
     for (const [kind, is] of Object.entries(kinds)) this.#count(kind, is ? 1 : 0);
     for (const note of seen.flatMap(({ log }) => log)) this.#count(nameOf(note), 1);
+    for (const note of guests.flatMap(({ log }) => log)) if (note.kind === 'told' || note.kind === 'stay') this.#count(nameOf(note), 1);
     for (const { outcome } of seen.flatMap(({ sends }) => sends)) this.#outcomes.set(outcome, (this.#outcomes.get(outcome) ?? 0) + 1);
   }
 
@@ -30,6 +31,7 @@ export class Summary {
       `${of('message')} messages received, ${of('topic recovered')} topics recovered, ${of('resync')} resyncs`,
       `${of('snapshot')} states, ${of('error SNAPSHOT_FAILED')} failed ones; skips: ${['latest', 'drop_low', 'ttl'].map((reason) => `${of(`skip ${reason}`)} by ${reason}`).join(', ')}`,
       `sends: ${outcomes.join(', ')}`,
+      `rooms: ${of('stay enter')} entered, ${of('stay leave')} left, ${of('stay close')} closed; witnesses were told ${of('told change')} changes and ${of('told state')} states`,
     ];
   }
 
@@ -38,7 +40,7 @@ export class Summary {
   }
 }
 
-function nameOf({ kind, status, reason, code }) {
-  const detail = { topic: status, skip: reason, error: code }[kind];
+function nameOf({ kind, status, reason, code, what }) {
+  const detail = { topic: status, skip: reason, error: code, stay: what, told: what }[kind];
   return detail === undefined ? kind : `${kind} ${detail}`;
 }

@@ -1,0 +1,14 @@
+// Whether a loss is told once: no more resyncs of a name than times at which what is behind it can have been lost ([G2]). Pure.
+
+/** Every resync of a topic, or of a pattern, that no loss before it accounts for. */
+export function tooManyResyncs({ name, log }, losses) {
+  const counts = new Map();
+  return log.filter(({ kind, topic }) => kind === 'resync' && !topic.startsWith('@')).flatMap(({ topic, reason, at }) => {
+    const many = (counts.get(topic) ?? 0) + 1;
+    counts.set(topic, many);
+    const before = losses.filter((loss) => loss <= at).length;
+    // What is published here fits into every log: none of it is gone but with its log.
+    const isRight = many <= before && reason === 'epoch';
+    return isRight ? [] : [`[G2] resync ${many} (${reason}), and ${before} times before it something can have been lost (${name}, ${topic})`];
+  });
+}

@@ -1,0 +1,182 @@
+// Whether what is told of who is in a room holds ([P-60] to [P-64]). Pure: the notes of members, witnesses and watchers come in, sentences about what is broken come out.
+import { GRACE_MS, LEASE_MS } from './rooms.mjs';
+
+/** Nobody whose connection was lost, or whose worker was killed, is told to have left sooner: less what clocks and timers may be late. */
+const STAYS_MS = Math.min(GRACE_MS, (LEASE_MS * 2) / 3) - 100;
+/** Clocks of one machine, in whole milliseconds. */
+const CLOCK_MS = 5;
+
+/**
+ * Everything that is wrong with a room: `present` are all who took part, each with its `log`, its `fate`, when its connections were
+ * cut, and what it is `shown` at the end; `losses` are times at which anybody's may have been lost.
+ */
+export function wrongRosters(present, losses = []) {
+  const members = membersOf(present, losses);
+  const expected = [...members.values()].filter(({ isThere }) => isThere);
+  return present.flatMap(({ name, log, fate, shown }) => {
+    const found = [...told(log, members), ...(isOver(fate) ? [] : [...atTheEnd(shown, expected), ...isIn(log)])];
+    return found.map((text) => `${text} (${name})`);
+  });
+}
+
+function isOver(fate) {
+  return fate === 'closes' || fate === 'vanishes';
+}
+
+/** By id: what each said when, and the times in which it was in the room for certain. */
+function membersOf(present, losses) {
+  const entered = present.filter(({ log }) => log.some(({ kind }) => kind === 'stay'));
+  return new Map(
+    entered.map(({ name, log, fate, cuts }, i) => {
+      const stays = log.filter(({ kind }) => kind === 'stay');
+      const id = log.findLast((note) => note.kind === 'in' && note.id !== null)?.id ?? `unanswered ${i}`;
+      const said = stays.filter(({ n }) => n !== null);
+      return [id, { id, name, said, times: timesOf(log, [...cuts, ...losses]), isThere: !isOver(fate) && isWanted(log), n: said.at(-1)?.n }];
+    }),
+  );
+}
+
+/** Whether the client is to be in the room by what it did last. */
+function isWanted(log) {
+  return ['enter', 'update'].includes(log.findLast(({ kind }) => kind === 'stay')?.what);
+}
+
+/** From when the client knew that it was in, and until when others may not be told that it left: its own word ends it at once. */
+function timesOf(log, cuts) {
+  const times = [];
+  let since = Infinity;
+  // The server may see the end of a connection long before a client that runs beside ten others.
+  const lostAt = (time, at) => cuts.filter((cut) => time.since <= cut && cut < at).reduce((a, b) => Math.min(a, b), at);
+  for (const { kind, is, what, status, at } of log) {
+    if (kind === 'status' && status !== 'ready') since = at;
+    if (kind === 'in' && is) times.push({ from: at, since: Math.min(since, at), to: Infinity });
+    if (kind === 'in' && !is) times.at(-1).to = Math.min(times.at(-1).to, lostAt(times.at(-1), at) + STAYS_MS);
+    if (kind === 'stay' && (what === 'leave' || what === 'close')) for (const time of times) time.to = Math.min(time.to, at - CLOCK_MS);
+  }
+  return times;
+}
+
+/** What a witness was told, message by message, of both logs. */
+function told(log, members) {
+  const notes = log.filter(({ kind }) => kind === 'told');
+  return [...new Set(notes.map((note) => note.log))].flatMap((name) => {
+    const own = notes.filter((note) => note.log === name);
+    return follow(own, name.startsWith('@count:') ? new Numbers() : new Lists(members));
+  });
+}
+
+/** Follows a log as a client does: changes that are in the state, or that came before it, count for nothing. */
+function follow(notes, kept) {
+  let [at, place] = [null, null];
+  return notes.flatMap(({ what, status, epoch, seq, snapshot, p, ts }) => {
+    if (what === 'update') {
+      if (status === 'refused' || status === 'unsubscribed') return [`[P-63] the log is ${status}`];
+      if (snapshot || status === 'resync' || (place !== null && place !== `${epoch} ${seq}`)) kept.forget();
+      place = `${epoch} ${seq}`;
+      return [];
+    }
+    const isNext = place === `${epoch} ${seq - 1}`;
+    place = `${epoch} ${seq}`;
+    if (what === 'state') {
+      at = { epoch: p.e, seq: p.seq };
+      return kept.replace(p);
+    }
+    if (!isNext) kept.forget();
+    const isInState = epoch === at?.epoch && seq <= at.seq;
+    return isInState || !kept.isKnown ? [] : kept.change(p, ts);
+  });
+}
+
+/** What a watcher of `@count:` knows. */
+class Numbers {
+  #count = null;
+
+  get isKnown() {
+    return this.#count !== null;
+  }
+
+  forget() {
+    this.#count = null;
+  }
+
+  replace({ count }) {
+    this.#count = count;
+    return [];
+  }
+
+  change({ count }) {
+    const before = this.#count;
+    this.#count = count;
+    return count === before ? [`[P-64] the number was told to be ${count}, which it was`] : [];
+  }
+}
+
+/** What a watcher of `@presence:` knows. */
+class Lists {
+  #known = null;
+  #members;
+
+  constructor(members) {
+    this.#members = members;
+  }
+
+  get isKnown() {
+    return this.#known !== null;
+  }
+
+  forget() {
+    this.#known = null;
+  }
+
+  replace({ members, count }) {
+    this.#known = new Map(members.map((member) => [member.id, JSON.stringify(member)]));
+    return this.#known.size === count && members.length === count ? [] : [`[P-64] the state has ${members.length} members, and says ${count}`];
+  }
+
+  change({ set, gone, count }, ts) {
+    const found = [...gone.flatMap((id) => this.#leaves(id, ts)), ...set.flatMap((member) => this.#comes(member, ts))];
+    if (this.#known.size !== count) found.push(`[P-64] there are ${this.#known.size} members by what was told, and ${count} by the message`);
+    return found;
+  }
+
+  #leaves(id, ts) {
+    const found = this.#known.delete(id) ? [] : [`[P-62] ${this.#name(id)} was told to have left, and was not there`];
+    const time = this.#members.get(id)?.times.find(({ from, to }) => from <= ts && ts < to);
+    if (time !== undefined) found.push(`[P-62] ${this.#name(id)} was told to have left ${ts - time.from} ms after it was in, and has not left for as long as the grace`);
+    return found;
+  }
+
+  #comes(member, ts) {
+    const [text, before] = [JSON.stringify(member), this.#known.get(member.id)];
+    this.#known.set(member.id, text);
+    const found = text === before ? [`[P-64] ${this.#name(member.id)} was told to have come, and was there with the same data`] : [];
+    // Who left before the first answer came knows no id.
+    const who = [this.#members.get(member.id) ?? [...this.#members.values()].filter(({ id }) => id.startsWith('unanswered'))].flat();
+    const isSaid = who.some(({ said }) => said.some(({ n, at }) => n === member.data?.n && at <= ts + CLOCK_MS));
+    return isSaid ? found : [...found, `[P-61] ${this.#name(member.id)} was told to have come with ${JSON.stringify(member.data)}, which it had not said`];
+  }
+
+  #name(id) {
+    return this.#members.get(id)?.name ?? id;
+  }
+}
+
+/** Whoever wants to be in is in, however often it had to return. */
+function isIn(log) {
+  const isThere = log.findLast(({ kind }) => kind === 'in')?.is ?? false;
+  return isThere === isWanted(log) ? [] : [`[P-60] at the end the client is ${isThere ? '' : 'not '}in the room, by what it was told`];
+}
+
+/** At the end every watcher sees those who are there, with what they said last. */
+function atTheEnd(shown, expected) {
+  return Object.entries(shown).flatMap(([what, { members, count, status }]) => {
+    const found = status === 'live' ? [] : [`[P-63] at the end its ${what} is ${status}`];
+    if (count !== expected.length) found.push(`[P-64] at the end its ${what} says ${count}, and ${expected.length} are there`);
+    if (what === 'count') return found;
+    const seen = new Map(members.map(({ id, data }) => [id, data?.n]));
+    const lacking = expected.filter(({ id }) => !seen.has(id)).map(({ name }) => `[P-62] at the end it lacks ${name}, who is there`);
+    const stale = expected.filter(({ id, n }) => seen.has(id) && seen.get(id) !== n).map(({ id, name, n }) => `[P-61] at the end it shows ${seen.get(id)} of ${name}, who said ${n} last`);
+    const ghosts = [...seen.keys()].filter((id) => !expected.some((each) => each.id === id)).map((id) => `[P-62] at the end it shows ${id}, who is not there`);
+    return [...found, ...lacking, ...stale, ...ghosts];
+  });
+}
