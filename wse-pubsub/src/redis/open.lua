@@ -1,5 +1,5 @@
 -- What every script begins with. Every log's keys share one hash slot: a topic's, and a births log's, which is named "<namespace>:*".
--- meta: e epoch, n last seq, g generation of the epoch, f fence, b bytes ever stored, pe and pn the parent epoch and its last seq.
+-- meta: e epoch, n last seq, g generation of the epoch, f fence, b bytes ever stored.
 -- log: a stream of ids "<generation>-<seq>" with t (ms), b (bytes stored before it), d (the record).
 -- topics: a namespace's members, each under the time (ms) at which its meta has expired at the latest.
 local function int(number) return string.format('%d', number) end
@@ -18,7 +18,6 @@ local function open(meta, log, fence, fresh)
   local opened = { epoch = fresh, seq = 0, gen = '1', bytes = 0, new = not m[1] }
   if m[1] then
     opened.gen, opened.bytes = int(tonumber(m[3]) + 1), tonumber(m[5])
-    redis.call('HSET', meta, 'pe', m[1], 'pn', m[2])
   else
     redis.call('DEL', log)
   end
