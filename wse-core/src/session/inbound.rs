@@ -1,13 +1,4 @@
-//! What comes from the peer: decoding, and how many messages its handlers still hold.
-use wse_protocol::{WireError, envelope, messages::ClientMessage};
-
-pub(super) fn decode(text: &mut [u8]) -> Result<ClientMessage, WireError> {
-    ClientMessage::decode(envelope::decode(text)?)
-}
-
-pub(super) fn decode_msgpack(map: &[u8]) -> Result<ClientMessage, WireError> {
-    ClientMessage::decode(envelope::decode_msgpack(map)?)
-}
+//! How many of the peer's messages its handlers still hold.
 
 #[derive(Debug)]
 pub(super) struct Inbound {

@@ -1,9 +1,11 @@
 //! What comes from the peer and its transport: frames, control frames, the end, and the time.
-use super::{Event, Session, handshake::Stage, inbound, liveness::Due, subscriptions::Request};
+use super::{Event, Session, handshake::Stage, liveness::Due, subscriptions::Request};
 use crate::{InflateError, Inflater};
 use std::time::Instant;
 use wse_protocol::{
-    CloseCode, ErrorCode, Format, Tagged, WireError, frame_body,
+    CloseCode, ErrorCode, Format, Tagged, WireError,
+    envelope::{self, Envelope},
+    frame_body,
     messages::{ClientHello, ClientMessage, Ping},
 };
 
@@ -11,7 +13,7 @@ impl Session {
     /// A whole text message from the peer; `text` is scratch afterwards.
     pub fn handle_text(&mut self, now: Instant, text: &mut [u8]) {
         if self.admits(now, text.len()) {
-            let decoded = inbound::decode(text);
+            let decoded = envelope::decode(text);
             self.handle_decoded(now, decoded);
         }
     }
@@ -22,7 +24,7 @@ impl Session {
             return;
         }
         let decoded = match frame_body(bytes) {
-            Tagged::Msgpack(map) if self.variant.format == Format::Msgpack => inbound::decode_msgpack(map),
+            Tagged::Msgpack(map) if self.variant.format == Format::Msgpack => envelope::decode_msgpack(map),
             Tagged::Compressed(stream) if self.variant.compressed => match inflater.inflate(stream) {
                 Ok(mut body) => self.decode_inflated(&mut body),
                 Err(error) => return self.refuse_stream(now, error),
@@ -107,14 +109,14 @@ impl Session {
         true
     }
 
-    fn decode_inflated(&self, body: &mut [u8]) -> Result<ClientMessage, WireError> {
+    fn decode_inflated(&self, body: &mut [u8]) -> Result<Envelope, WireError> {
         match frame_body(body) {
-            Tagged::Msgpack(map) if self.variant.format == Format::Msgpack => inbound::decode_msgpack(map),
+            Tagged::Msgpack(map) if self.variant.format == Format::Msgpack => envelope::decode_msgpack(map),
             Tagged::Msgpack(_) => Err(unsupported("M: within C:")),
             Tagged::Compressed(_) => {
                 Err(WireError::new(ErrorCode::InvalidCompression, "a compressed frame holds another compressed frame"))
             }
-            Tagged::Reserved(_) | Tagged::Unknown => inbound::decode(body),
+            Tagged::Reserved(_) | Tagged::Unknown => envelope::decode(body),
         }
     }
 
@@ -127,22 +129,23 @@ impl Session {
         }
     }
 
-    fn handle_decoded(&mut self, now: Instant, decoded: Result<ClientMessage, WireError>) {
-        match decoded {
-            Ok(message) => self.handle_message(now, message),
-            Err(error) => self.push_error(&error),
+    fn handle_decoded(&mut self, now: Instant, decoded: Result<Envelope, WireError>) {
+        if let Err(error) = decoded.and_then(|envelope| self.handle_envelope(now, envelope)) {
+            self.push_error(&error);
         }
         self.update_reading(now);
     }
 
-    fn handle_message(&mut self, now: Instant, message: ClientMessage) {
-        match (self.handshake.stage, message) {
+    fn handle_envelope(&mut self, now: Instant, envelope: Envelope) -> Result<(), WireError> {
+        let is_ready = self.handshake.stage == Stage::Ready;
+        // Of what is read in good time the message itself keeps what its answer refers to.
+        let reference = if is_ready && &*envelope.event_type != ClientHello::KIND { None } else { envelope.reference() };
+        let refused = |code, text| Err(WireError::new(code, text).answering(reference));
+        match (self.handshake.stage, ClientMessage::decode(envelope)?) {
             (Stage::AwaitsHello(_), ClientMessage::Hello(hello)) => self.handle_hello(now, hello),
-            (_, ClientMessage::Hello(_)) => {
-                self.push_error(&WireError::new(ErrorCode::UnexpectedMessage, "client_hello is the first frame, once"))
-            }
-            (_, ClientMessage::Ping(ping)) => self.push_with(|format, out| ping.pong().encode(format, out)),
-            (_, ClientMessage::Pong) => self.liveness.ponged(now),
+            (_, ClientMessage::Hello(_)) => return refused(ErrorCode::UnexpectedMessage, "client_hello is the first frame, once"),
+            (Stage::Ready, ClientMessage::Ping(ping)) => self.push_with(|format, out| ping.pong().encode(format, out)),
+            (Stage::Ready, ClientMessage::Pong) => self.liveness.ponged(now),
             (Stage::Ready, ClientMessage::Subscription(request)) => {
                 self.subscriptions.request(Request::Change(request));
                 self.advance_subscriptions();
@@ -156,19 +159,9 @@ impl Session {
                 self.inbound.handed_over();
                 self.events.push_back(Event::Message(envelope));
             }
-            (_, early) => self.refuse_early(early),
+            _ => return refused(ErrorCode::NotReady, "wait for server_ready; this message was not handled"),
         }
-    }
-
-    fn refuse_early(&mut self, message: ClientMessage) {
-        let cid = match message {
-            ClientMessage::Subscription(request) => request.cid,
-            ClientMessage::SnapshotRequest(request) => request.cid,
-            ClientMessage::Presence(request) => request.cid,
-            ClientMessage::Event(envelope) => envelope.reference(),
-            _ => None,
-        };
-        self.push_error(&WireError::new(ErrorCode::NotReady, "wait for server_ready; this message was not handled").answering(cid));
+        Ok(())
     }
 
     pub(super) fn handle_hello(&mut self, now: Instant, hello: ClientHello) {

@@ -72,6 +72,35 @@ fn p9_the_hello_and_what_waits_before_it_go_as_they_are_whatever_is_agreed_on() 
 }
 
 #[test]
+fn p5_p20_before_a_client_is_ready_all_but_a_hello_is_refused_by_its_reference_and_nothing_is_answered() {
+    let early = [
+        r#""c":"WSE","t":"ping","p":1,"cid":"q1""#,
+        r#""c":"WSE","t":"pong","p":1,"id":"m1","cid":"q1""#,
+        r#""c":"WSE","t":"subscription","id":"q1","p":{"action":"subscribe","topics":["a"]}"#,
+        r#""c":"WSE","t":"snapshot_request","id":"q1","p":{"topics":["a"]}"#,
+        r#""c":"WSE","t":"presence","cid":"q1","p":{"action":"leave","topic":"a"}"#,
+        r#""t":"order","id":"q1""#,
+    ];
+    let mut pair = Pair::new(Offer { hello_promised: true, auth_required: true, ..Offer::default() });
+    let refused = |pair: &mut Pair, frame: &str, code: &str| {
+        pair.received.clear();
+        pair.send(&format!(r#"{{"v":2,{frame}}}"#));
+        let cids: Vec<_> = pair.received.iter().map(|m| m.get_str("cid")).collect();
+        assert_eq!((pair.error_codes(), cids), (vec![code], vec![Some("q1")]), "{frame}");
+    };
+    early.iter().for_each(|frame| refused(&mut pair, frame, "NOT_READY"));
+    pair.send(HELLO);
+    early.iter().for_each(|frame| refused(&mut pair, frame, "NOT_READY"));
+    refused(&mut pair, r#""c":"WSE","t":"client_hello","id":"q1""#, "UNEXPECTED_MESSAGE");
+    assert!(matches!(&pair.events()[..], [Event::Authenticate { .. }]), "nothing was handed over");
+    pair.session.welcome(None);
+    pair.pump();
+    refused(&mut pair, r#""c":"WSE","t":"client_hello","cid":"q1""#, "UNEXPECTED_MESSAGE");
+    pair.received.clear();
+    assert_eq!(pair.send(r#"{"v":2,"c":"WSE","t":"ping","p":1}"#).kinds(), ["pong"]);
+}
+
+#[test]
 fn p8_p9_without_a_common_version_or_format_the_end_is_fatal() {
     let cases = [
         (Capabilities::ALL, r#""versions":[3]"#, "UNSUPPORTED_VERSION"),

@@ -54,6 +54,9 @@ pub(crate) fn run(bytes: &[u8], now: Instant) {
     world.settle();
 }
 
+/// A message, its payload, and what an answer to it refers to.
+type Predicted = (ClientMessage, Value, Option<Box<str>>);
+
 /// What the session hands over and is answered later.
 #[derive(Debug, PartialEq)]
 enum Taken {
@@ -221,7 +224,7 @@ impl World {
             let Some((is_text, mut bytes)) = self.socket.pop_front() else { break };
             let was_closing = self.session.is_closing();
             let decoded = self.predict(is_text, &bytes);
-            if let Ok((ClientMessage::Subscription(request), _)) = &decoded
+            if let Ok((ClientMessage::Subscription(request), ..)) = &decoded
                 && request.cid.is_none()
             {
                 // Its answer could not be told from word that was not asked for.
@@ -243,8 +246,8 @@ impl World {
         self.socket.len() < before
     }
 
-    /// What the session is to make of a frame, and of a ping the payload.
-    fn predict(&mut self, is_text: bool, bytes: &[u8]) -> Result<(ClientMessage, Value), WireError> {
+    /// What the session is to make of a frame, of a ping the payload, and what an answer refers to.
+    fn predict(&mut self, is_text: bool, bytes: &[u8]) -> Result<Predicted, WireError> {
         let agreed = self.session.variant();
         let unsupported = || WireError::new(ErrorCode::UnsupportedFormat, "");
         let envelope = match frame_body(bytes) {
@@ -261,32 +264,30 @@ impl World {
             }
             _ => Err(unsupported()),
         }?;
-        let payload = envelope.payload.clone();
-        Ok((ClientMessage::decode(envelope)?, payload))
+        let (payload, reference) = (envelope.payload.clone(), envelope.reference());
+        Ok((ClientMessage::decode(envelope)?, payload, reference))
     }
 
     /// What the peer is owed for a frame that the session took.
-    fn expect(&mut self, decoded: Result<(ClientMessage, Value), WireError>) {
+    fn expect(&mut self, decoded: Result<Predicted, WireError>) {
         let error = |code: ErrorCode, cid| Owed::Error(code.as_str().into(), cid);
         let owed = match decoded {
             Err(fault) => error(fault.code, fault.cid),
-            Ok((ClientMessage::Hello(hello), _)) if !self.hello_handled => {
+            Ok((ClientMessage::Hello(hello), ..)) if !self.hello_handled => {
                 self.hello_handled = true;
                 return self.client.expect_hello(hello);
             }
-            Ok((ClientMessage::Hello(_), _)) => error(ErrorCode::UnexpectedMessage, None),
-            Ok((ClientMessage::Ping(_), payload)) => Owed::Pong(payload),
-            Ok((ClientMessage::Subscription(request), _)) if self.is_open => return self.client.asked.push_back(request),
-            Ok((ClientMessage::Event(envelope), payload)) if self.is_open => {
+            Ok((ClientMessage::Hello(_), _, reference)) => error(ErrorCode::UnexpectedMessage, reference),
+            Ok((_, _, reference)) if !self.is_open => error(ErrorCode::NotReady, reference),
+            Ok((ClientMessage::Ping(_), payload, _)) => Owed::Pong(payload),
+            Ok((ClientMessage::Subscription(request), ..)) => return self.client.asked.push_back(request),
+            Ok((ClientMessage::Event(envelope), payload, _)) => {
                 return self.taken.push_back(Taken::Message(envelope.cid, payload));
             }
-            Ok((ClientMessage::Presence(request), _)) if self.is_open => match self.judge(request) {
+            Ok((ClientMessage::Presence(request), ..)) => match self.judge(request) {
                 Ok(taken) => return self.taken.push_back(taken),
                 Err(owed) => owed,
             },
-            Ok((ClientMessage::Presence(request), _)) => error(ErrorCode::NotReady, request.cid),
-            Ok((ClientMessage::Subscription(request), _)) => error(ErrorCode::NotReady, request.cid),
-            Ok((ClientMessage::Event(envelope), _)) => error(ErrorCode::NotReady, envelope.reference()),
             Ok(_) => return,
         };
         self.client.owed.push_back(owed);
