@@ -10,6 +10,7 @@ import { links } from './client/links.mjs';
 import { patterns } from './client/patterns.mjs';
 import { presence } from './client/presence.mjs';
 import { requests } from './client/requests.mjs';
+import { returns } from './client/returns.mjs';
 import { slow } from './client/slow.mjs';
 import { snapshots } from './client/snapshots.mjs';
 import { users } from './client/users.mjs';
@@ -22,7 +23,7 @@ import { Stage } from './lib/stage.mjs';
 import { chosen } from './lib/ways.mjs';
 
 const FOLDER = join(FIXTURES, 'client');
-const SCENARIOS = { ...direct, ...formats, ...filters, ...patterns, ...presence, ...requests, ...slow, ...snapshots, ...users };
+const SCENARIOS = { ...direct, ...formats, ...filters, ...patterns, ...presence, ...requests, ...returns, ...slow, ...snapshots, ...users };
 /** At the seam of the transport, or against pauses that a browser makes too: in Node alone. */
 const IN_NODE = { ...SCENARIOS, ...gaps, ...links };
 const WAYS = [

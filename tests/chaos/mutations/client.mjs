@@ -22,8 +22,8 @@ export const CLIENT = [
     edits: [
       {
         file: STREAM,
-        old: "return own === null ? LIVE : { status: 'resync', reason: 'history' };",
-        new: `return own === null || ${on('loss-untold')} ? LIVE : { status: 'resync', reason: 'history' };`,
+        old: "return own === null || status === 'recovered' ? outcome : lost('history');",
+        new: `return own === null || status === 'recovered' || ${on('loss-untold')} ? outcome : lost('history');`,
       },
     ],
   },

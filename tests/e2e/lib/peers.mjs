@@ -39,8 +39,8 @@ export class NodePeer {
 
   /** What a component would show. */
   async view(id) {
-    const { data, topic, status, error } = storeOf(this.#client).getState().topics[this.#views.get(id).key] ?? { status: 'pending' };
-    return { data, topic, status, code: error?.code ?? null };
+    const { data, topic, status, reason, recovered, error } = storeOf(this.#client).getState().topics[this.#views.get(id).key] ?? { status: 'pending' };
+    return { data, topic, status, reason, recovered, code: error?.code ?? null };
   }
 
   /** Watches who is in a topic, and is in it with `data` where there is some. */

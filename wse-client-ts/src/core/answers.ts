@@ -1,9 +1,10 @@
 // What the server's word on a topic or pattern does to the book, and what the application must hear of it ([P-24], [P-39]).
-import type { Entry } from './entry';
+import type { Entry, TopicState } from './entry';
 import { WSEError } from './errors';
 import type { ResyncNotice } from './events';
 import { patternOf, type PatternTopics } from './pattern';
 import type { TopicBook } from './topic-book';
+import type { Outcome } from './topic-stream';
 import type { Subscribed, TopicUpdate } from './topic-update';
 
 /** What the application must hear. */
@@ -39,11 +40,10 @@ export class Answers {
   }
 
   #handleTopic(entry: Entry, update: Subscribed): void {
-    const { status, reason } = this.#handleStream(update);
-    entry.settle({ status, error: null, reason }, update.snapshot);
+    entry.settle({ ...this.#handleStream(update), error: null }, update.snapshot);
   }
 
-  #handleStream(update: Subscribed): { readonly status: Subscribed['status']; readonly reason: string | null } {
+  #handleStream(update: Subscribed): Outcome {
     const stream = this.#book.streams.follow(update.topic);
     const outcome = stream.handleUpdate(this.#now, update);
     this.#book.streams.noteChange(update.topic);
@@ -60,8 +60,8 @@ export class Answers {
     if (!isPast) pattern.births = update.position ?? births;
     const reason = update.status === 'resync' ? update.reason : null;
     if (reason !== null) this.news.resyncs.push({ topic: update.topic, reason });
-    if (isAnswer) entry.settle({ status: update.status, error: null, reason }, false);
-    else if (reason !== null) entry.state = { status: 'resync', error: null, reason };
+    if (isAnswer) entry.settle(stateOf(update, reason), false);
+    else if (reason !== null) entry.state = { status: 'resync', error: null, reason, recovered: 0 };
     if (isAnswer && !isPast) this.#forgetOthers(entry, pattern, update.topics);
     for (const member of update.topics) if (patternOf(member.topic) === update.topic) this.#handleMember(entry, update.topic, member);
   }
@@ -90,7 +90,14 @@ export class Answers {
   /** More topics than the limit: what the server says of its own limit, said by the client of the client's. */
   #overflow(entry: Entry, pattern: string): void {
     if (entry.state.reason === 'births') return;
-    entry.state = { status: 'resync', error: null, reason: 'births' };
+    entry.state = { status: 'resync', error: null, reason: 'births', recovered: 0 };
     this.news.resyncs.push({ topic: pattern, reason: 'births' });
   }
+}
+
+/** Of a pattern the server counts births; what was missed is in its topics. */
+function stateOf({ status, topics }: Subscribed, reason: string | null): TopicState {
+  const missed = topics.reduce((sum, member) => sum + (member.status === 'recovered' ? member.recovered : 0), 0);
+  const recovered = status === 'resync' ? 0 : missed;
+  return { status: recovered > 0 ? 'recovered' : status, error: null, reason, recovered };
 }

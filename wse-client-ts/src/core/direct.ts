@@ -23,6 +23,8 @@ export interface DirectNotice {
   readonly status: 'live' | 'recovered' | 'resync';
   /** Why it is `resync`: `epoch`, `history`, `fork`, `unreadable`; null otherwise. */
   readonly reason: string | null;
+  /** Of `recovered`: how many messages follow that were missed; 0 otherwise. */
+  readonly recovered: number;
 }
 
 /** What came of a message. */
@@ -77,9 +79,9 @@ export class DirectStreams {
     if (update.status === 'refused') this.#forget(topic);
     if (update.status === 'refused' || update.status === 'unsubscribed') return undefined;
     this.#names.add(topic);
-    const { status, reason } = this.#streams.follow(topic).handleUpdate(now, update);
+    const outcome = this.#streams.follow(topic).handleUpdate(now, update);
     this.#streams.noteChange(topic);
-    return { to: topic.startsWith('@user:') ? 'user' : 'session', status, reason };
+    return { to: topic.startsWith('@user:') ? 'user' : 'session', ...outcome };
   }
 
   /** A message came; one of a name that the server has not spoken of is nobody's. */

@@ -17,16 +17,18 @@ export interface TopicState {
   readonly error: WSEError | null;
   /** Why it is `resync`: `epoch`, `history`, `fork`, `unreadable`, of a pattern also `births`; null otherwise. */
   readonly reason: string | null;
+  /** Of `recovered`: how many missed messages the server replays, of a pattern those of its topics together; 0 otherwise. */
+  readonly recovered: number;
 }
 
 /** Nothing is missing. */
-const LIVE: TopicState = { status: 'live', error: null, reason: null };
+const LIVE: TopicState = { status: 'live', error: null, reason: null, recovered: 0 };
 
 /** There are messages. */
 const SETTLED: readonly TopicStatus[] = ['live', 'recovered', 'resync'];
 
 /** Not answered yet. */
-export const PENDING: TopicState = { status: 'pending', error: null, reason: null };
+export const PENDING: TopicState = { ...LIVE, status: 'pending' };
 
 /** A refusal that may pass by itself is asked again after this long. */
 const RETRY_REFUSED_MS = 5_000;
@@ -164,7 +166,7 @@ export class Entry {
     const { promised } = this;
     // Where the connection moved to, there was nothing before.
     this.had &&= !this.moved;
-    this.#answered(this.had ? { ...this.state, error } : { status: 'refused', error, reason: null });
+    this.#answered(this.had ? { ...this.state, error } : { ...PENDING, status: 'refused', error });
     if (this.had) this.promised = promised;
     this.#refusal = error;
     const passing = error.fault === 'network' || error.fault === 'server';

@@ -8,12 +8,8 @@ export type StreamItem = EventMessage | SkipMessage;
 
 /** What an answer of the server means for the application. */
 export type Outcome =
-  | { readonly status: 'live' | 'recovered'; readonly reason: null }
-  | { readonly status: 'resync'; readonly reason: string };
-
-const LIVE: Outcome = { status: 'live', reason: null };
-const RECOVERED: Outcome = { status: 'recovered', reason: null };
-const UNREADABLE: Outcome = { status: 'resync', reason: 'unreadable' };
+  | { readonly status: 'live' | 'recovered'; readonly reason: null; /** Messages that follow because they were missed. */ readonly recovered: number }
+  | { readonly status: 'resync'; readonly reason: string; readonly recovered: 0 };
 
 /** Follows one topic. */
 export class TopicStream {
@@ -92,7 +88,7 @@ export class TopicStream {
     const { hasPassed } = this.#buffer;
     this.#buffer.hasPassed = false;
     const outcome = this.#follow(now, update);
-    return hasPassed && outcome.status !== 'resync' ? UNREADABLE : outcome;
+    return hasPassed && outcome.status !== 'resync' ? lost('unreadable') : outcome;
   }
 
   #follow(now: number, update: Subscribed): Outcome {
@@ -100,23 +96,23 @@ export class TopicStream {
     if (update.status === 'resync') {
       this.#restart(now, update.position);
       this.#awaitsSnapshot = update.snapshot;
-      return { status: 'resync', reason: update.reason };
+      return lost(update.reason);
     }
-    const { position } = update;
+    const { position, status } = update;
+    const outcome: Outcome = { status, reason: null, recovered: update.status === 'recovered' ? update.recovered : 0 };
     if (update.snapshot) {
       this.#restart(now, position);
       this.#awaitsSnapshot = true;
-      return update.status === 'live' ? LIVE : RECOVERED;
+      return outcome;
     }
     if (own?.epoch === position.epoch && own.seq >= position.seq) {
       // What was examined meanwhile stays examined; what is missing, and what waited for it, follows or never passes.
       this.drop(now);
-      return update.status === 'live' ? LIVE : RECOVERED;
+      return outcome;
     }
     this.#restart(now, position);
-    if (update.status === 'recovered') return RECOVERED;
     // Live beyond what we asked from: the messages between will not come, and loss is never silent.
-    return own === null ? LIVE : { status: 'resync', reason: 'history' };
+    return own === null || status === 'recovered' ? outcome : lost('history');
   }
 
   /** Everything after `position` follows anew, so nothing needs to wait. */
@@ -126,4 +122,8 @@ export class TopicStream {
     this.#epoch = position.epoch;
     this.#buffer.start(now, position.seq, () => undefined);
   }
+}
+
+function lost(reason: string): Outcome {
+  return { status: 'resync', reason, recovered: 0 };
 }

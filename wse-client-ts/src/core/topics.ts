@@ -2,7 +2,7 @@
 import { encodeSnapshotRequest, encodeSubscription, type Asked } from './client-messages';
 import { Deadline } from './deadline';
 import { DirectStreams, isDirect, type DirectHello, type DirectNotice } from './direct';
-import type { TopicState } from './entry';
+import { PENDING, type TopicState } from './entry';
 import type { WSEError } from './errors';
 import type { ResyncNotice } from './events';
 import { viewOf } from './filter-key';
@@ -68,7 +68,7 @@ export class Topics {
     for (const [topic, { state, filters }] of this.#subscriptions.entries) {
       views.set(topic, state);
       for (const [key, { error }] of filters.held) {
-        views.set(viewOf(topic, key), error === null ? state : { status: 'refused', error: state.error ?? error, reason: null });
+        views.set(viewOf(topic, key), error === null ? state : { ...PENDING, status: 'refused', error: state.error ?? error });
       }
     }
     return views;

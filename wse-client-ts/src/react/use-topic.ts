@@ -1,7 +1,7 @@
 // The hook that subscribes one topic and shows its latest payload, or what a reducer makes of its snapshot and messages.
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useSyncExternalStore } from 'react';
 import type { WSEClient } from '../core/client';
-import type { TopicStatus } from '../core/entry';
+import { PENDING, type TopicStatus } from '../core/entry';
 import type { WSEError } from '../core/errors';
 import { viewKey } from '../core/filter-key';
 import type { HoldOptions } from '../core/hold';
@@ -23,6 +23,10 @@ export interface UseTopicResult<T> {
   readonly status: TopicStatus;
   /** Why the topic was refused, or why its snapshot did not come; null otherwise. */
   readonly error: WSEError | null;
+  /** Of `resync`: why messages are lost, as in the notice `resync`; null otherwise. */
+  readonly reason: string | null;
+  /** Of `recovered`: how many missed messages the server replays, of a pattern those of its topics together; 0 otherwise. */
+  readonly recovered: number;
   /** Asks for the snapshot again, such as after an error; keeps its identity. */
   readonly refetch: () => void;
 }
@@ -36,7 +40,7 @@ export interface UseReducedTopicOptions<State, T> extends UseTopicOptions {
   readonly reduce: Reduce<State, T>;
 }
 
-const PENDING: TopicSnapshot = { status: 'pending', error: null, reason: null, data: undefined, topic: undefined };
+const UNKNOWN: TopicSnapshot = { ...PENDING, data: undefined, topic: undefined };
 const NOTHING: Reduced<never> = { state: undefined, topic: undefined };
 
 const useClientLayoutEffect = typeof document === 'undefined' ? useEffect : useLayoutEffect;
@@ -60,11 +64,11 @@ export function useTopic<T>(topic: string, options: UseTopicOptions & { readonly
     (listener: () => void) => (client === null ? () => undefined : storeOf(client).subscribe(listener)),
     [client],
   );
-  const getSnapshot = (): TopicSnapshot => (client === null ? PENDING : (storeOf(client).getState().topics[view] ?? PENDING));
-  const { data, topic: from, status, error } = useSyncExternalStore(subscribe, getSnapshot, () => PENDING);
+  const getSnapshot = (): TopicSnapshot => (client === null ? UNKNOWN : (storeOf(client).getState().topics[view] ?? UNKNOWN));
+  const { data, topic: from, ...state } = useSyncExternalStore(subscribe, getSnapshot, () => UNKNOWN);
   const refetch = useCallback(() => client?.resnapshot(topic), [client, topic]);
-  if (reduced !== null) return { data: reduced.state, topic: reduced.topic, status, error, refetch };
-  return { data: data as T | undefined, topic: from, status, error, refetch };
+  if (reduced !== null) return { data: reduced.state, topic: reduced.topic, ...state, refetch };
+  return { data: data as T | undefined, topic: from, ...state, refetch };
 }
 
 /** What the reducer has made so far; null without one. */

@@ -104,8 +104,7 @@ function nextTopics(
   let changed = Object.keys(before).length !== states.size;
   for (const [view, state] of states) {
     const old = Object.hasOwn(before, view) ? before[view] : undefined;
-    const { status, error, reason } = state;
-    const snapshot = { status, error, reason, ...(latest.get(view) ?? NONE) };
+    const snapshot = { ...state, ...(latest.get(view) ?? NONE) };
     const same = old !== undefined && (Object.keys(snapshot) as (keyof TopicSnapshot)[]).every((key) => Object.is(old[key], snapshot[key]));
     next[view] = same ? old : snapshot;
     changed ||= !same;

@@ -40,7 +40,7 @@ async function connected() {
 describe('messages to the user', () => {
   it('come from the first one on, which makes their log', async () => {
     const { server, seen, notices, client } = await connected();
-    expect(notices).toEqual([{ to: 'user', status: 'live', reason: null }]);
+    expect(notices).toEqual([{ to: 'user', status: 'live', reason: null, recovered: 0 }]);
     server.last.send(note(1));
     server.last.send(note(2));
     server.last.send(note(2));
@@ -62,7 +62,7 @@ describe('messages to the user', () => {
     await back();
     expect(hello(server)).toMatchObject({ positions: { [USER]: { e: 'run.1', seq: 2 } } });
     expect(seen).toEqual([1, 2]);
-    expect(notices.at(-1)).toEqual({ to: 'user', status: 'recovered', reason: null });
+    expect(notices.at(-1)).toEqual({ to: 'user', status: 'recovered', reason: null, recovered: 2 });
   });
 
   it('count the time that the machine slept, in which one clock stood still', async () => {
@@ -78,7 +78,7 @@ describe('messages to the user', () => {
     await back();
     tell(server, { tp: USER, status: 'resync', e: 'run.2', seq: 7, reason: 'history' });
     expect(resyncs).toEqual([{ topic: USER, reason: 'history' }]);
-    expect(notices.at(-1)).toEqual({ to: 'user', status: 'resync', reason: 'history' });
+    expect(notices.at(-1)).toEqual({ to: 'user', status: 'resync', reason: 'history', recovered: 0 });
   });
 
   it('that are missing are asked for on this connection, once, and follow in order', async () => {

@@ -29,7 +29,7 @@ describe('a pattern', () => {
     server.publish('other:1', 'd');
     server.publish('orders:1', 'e');
     expect(seen).toEqual([['orders:1', 2, 'a'], ['orders:2', 2, 'b'], ['orders:1', 3, 'e']]);
-    expect(client.topics.get('orders:*')).toEqual({ status: 'live', error: null, reason: null });
+    expect(client.topics.get('orders:*')).toEqual({ status: 'live', error: null, reason: null, recovered: 0 });
     expect([...client.topics.keys()]).toEqual(['orders:*']);
   });
 
@@ -99,7 +99,18 @@ describe('across a reconnect', () => {
       ['orders:2', 2, 'c'],
     ]);
     expect(resyncs).toEqual([]);
-    expect(client.topics.get('orders:*')?.status).toBe('recovered');
+    // One of a topic that it knew, and two of one that was born: births are no messages.
+    expect(client.topics.get('orders:*')).toEqual({ status: 'recovered', error: null, reason: null, recovered: 3 });
+  });
+
+  it('is recovered where messages were missed in topics that it knew, and none was born', async () => {
+    const { server, client, clock, seen } = await connected(['orders:*']);
+    server.publish('orders:1', 'a');
+    server.drop();
+    server.publish('orders:1', 'b');
+    await clock.advance(1_000);
+    expect(seen).toEqual([['orders:1', 2, 'a'], ['orders:1', 3, 'b']]);
+    expect(client.topics.get('orders:*')).toMatchObject({ status: 'recovered', recovered: 1 });
   });
 
   it('says resync of the pattern when births are missing, and of a topic when messages are', async () => {

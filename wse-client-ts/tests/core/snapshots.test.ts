@@ -77,7 +77,7 @@ describe('a snapshot', () => {
     await clock.advance(5_000);
     expect(notices.slice(1)).toEqual([{ topic: 'a', reason: 'epoch', snapshot: true }, { topic: 'a', state: 'state', seq: 1, epoch: 'e2' }]);
     expect(seen).toEqual([['S', 0, 'state'], ['S', 1, 'state']]);
-    expect(client.topics.get('a')).toEqual({ status: 'live', error: null, reason: null });
+    expect(client.topics.get('a')).toEqual({ status: 'live', error: null, reason: null, recovered: 0 });
   });
 
   it('that fails leaves the topic live with the error, until it is asked for again', async () => {
@@ -96,7 +96,7 @@ describe('a snapshot', () => {
     client.resnapshot(['a']);
     await clock.advance(0);
     expect(server.last.of('snapshot_request').map(({ p }) => p)).toEqual([{ topics: ['a'] }]);
-    expect(client.topics.get('a')).toEqual({ status: 'live', error: null, reason: null });
+    expect(client.topics.get('a')).toEqual({ status: 'live', error: null, reason: null, recovered: 0 });
     expect(seen).toEqual([['U', 1, 1], ['S', 1, 'state']]);
   });
 

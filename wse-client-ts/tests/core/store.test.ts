@@ -18,7 +18,7 @@ it('commits a burst once per frame, while listeners get every event', async () =
   await clock.advance(FRAME_MS);
   expect({ commits, events }).toEqual({ commits: 1, events: 100 });
   const after = store.getState();
-  expect(after.topics['a']).toEqual({ status: 'live', error: null, reason: null, data: 99, topic: 'a' });
+  expect(after.topics['a']).toEqual({ status: 'live', error: null, reason: null, recovered: 0, data: 99, topic: 'a' });
   expect(after.topics['b']).toBe(before.topics['b']);
   expect(after.connection).toBe(before.connection);
   expect(before.topics['a']?.data).toBeUndefined();

@@ -86,7 +86,7 @@ describe('across reconnects', () => {
     expect(server.last.of('client_hello')[0]?.p).toMatchObject({ topics: ['a'], positions: { a: { e: 'e1', seq: 3 } } });
     expect(server.last.of('subscription')).toEqual([]);
     expect(seen).toEqual([1, 2, 3, 4, 5, 6]);
-    expect(client.topics.get('a')?.status).toBe('recovered');
+    expect(client.topics.get('a')).toEqual({ status: 'recovered', error: null, reason: null, recovered: 2 });
   });
 
   it.each([
@@ -101,7 +101,7 @@ describe('across reconnects', () => {
     await clock.advance(1_000);
     server.publish('a', 3);
     expect(resyncs).toEqual([{ topic: 'a', reason }]);
-    expect(client.topics.get('a')).toMatchObject({ status: 'resync', reason });
+    expect(client.topics.get('a')).toEqual({ status: 'resync', error: null, reason, recovered: 0 });
     expect(seen).toEqual([1, 3]);
   });
 

@@ -99,3 +99,29 @@ describe('patterns', () => {
     expect(page.server.last.of('subscription')).toEqual([]);
   });
 });
+
+describe('after a break', () => {
+  function Row(): ReactNode {
+    useWSE({ endpoints: ['ws://host/wse'] });
+    const { status, recovered, reason } = useTopic('prices');
+    return `${status} ${recovered} ${reason}`;
+  }
+
+  it('says how many missed messages were replayed, or why they are lost', async () => {
+    const page = await start(<Row />);
+    expect(page.text()).toBe('pending 0 null');
+    await page.advance(FRAME_MS);
+    expect(page.text()).toBe('live 0 null');
+    const miss = async (count: number): Promise<void> => {
+      page.server.drop();
+      for (let n = 0; n < count; n += 1) page.server.publish('prices', n);
+    };
+    await miss(3);
+    await page.advance(2_000);
+    expect(page.text()).toBe('recovered 3 null');
+    await miss(2);
+    page.server.log('prices').trim();
+    await page.advance(2_000);
+    expect(page.text()).toBe('resync 0 history');
+  });
+});
