@@ -181,7 +181,7 @@ it('passes over what is missing however often it is asked for, and tells it once
   stream.handleUpdate(0, { topic: 'a', topics: [], snapshot: false, status: 'live', position: at(2) });
   for (let tries = 1; tries <= 3; tries += 1) expect([come(4), stream.position?.seq, answer().status]).toEqual([true, 2, 'recovered']);
   expect([come(4), stream.position?.seq]).toEqual([true, 3]);
-  expect(answer()).toEqual({ status: 'resync', reason: 'unreadable' });
+  expect(answer()).toEqual({ status: 'resync', reason: 'unreadable', recovered: 0 });
   expect([come(4), come(5), answer().status]).toEqual([false, false, 'recovered']);
   expect(seen).toEqual([4, 5]);
 });
