@@ -32,7 +32,13 @@ impl Hub {
         }
         // Never closed, so there always is a permit sooner or later.
         let _permit = self.reads.acquire().await;
-        self.bus.history(topic, after, PageLimit { entries: PAGE, bytes: room.max(1) }).await
+        match self.bus.history(topic, after, PageLimit { entries: PAGE, bytes: room.max(1) }).await {
+            Err(error @ BusError::Corrupt { .. }) => {
+                tracing::error!(%error, "a log will never be readable");
+                Ok(History::Gap { top: after.clone(), reason: HistoryGap::Trimmed })
+            }
+            other => other,
+        }
     }
 
     /// Frames of a page, of at most `room` bytes but at least one entry; and the last message that they cover.
@@ -126,6 +132,11 @@ impl Hub {
             self.catch_up(shard, connection, &topic, &after, page);
             if failed {
                 tokio::time::sleep(READ_AGAIN).await;
+                // Others first: it may be this log alone.
+                let mut behind = connection.behind.borrow_mut();
+                if let Some(last) = behind.pop() {
+                    behind.insert(0, last);
+                }
             }
             connection.wake();
             // The driver writes what it has; room is what is left then.

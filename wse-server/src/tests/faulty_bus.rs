@@ -1,5 +1,6 @@
 //! The in-memory bus, whose calls can be held up and made to fail, as those of a bus beyond a network are.
 use std::{
+    collections::HashMap,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -28,6 +29,8 @@ pub(crate) enum Call {
 pub(crate) struct FaultyBus {
     bus: MemoryBus,
     ways: [Way; 4],
+    /// What reads of a topic's log answer.
+    faults: Mutex<HashMap<Topic, BusError>>,
     /// Topics whose interest was shown, in this order.
     pub(crate) subscribed: Mutex<Vec<Topic>>,
 }
@@ -52,7 +55,7 @@ impl FaultyBus {
     pub(crate) fn new(config: MemoryConfig) -> (Self, EventReceiver) {
         let (bus, mut receivers) = MemoryBus::new(config, 1);
         let ways = [(); 4].map(|()| Way { held: watch::Sender::new(false), failing: AtomicUsize::new(0), calls: AtomicUsize::new(0) });
-        (Self { bus, ways, subscribed: Mutex::default() }, receivers.pop().expect("one consumer"))
+        (Self { bus, ways, faults: Mutex::default(), subscribed: Mutex::default() }, receivers.pop().expect("one consumer"))
     }
 
     /// The bus that nothing holds up.
@@ -68,6 +71,15 @@ impl FaultyBus {
     /// So many calls of this kind fail.
     pub(crate) fn fail(&self, call: Call, count: usize) {
         self.way(call).failing.store(count, SeqCst);
+    }
+
+    /// Reads of this topic's log answer so, whatever else is said, until they are told otherwise.
+    pub(crate) fn break_log(&self, topic: &Topic, fault: Option<BusError>) {
+        let mut faults = self.faults.lock().expect("no panic");
+        match fault {
+            Some(fault) => faults.insert(topic.clone(), fault),
+            None => faults.remove(topic),
+        };
     }
 
     /// Calls of this kind so far.
@@ -110,6 +122,9 @@ impl Bus for FaultyBus {
 
     async fn history(&self, topic: &Topic, since: &Position, limit: PageLimit) -> Result<History, BusError> {
         self.way(Call::History).pass().await?;
+        if let Some(fault) = self.faults.lock().expect("no panic").get(topic) {
+            return Err(fault.clone());
+        }
         self.bus.history(topic, since, limit).await
     }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 use wse_core::{log::LogLimits, session::Offer};
 use wse_protocol::{SessionId, Topic};
-use wse_pubsub::MemoryConfig;
+use wse_pubsub::{BusError, MemoryConfig};
 
 #[tokio::test]
 async fn what_a_client_missed_comes_within_its_bound_from_the_first_page_on() {
@@ -167,6 +167,65 @@ async fn a_session_that_is_resumed_while_its_log_cannot_be_read_gets_what_it_mis
         let told = returns.told();
         assert_eq!((&told[0]["tp"], &told[0]["status"], &told[0]["recovered"]), (&json!(name), &json!("recovered"), &json!(1)), "{told:?}");
         assert_eq!(sorted(&within(&returns, 5).await), (Vec::new(), vec![2]));
+    })
+    .await;
+}
+
+fn topic(name: &str) -> Topic {
+    Topic::parse(name).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_will_never_be_readable_is_told_as_a_loss_to_who_joins_and_to_who_is_behind() {
+    on_a_shard(async {
+        let mut config = EngineConfig::default();
+        config.session.outbound_bytes = 4_000;
+        let mut rig = Rig::new(&config);
+        let behind = rig.connect();
+        behind.request("subscribe", json!({"topics": ["t"]}));
+        settle().await;
+        behind.take();
+        let position = rig.publish("t", 10).await;
+        for _ in 0..20 {
+            rig.publish("t", 1_000).await;
+        }
+        rig.bus.break_log(&topic("t"), Some(BusError::Corrupt { topic: "t".into(), why: "it was told so".into() }));
+        let joins = rig.connect();
+        joins.request("subscribe", json!({"topics": ["t"], "positions": {"t": position}}));
+        settle().await;
+        for client in [joins, behind] {
+            let (told, _) = sorted(&within(&client, 2).await);
+            assert_eq!((told.len(), &told[0]["status"], &told[0]["reason"]), (1, &json!("resync"), &json!("history")), "{told:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_cannot_be_read_keeps_no_other_of_its_connection_waiting() {
+    on_a_shard(async {
+        let mut rig = Rig::new(&EngineConfig::default());
+        let topics = ["a", "b", "c"];
+        let follows = rig.connect();
+        follows.request("subscribe", json!({"topics": topics}));
+        settle().await;
+        let mut positions = serde_json::Map::new();
+        for topic in topics {
+            positions.insert(topic.to_owned(), rig.publish(topic, 10).await);
+            rig.publish(topic, 10).await;
+        }
+        let away = BusError::Unavailable { at: "test".into(), why: "it was told to fail".into() };
+        rig.bus.break_log(&topic("c"), Some(away));
+        let returns = rig.connect();
+        rig.bus.fail(Call::History, 2);
+        returns.request("subscribe", json!({"topics": topics, "positions": positions}));
+        let came =
+            |frames: Vec<Value>| frames.iter().filter(|frame| frame["t"] == "m").map(|frame| frame["tp"].clone()).collect::<Vec<_>>();
+        let mut first = came(within(&returns, 3).await);
+        first.sort_by_key(Value::to_string);
+        assert_eq!(first, ["a", "b"]);
+        rig.bus.break_log(&topic("c"), None);
+        assert_eq!(came(within(&returns, 3).await), ["c"]);
     })
     .await;
 }
