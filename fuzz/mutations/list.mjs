@@ -229,8 +229,8 @@ const ANSWERS = [
     edits: [
       {
         file: INCOMING,
-        old: '            (_, ClientMessage::Ping(ping)) =>',
-        new: `            (_, ClientMessage::Ping(_)) if ${on('pong-left-out')} && self.outbound.waiting_bytes() > 0 => {}\n            (_, ClientMessage::Ping(ping)) =>`,
+        old: '            (Stage::Ready, ClientMessage::Ping(ping)) =>',
+        new: `            (Stage::Ready, ClientMessage::Ping(_)) if ${on('pong-left-out')} && self.outbound.waiting_bytes() > 0 => {}\n            (Stage::Ready, ClientMessage::Ping(ping)) =>`,
       },
     ],
   },
