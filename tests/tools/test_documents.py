@@ -45,6 +45,16 @@ class Documents(unittest.TestCase):
             listed = dict(zip(re.findall(r"`(\w+)`", names), map(int, values.split(", ")), strict=True))
             self.assertEqual(listed, {name: defaults[name] for name in listed})
 
+    def test_the_codes_of_the_protocol_are_those_of_the_table(self) -> None:
+        codes = json.loads(text("vectors/codes.json"))
+        section = text("docs/PROTOCOL.md").split("## 5. Codes")[1].split("\n## ")[0]
+        errors = re.findall(r"^\| `([A-Z_]+)` \| (\d+|-) \| (\w+) \| ([^|]+) \|$", section, re.M)
+        self.assertEqual(errors, [(e["code"], str(e["close"] or "-"), e["fault"], e["meaning"]) for e in codes["errors"]])
+        rows = re.findall(r"^\| (\d[\d, ]*) \| [^|]+ \| (yes|no)\b", section, re.M)
+        closes = [(int(number), returns) for numbers, returns in rows for number in numbers.split(", ")]
+        self.assertEqual(sorted(closes), [(close["code"], "no" if close["fatal"] else "yes") for close in codes["close"]])
+        self.assertEqual((len(errors), len(closes)), (42, 19))
+
     def test_every_make_command_in_them_is_a_target(self) -> None:
         targets = set(re.findall(r"^([a-z0-9-]+):", text("Makefile"), re.M))
         for name in DOCUMENTS:
