@@ -2,7 +2,7 @@
 import type { Agreement } from './agreement';
 import { DEFAULTS } from './defaults.gen';
 import type { DirectHello } from './direct';
-import { encodeEnvelope, type Envelope, type Priority } from './envelope';
+import { encodeEnvelope, type Envelope } from './envelope';
 import { WSEError } from './errors';
 import type { Filter } from './filter-key';
 import { scanHeader } from './header-scan';
@@ -71,8 +71,8 @@ export function encodeBeat(kind: 'ping' | 'pong', payload: unknown): string {
 export type Origin = Required<Pick<Envelope, 'pid' | 'n' | 'na'>> & Pick<Envelope, 'pe'>;
 
 /** An application's message that asks for a reply ([P-30]); `payload` is JSON. */
-export function encodeRequest(type: string, payload: string, cid: string, priority: Priority | undefined, origin?: Origin): string {
-  const header = encodeEnvelope({ t: type, cid, ...(priority === undefined ? {} : { pri: priority }), ...origin });
+export function encodeRequest(type: string, payload: string, cid: string, origin?: Origin): string {
+  const header = encodeEnvelope({ t: type, cid, ...origin });
   return `${header.slice(0, -1)},"p":${payload}}`;
 }
 

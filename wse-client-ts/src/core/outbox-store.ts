@@ -1,5 +1,4 @@
 // The outbox role: where messages that must reach the server are kept, and who may send them.
-import type { Priority } from './envelope';
 
 /** Why a message will not be handled any more, or may not have been. */
 export interface OutboxFailure {
@@ -20,7 +19,6 @@ export interface OutboxRow {
   readonly type: string;
   /** The payload as JSON. */
   readonly payload: string;
-  readonly priority?: Priority | undefined;
   /** When it was written, in milliseconds since 1970. */
   readonly at: number;
   /** Whose it is: null of an anonymous client; undefined while the server has not named the user. */

@@ -1,6 +1,5 @@
 // Messages that are kept until the server has handled them: which go out, again too, and what becomes of each ([P-51] to [P-55]).
 import { encodeRequest } from './client-messages';
-import type { Priority } from './envelope';
 import { WSEError } from './errors';
 import { expired, isRepeatable, sizeOf, unknownOutcome, viewOf, type Entry, type OutboxLink } from './outbox-entry';
 import { Failures } from './outbox-failures';
@@ -111,12 +110,12 @@ export class Outbox {
   }
 
   /** Takes a message in; throws `OUTBOX_FULL`. */
-  add(id: string, type: string, payload: string, priority: Priority | undefined): Promise<unknown> {
+  add(id: string, type: string, payload: string): Promise<unknown> {
     const { messages, bytes } = this.#config;
     const size = sizeOf({ type, payload });
     if (this.#entries.size >= messages) throw WSEError.client('OUTBOX_FULL', `${messages} messages wait in it.`);
     if (this.#bytes + size > bytes) throw WSEError.client('OUTBOX_FULL', `Its messages may have ${bytes} bytes together.`);
-    const row = { ...this.#shelf.next(), id, type, payload, priority, at: this.#roles.clock.wall(), ...this.#owner.stamp };
+    const row = { ...this.#shelf.next(), id, type, payload, at: this.#roles.clock.wall(), ...this.#owner.stamp };
     const entry = this.#admit(row, false);
     this.#put(entry, this.#stamped(row));
     // Whoever is told of it may cancel it, or send the next one.
@@ -209,12 +208,12 @@ export class Outbox {
   }
 
   #take(entry: Entry): string {
-    const { id, type, payload, priority, epoch, producer, n } = entry.row;
+    const { id, type, payload, epoch, producer, n } = entry.row;
     const { isSent } = entry;
     entry.isSent = true;
     if (!isSent) this.#tell(viewOf(entry));
-    if (epoch === undefined || epoch === '') return encodeRequest(type, payload, id, priority);
-    return encodeRequest(type, payload, id, priority, { pid: producer, n, na: this.#shelf.seen(producer), ...(isSent ? { pe: epoch } : {}) });
+    if (epoch === undefined || epoch === '') return encodeRequest(type, payload, id);
+    return encodeRequest(type, payload, id, { pid: producer, n, na: this.#shelf.seen(producer), ...(isSent ? { pe: epoch } : {}) });
   }
 
   /** As it is sent now, if there is a connection. */

@@ -1,7 +1,7 @@
 // What the application sends: checked, kept where that is wanted, sent in its order, and answered.
 import { checkReadable, encodePayload, encodeRequest, tooLarge } from './client-messages';
 import { DEFAULTS } from './defaults.gen';
-import { fitsBytes, type Priority } from './envelope';
+import { fitsBytes } from './envelope';
 import { WSEError } from './errors';
 import type { ServerMessage } from './messages';
 import type { ResolvedOptions, Token } from './options';
@@ -22,8 +22,6 @@ export interface SendOptions {
    * @default requestTimeoutMs of the client; of a kept message as long as the outbox keeps it
    */
   readonly timeout?: number | undefined;
-  /** @default 5, NORMAL */
-  readonly priority?: Priority | undefined;
 }
 
 /** What a sender needs of its client. */
@@ -97,13 +95,13 @@ export class Sender {
   }
 
   /** Sends as soon as what came before it is sent. */
-  async send(type: string, payload: unknown, { keep = this.#options.keep, timeout, priority }: SendOptions): Promise<unknown> {
+  async send(type: string, payload: unknown, { keep = this.#options.keep, timeout }: SendOptions): Promise<unknown> {
     if (!fitsBytes(type, 256)) throw new WSEError('INVALID_MESSAGE', 'A message type has 1 to 256 bytes.', { fault: 'application' });
     const json = encodePayload(payload);
     const cid = this.#roles.environment.uuid();
-    const frame = encodeRequest(type, json, cid, priority);
+    const frame = encodeRequest(type, json, cid);
     checkReadable(frame);
-    return keep ? this.#keep(cid, type, json, priority, timeout) : this.#pass(cid, frame, timeout ?? this.#options.requestTimeoutMs);
+    return keep ? this.#keep(cid, type, json, timeout) : this.#pass(cid, frame, timeout ?? this.#options.requestTimeoutMs);
   }
 
   /** Looks after the outbox from here on. */
@@ -161,8 +159,8 @@ export class Sender {
     return this.#requests.handleError(cid, error);
   }
 
-  #keep(cid: string, type: string, json: string, priority: Priority | undefined, timeout: number | undefined): Promise<unknown> {
-    const reply = this.#outbox.add(cid, type, json, priority);
+  #keep(cid: string, type: string, json: string, timeout: number | undefined): Promise<unknown> {
+    const reply = this.#outbox.add(cid, type, json);
     if (timeout === undefined) return reply;
     return new Promise((resolve, reject) => {
       const cancel = this.#roles.clock.setTimer(() => reject(WSEError.client('TIMEOUT', `No reply within ${timeout} ms; the message stays in the outbox.`)), timeout);
@@ -184,8 +182,8 @@ export class Sender {
   async #retry(id: string): Promise<unknown> {
     const failed = this.#outbox.failed(id);
     if (failed === undefined) throw WSEError.client('NOT_FAILED');
-    const { type, payload, priority } = failed;
-    const reply = this.#keep(this.#roles.environment.uuid(), type, payload, priority, undefined);
+    const { type, payload } = failed;
+    const reply = this.#keep(this.#roles.environment.uuid(), type, payload, undefined);
     this.#outbox.cancel(id);
     return reply;
   }
