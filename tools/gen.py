@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-DEFAULTS = json.loads((ROOT / "vectors/defaults.json").read_text())["defaults"]
+TABLE = json.loads((ROOT / "vectors/defaults.json").read_text())
+DEFAULTS = TABLE["defaults"]
 CODES = json.loads((ROOT / "vectors/codes.json").read_text())
 RUST = "wse-protocol/src/generated"
 PYTHON = "wse-python/python/wse_server"
@@ -94,6 +95,9 @@ OUTPUTS = {
 
 
 def main() -> int:
+    for name, said, there in (("defaults", TABLE["count"], len(DEFAULTS)), ("codes", CODES["count"], len(CODES["errors"]) + len(CODES["close"]))):
+        if said != there:
+            sys.exit(f"vectors/{name}.json holds {there}, and says {said}: correct its count")
     stale = []
     for name, render in OUTPUTS.items():
         path, text = ROOT / name, render()

@@ -203,9 +203,10 @@ def test_topic_names_are_judged_as_listed(engine: _native.Engine, session: Sessi
 
 
 def test_codes_and_defaults_are_those_of_the_tables() -> None:
-    codes, defaults = vectors("codes.json"), vectors("defaults.json")["defaults"]
-    assert (len(codes["errors"]), len(codes["close"])) == (len(ErrorCode), len(CloseCode))
-    assert len(defaults) >= 40
+    codes, table = vectors("codes.json"), vectors("defaults.json")
+    assert (len(codes["errors"]), len(codes["close"]), codes["count"]) == (42, 19, 42 + 19) == (len(ErrorCode), len(CloseCode), 61)
+    defaults = table["defaults"]
+    assert len(defaults) == table["count"]
     assert [code.value for code in ErrorCode] == [case["code"] for case in codes["errors"]]
     assert {code.name: code.value for code in CloseCode} == {case["name"]: case["code"] for case in codes["close"]}
     assert {name: getattr(_defaults, name.upper()) for name in defaults} == defaults

@@ -6,7 +6,7 @@ mod messages;
 mod published;
 
 use serde_json::Value;
-use wse_protocol::{CloseCode, Epoch, ErrorCode, Pattern, Topic, WireError, defaults, envelope::Envelope};
+use wse_protocol::{CloseCode, Epoch, ErrorCode, Pattern, Topic, Watched, WireError, defaults, envelope::Envelope};
 
 fn vectors(name: &str) -> Value {
     let path = format!("{}/../vectors/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -129,10 +129,28 @@ fn patterns_stand_for_the_topics_of_their_namespace() {
 }
 
 #[test]
+fn names_that_may_be_watched_are_judged_as_listed() {
+    let file = vectors("presence.json");
+    // The ids are made in wse-crypto.
+    let (names, refused) = (cases(&file, "names"), cases(&file, "refused"));
+    assert_counts(&file, [cases(&file, "ids"), names, refused], [6, 7, 13]);
+    for case in names {
+        let (topic, of_count) = (Topic::parse(text(case, "topic")).expect("a name"), text(case, "of") == "count");
+        let watched = (if of_count { Watched::Count } else { Watched::Members }, topic);
+        assert_eq!(Topic::parse_watched(text(case, "name")).map(|log| log.watched()), Ok(Some(watched)));
+    }
+    for case in refused {
+        let code = Topic::parse_watched(text(case, "name")).map_err(|e| e.code.as_str());
+        assert_eq!(code, Err(text(case, "code")), "{}", text(case, "name"));
+    }
+}
+
+#[test]
 fn codes_and_defaults_are_those_of_the_tables() {
     let file = vectors("codes.json");
     let (errors, closes) = (cases(&file, "errors"), cases(&file, "close"));
-    assert_eq!((errors.len(), closes.len()), (ErrorCode::ALL.len(), CloseCode::ALL.len()));
+    assert_counts(&file, [errors, closes], [42, 19]);
+    assert_eq!((ErrorCode::ALL.len(), CloseCode::ALL.len()), (42, 19));
     for (case, code) in errors.iter().zip(ErrorCode::ALL) {
         let close = case["close"].as_u64().map(|c| CloseCode::new(c as u16));
         assert_eq!((text(case, "code"), close), (code.as_str(), code.close()));
@@ -140,7 +158,7 @@ fn codes_and_defaults_are_those_of_the_tables() {
     for (case, code) in closes.iter().zip(CloseCode::ALL) {
         assert_eq!((case["code"].as_u64(), case["fatal"].as_bool()), (Some(code.number().into()), Some(code.is_fatal())));
     }
-    let defaults = &vectors("defaults.json")["defaults"];
-    assert!(defaults.as_object().is_some_and(|all| all.len() >= 40));
-    assert_eq!(defaults["heartbeat_ms"], defaults::HEARTBEAT_MS);
+    let table = vectors("defaults.json");
+    assert_eq!(table["defaults"].as_object().map(|all| all.len().into()).as_ref(), Some(&table["count"]));
+    assert_eq!(table["defaults"]["heartbeat_ms"], defaults::HEARTBEAT_MS);
 }
