@@ -28,6 +28,8 @@ export class Shelf {
   readonly #producers = new Map<string, Producer>();
   /** Rows of other users, by producer. */
   readonly #others = new Map<string, number>();
+  /** Rows that could not be removed: the next look tries again. */
+  #left: OutboxRow[] = [];
   #store: OutboxStore;
   #opened: Promise<void> | null = null;
   #own: Producer | null = null;
@@ -99,8 +101,12 @@ export class Shelf {
     });
   }
 
-  /** Takes over the rows that nobody looks after: those that are `ours`, by age; what `isForgotten` is removed. */
-  async adopt(ours: (row: OutboxRow) => boolean, isForgotten: (row: OutboxRow) => boolean): Promise<readonly OutboxRow[]> {
+  /**
+   * Takes over the rows that nobody looks after: those that are `ours`, by age; what `isForgotten` is removed. A producer whose rows have
+   * no room stays where it is, for the next look or another tab.
+   */
+  async adopt(ours: (row: OutboxRow) => boolean, isForgotten: (row: OutboxRow) => boolean, hasRoom: (rows: readonly OutboxRow[]) => boolean): Promise<readonly OutboxRow[]> {
+    for (const row of this.#left.splice(0)) this.remove(row);
     const found: (readonly OutboxRow[])[] = [];
     const before = this.ofOthers;
     let isOver = false;
@@ -112,11 +118,11 @@ export class Shelf {
           producer.release();
           throw cause;
         });
-        if (!isOver && rows.length > 0) {
+        if (!isOver && rows.length > 0 && hasRoom(rows)) {
           this.#producers.set(id, producer.adopt(rows));
           found.push(rows);
         } else {
-          // Too late, or not ours.
+          // Too late, not ours, or too much.
           producer.release();
         }
       }
@@ -152,7 +158,9 @@ export class Shelf {
       const stale = puts.filter(({ producer, n }) => this.#producers.get(producer)?.isKept(n) === true);
       await this.#store.write(puts, removals).catch(async (cause: unknown) => {
         // What is sent now must not stand there as never sent: a later page would take it for new.
-        await this.#store.write([], [...removals, ...stale]);
+        const gone = [...removals, ...stale];
+        await this.#store.write([], gone);
+        for (const { producer, n } of gone) this.#producers.get(producer)?.handleGone(n);
         throw cause;
       });
     });
@@ -171,6 +179,8 @@ export class Shelf {
       const producer = this.#producers.get(row.producer);
       if (producer === undefined) continue;
       if (error === null) producer.handleWritten(row.n, isRemoval, row.failure !== undefined);
+      else producer.handleUnwritten(row.n, isRemoval, row.failure !== undefined);
+      if (isRemoval && producer.isKept(row.n)) this.#left.push(row);
       if (!producer.isEmpty) continue;
       // A page that holds a lock is not kept for the way back.
       producer.release();

@@ -313,12 +313,26 @@ export class Outbox {
     const [link, era] = [this.#link, this.#era];
     if (link === null) return;
     const isForgotten = ({ at }: OutboxRow): boolean => this.#age(at) >= this.#config.ageMs * FORGOTTEN_AGES;
-    const rows = await this.#shelf.adopt((row) => this.#owner.inherits(row, link.user), isForgotten);
+    const rows = await this.#shelf.adopt((row) => this.#owner.inherits(row, link.user), isForgotten, this.#room());
     if (era === this.#era) this.#adopt(rows);
     else this.#letGo();
     if (this.#link === null) return;
     this.#hasLooked = true;
     this.#events.onReady();
+  }
+
+  /** What is taken over has the bounds of what is written here; where nothing is, one page's rows are taken however many there are. */
+  #room(): (rows: readonly OutboxRow[]) => boolean {
+    const taken = [...this.#entries.values()].filter(({ isEarlier }) => isEarlier);
+    let [count, bytes] = [taken.length, taken.reduce((sum, entry) => sum + entry.bytes, 0)];
+    return (rows) => {
+      // Those that have failed have a bound of their own.
+      const waiting = rows.filter(({ failure }) => failure === undefined);
+      const [all, size] = [count + waiting.length, waiting.reduce((sum, row) => sum + sizeOf(row), bytes)];
+      if (count > 0 && (all > this.#config.messages || size > this.#config.bytes)) return false;
+      [count, bytes] = [all, size];
+      return true;
+    };
   }
 
   #adopt(rows: readonly OutboxRow[]): void {

@@ -54,6 +54,16 @@ export class Producer {
     else this.#kept.add(n);
   }
 
+  /** A row may be there no more, whatever became of its message. */
+  handleGone(n: number): void {
+    this.#kept.delete(n);
+  }
+
+  /** A row was not written, or not removed. Where there is none of this number, no later page will ask for its outcome. */
+  handleUnwritten(n: number, isRemoval: boolean, hasFailed: boolean): void {
+    if ((isRemoval || hasFailed) && !this.#kept.has(n)) this.#open.delete(n);
+  }
+
   /** Keeps other tabs away from its rows; returns whether it does. */
   async claim(store: OutboxStore): Promise<boolean> {
     this.#claim ??= store.claim(this.id);

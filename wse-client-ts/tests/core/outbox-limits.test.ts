@@ -1,8 +1,8 @@
-// The outbox beyond the usual: other users, failed messages, bounds of time and number, and stores that fail.
+// The outbox beyond the usual: other users, failed messages, and bounds of time and number.
 import { describe, expect, it } from 'vitest';
-import { createClient, MemoryOutbox, type OutboxMessage, type OutboxRow, type OutboxStore } from '../../src/core';
+import type { MemoryOutbox, OutboxMessage } from '../../src/core';
 import { createFakes } from '../../src/testing';
-import { codeOf, handling, open, payloads, quiet, storeOver } from './outbox-cases';
+import { codeOf, handling, open, payloads, quiet } from './outbox-cases';
 
 describe('another user', () => {
   it('neither sends nor sees what the first one wrote, whose promises say so; the first one sends it later', async () => {
@@ -248,78 +248,31 @@ describe('a queued message', () => {
   });
 });
 
-describe('a store that fails', () => {
-  const failing = (part: Partial<OutboxStore>): OutboxStore => storeOver(new MemoryOutbox(), part);
+describe('what pages left that are gone', () => {
+  const left = (inner: MemoryOutbox, producer: string, payloads: readonly string[], at: number): Promise<void> =>
+    inner.write(payloads.map((payload, index) => ({ scope: '/wse', producer, n: index + 1, id: `${producer}${index}`, type: 'n', payload: JSON.stringify(payload), at: at + index, user: null })), []);
 
   it.each([
-    ['does not open', { open: () => Promise.reject(new Error('private mode')) }],
-    ['cannot write', { write: () => Promise.reject(new Error('quota')) }],
-    ['cannot read', { producers: () => Promise.reject(new Error('broken')) }],
-    ['does not answer', { write: () => new Promise<void>(() => undefined) }],
-  ] satisfies [string, Partial<OutboxStore>][])('because it %s is told once, and messages are kept in memory', async (_, part) => {
+    ['messages', { outboxMessages: 3 }],
+    ['bytes', { outboxBytes: 20 }],
+  ])('is taken over within the bound of %s, page by page; what has no room is left to others, and taken once there is some', async (_, options) => {
     const fakes = createFakes();
     const server = handling(fakes);
-    const faults: string[] = [];
-    const client = createClient({ onError: ({ code }) => faults.push(code) }, { ...fakes.roles, outbox: failing(part) });
-    client.connect();
-    const replies = Promise.all([client.sendMessage('n', 'a'), client.sendMessage('n', 'b')]);
-    await fakes.clock.advance(30_000);
-    expect(await replies).toEqual(['did a', 'did b']);
-    expect([server.handled, faults, client.outbox.isDurable]).toEqual([['a', 'b'], ['OUTBOX_NOT_KEPT'], false]);
+    for (const [index, page] of ['a', 'b', 'c'].entries()) await left(fakes.outbox, page, [`${page} 1`, `${page} 2`], fakes.clock.wall() + index * 10);
+    await open(fakes, options);
+    expect(server.handled).toEqual(['a 1', 'a 2']);
+    const free = await fakes.outbox.claim('b');
+    expect(free).not.toBeNull();
+    free?.();
+    await fakes.clock.advance(15_000);
+    expect([server.handled, await fakes.outbox.producers('/wse')]).toEqual([['a 1', 'a 2', 'b 1', 'b 2', 'c 1', 'c 2'], []]);
   });
 
-  it('to write the epoch of a message has no row of it left, which a later page would take for new', async () => {
+  it('is taken over whole where one page left more than the bound, as one of another version may have', async () => {
     const fakes = createFakes();
     const server = handling(fakes);
-    server.silent = true;
-    fakes.server.mode = 'hang';
-    const inner = new MemoryOutbox();
-    let isFull = false;
-    const write: OutboxStore['write'] = (puts, removals) => (isFull && puts.length > 0 ? Promise.reject(new Error('quota')) : inner.write(puts, removals));
-    const outbox = storeOver(inner, { write });
-    const client = createClient({ windowEvents: false }, { ...fakes.roles, outbox });
-    client.connect();
-    quiet(client.sendMessage('n', 'a'));
-    await fakes.clock.advance(0);
-    expect(await inner.producers('/wse')).toHaveLength(1);
-    isFull = true;
-    fakes.server.mode = 'accept';
-    await fakes.clock.advance(60_000);
-    expect([server.handled, await inner.producers('/wse')]).toEqual([['a'], []]);
-  });
-
-  it('by answering late leaves nothing behind: the next look finds the rows', async () => {
-    const fakes = createFakes();
-    const server = handling(fakes);
-    const inner = new MemoryOutbox();
-    let isSlow = true;
-    const rows = async (scope: string, producer: string): Promise<readonly OutboxRow[]> => {
-      if (isSlow) await new Promise<void>((done) => fakes.clock.setTimer(done, 7_000));
-      isSlow = false;
-      return inner.rows(scope, producer);
-    };
-    await inner.write([{ scope: '/wse', producer: 'gone', n: 1, id: 'x', type: 'n', payload: '"a"', at: fakes.clock.wall(), user: null }], []);
-    const outbox = storeOver(inner, { rows });
-    const client = createClient({}, { ...fakes.roles, outbox });
-    client.connect();
-    await fakes.clock.advance(5_000);
-    expect(server.handled).toEqual([]);
-    await fakes.clock.advance(11_000);
-    expect(server.handled).toEqual(['a']);
-  });
-
-  it('keeps the server from forgetting what a later page may ask for again', async () => {
-    const fakes = createFakes();
-    handling(fakes);
-    const inner = new MemoryOutbox();
-    const outbox = failing({ write: (puts, removals) => (removals.length > 0 ? Promise.reject(new Error('broken')) : inner.write(puts, removals)) });
-    const client = createClient({}, { ...fakes.roles, outbox });
-    client.connect();
-    await fakes.clock.advance(0);
-    for (const n of ['a', 'b']) {
-      quiet(client.sendMessage('n', n));
-      await fakes.clock.advance(0);
-    }
-    expect(fakes.server.last.of('n').map(({ na }) => na)).toEqual([0, 0]);
+    await left(fakes.outbox, 'large', ['1', '2', '3', '4'], fakes.clock.wall());
+    await open(fakes, { outboxMessages: 2 });
+    expect(server.handled).toEqual(['1', '2', '3', '4']);
   });
 });
