@@ -65,6 +65,12 @@ test('what is in the state already, and what comes before it, is not told twice'
   assert.deepEqual(judge({ log: [change(1, [], ['ada'], 0), ...log] }), []);
 });
 
+test('a log that cannot be read for a while is asked for again', () => {
+  const log = [...HERE, told('update', LIST, undefined, { status: 'refused', code: 'UNAVAILABLE' }), told('update', LIST, 0, { status: 'recovered' })];
+  assert.deepEqual(judge({ log: [...log, change(1, [member('ada', 1)], [], 1)] }).length, 1);
+  assert.deepEqual(judge({ did: [...enters(100), lost(200)], fate: 'vanishes', log: [...log, change(1, [], ['ada'], 0, 9_000)] }), []);
+});
+
 test('a connection that resumes goes on where it was, and a log that began anew from its state', () => {
   const resumed = [...HERE, told('update', LIST, 0, { status: 'recovered' }), change(1, [], ['ada'], 0, 9_000)];
   assert.deepEqual(judge({ did: [...enters(100), lost(200)], fate: 'vanishes', log: resumed }), []);

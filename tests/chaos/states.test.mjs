@@ -47,6 +47,24 @@ for (const bus of ['memory', 'redis']) {
       await one.end();
     });
 
+    test('[P-56] [P-57] is not there yet when the connection breaks: the client has no place without it, and gets it on the next connection', async () => {
+      const topic = fresh('held');
+      const one = await follow(server, [{ topic }], { options: { token: 'alice' }, isReady: false });
+      await asked(topic, 1);
+      await publish(server, topic, 1, 3);
+      const before = (await one.notes('status')).length;
+      one.network.cut();
+      const since = async () => (await one.notes('status')).slice(before).map(({ status }) => status);
+      assert.ok(await until(async () => (await since()).includes('waiting') && (await since()).at(-1) === 'ready', PATIENCE_MS), 'the client returns');
+      await publish(server, topic, 4, 6);
+      assert.deepEqual([await one.got(topic), await one.client.isReady()], [[], false]);
+      await letGo(server, topic);
+      await one.reaches(topic, 6);
+      const [state] = await one.notes('snapshot', topic);
+      assert.deepEqual([await states(one, topic), await one.got(topic)], [['alice'], numbers(state?.seq + 1, 6)]);
+      await one.end();
+    });
+
     test("[G7] [P-57] is Alice's: it never reaches Bob, who asks for the same topic at the same moment", async () => {
       const topic = fresh('held');
       const everyone = await Promise.all(['alice', 'bob', 'alice', 'bob'].map((token) => follow(server, [{ topic }], { options: { token }, isReady: false })));

@@ -54,7 +54,7 @@ function flat({ t, c, p, ...rest }) {
 function noteOf({ t, c, tp, e, seq, ts, p }) {
   if (t === 'subscription_update' && c === 'WSE') {
     const own = p.topics.filter((entry) => isOfRoom(entry.tp));
-    return own.map(({ tp, status, e: epoch, seq: place, snapshot = false }) => ({ kind: 'told', what: 'update', log: tp, status, epoch, seq: place, snapshot }));
+    return own.map(({ tp, status, code, e: epoch, seq: place, snapshot = false }) => ({ kind: 'told', what: 'update', log: tp, status, code, epoch, seq: place, snapshot }));
   }
   if (!isOfRoom(tp) || !['presence', 'presence_count', 'snapshot'].includes(t)) return [];
   return [{ kind: 'told', what: t === 'snapshot' ? 'state' : 'change', log: tp, epoch: e, seq, ts: Date.parse(ts), p }];

@@ -68,8 +68,10 @@ function told(log, members) {
 /** Follows a log as a client does: changes that are in the state, or that came before it, count for nothing. */
 function follow(notes, kept) {
   let [at, place] = [null, null];
-  return notes.flatMap(({ what, status, epoch, seq, snapshot, p, ts }) => {
+  return notes.flatMap(({ what, status, code, epoch, seq, snapshot, p, ts }) => {
     if (what === 'update') {
+      // The client asks again, from where it is.
+      if (code === 'UNAVAILABLE') return [];
       if (status === 'refused' || status === 'unsubscribed') return [`[P-63] the log is ${status}`];
       if (snapshot || status === 'resync' || (place !== null && place !== `${epoch} ${seq}`)) kept.forget();
       place = `${epoch} ${seq}`;

@@ -70,6 +70,17 @@ export const CLIENT = [
     ],
   },
   {
+    name: 'resync-twice',
+    is: 'the application hears twice that a log began anew',
+    edits: [
+      {
+        file: 'wse-client-ts/src/core/answers.ts',
+        old: "    if (outcome.status === 'resync') {\n",
+        new: `    if (outcome.status === 'resync') {\n      if (${on('resync-twice')}) this.news.resyncs.push({ topic: update.topic, reason: outcome.reason });\n`,
+      },
+    ],
+  },
+  {
     name: 'skip-kept-quiet',
     is: 'the application does not hear of messages that were left out',
     edits: [
@@ -83,6 +94,7 @@ export const CLIENT = [
   {
     name: 'place-without-state',
     is: 'a client whose connection broke before the state came returns as if it had the state',
+    by: [/is not there yet when the connection breaks/],
     edits: [
       {
         file: STREAM,

@@ -11,6 +11,7 @@ import { OUT } from '../lib/processes.mjs';
 import { CLIENT } from './client.mjs';
 import { copyMutated } from './copy.mjs';
 import { OF_OUTBOX } from './outbox.mjs';
+import { OF_PRESENCE } from './presence.mjs';
 import { buildScratch } from './scratch.mjs';
 import { GROUND, SERVER } from './server.mjs';
 
@@ -24,7 +25,7 @@ const { values } = parseArgs({
     fits: { type: 'boolean', default: false },
   },
 });
-const ALL = [...SERVER, ...CLIENT, ...OF_OUTBOX];
+const ALL = [...SERVER, ...CLIENT, ...OF_OUTBOX, ...OF_PRESENCE];
 const only = values.only?.split(',');
 if (values.fits) {
   const root = mkdtempSync(join(tmpdir(), 'wse-mutants-'));
@@ -52,7 +53,7 @@ function seeds(name) {
 
 function cases(name, patterns) {
   const names = patterns.map((pattern) => `--test-name-pattern=${pattern.source}`);
-  const { isGreen, text } = node(name, ['--test', '--test-force-exit', '--test-concurrency=1', '--test-reporter=tap', ...names, 'cases.test.mjs', 'states.test.mjs', 'sends.test.mjs']);
+  const { isGreen, text } = node(name, ['--test', '--test-force-exit', '--test-concurrency=1', '--test-reporter=tap', ...names, 'cases.test.mjs', 'states.test.mjs', 'sends.test.mjs', 'rooms.test.mjs']);
   const failed = [...text.matchAll(/^ +not ok \d+ - ((?:\[[^\]]+\] ?)+)(.*)$/gm)].filter(([, , rest]) => patterns.some((pattern) => pattern.test(rest)));
   const broken = [...new Set(failed.flatMap(([, clauses]) => clauses.trim().split(' ')))];
   return { isGreen, after: failed.map(([, , rest]) => `the case "${rest.replaceAll('\\', '')}"`)[0] ?? 'the named cases', broken, text };

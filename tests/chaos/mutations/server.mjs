@@ -1,6 +1,6 @@
 // Mutations of the server: each is one mistake that a maintainer could make, on while WSE_MUTATION names it. `edits` are of the file's text as it stands, found
 // exactly once. `by` says what has to find it: seeds, or the named cases whose names match.
-const on = (name) => `wse_protocol::mutant("${name}")`;
+export const on = (name) => `wse_protocol::mutant("${name}")`;
 
 /** Everything that the mutated sources need. */
 export const GROUND = [
@@ -223,6 +223,20 @@ export const SERVER = [
         old: 'Some(Next::Hole(topic, epoch, hole)) => return Some(Waiting::Hole(topic, epoch, hole)),',
         new: `Some(Next::Hole(..)) if ${on('skip-untold')} => return self.poll(now),
             Some(Next::Hole(topic, epoch, hole)) => return Some(Waiting::Hole(topic, epoch, hole)),`,
+      },
+    ],
+  },
+  {
+    name: 'skip-too-wide',
+    is: 'a hole is told from the message before it, which came',
+    edits: [
+      {
+        file: LANES,
+        old: 'from: first.map_or(Seq::ZERO, |mark| mark.first),',
+        new: `from: first.map_or(Seq::ZERO, |mark| {
+                let before = Seq::new(mark.first.number().saturating_sub(1)).filter(|_| ${on('skip-too-wide')});
+                before.unwrap_or(mark.first)
+            }),`,
       },
     ],
   },
