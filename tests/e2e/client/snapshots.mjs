@@ -49,7 +49,7 @@ export const snapshots = {
     await stage.quiet(peer);
   },
 
-  '[P-58] a state that fails is an error of the topic, whose messages come all the same': async (stage) => {
+  '[P-58] [P-59] a state that fails is an error of the topic, whose messages come all the same; asked for again it comes, and is shown': async (stage) => {
     const topic = stage.name('broken:x');
     const { peer } = await stage.open();
     await peer.follow('view', topic);
@@ -57,5 +57,12 @@ export const snapshots = {
     assert.equal((await peer.view('view')).status, 'live');
     await stage.publish([topic, { n: 1 }]);
     await stage.heard(peer, [{ n: 1 }]);
+    await peer.refetch('view');
+    await until('the state', async () => (await peer.view('view')).data?.state === topic, 5_000);
+    const { status, code } = await peer.view('view');
+    assert.deepEqual({ status, code }, { status: 'live', code: null });
+    await stage.publish([topic, { n: 2 }]);
+    await stage.heard(peer, [{ n: 1 }, { state: topic }, { n: 2 }]);
+    assert.deepEqual((await peer.notices()).error, ['SNAPSHOT_FAILED']);
   },
 };

@@ -29,7 +29,7 @@ export class NodePeer {
   async follow(id, topic, filter) {
     const view = this.#views.get(id) ?? { hold: this.#client.hold() };
     view.hold.set([topic], { filter });
-    this.#views.set(id, { ...view, key: viewKey(topic, filter) });
+    this.#views.set(id, { ...view, topic, key: viewKey(topic, filter) });
   }
 
   async leave(id) {
@@ -41,6 +41,11 @@ export class NodePeer {
   async view(id) {
     const { data, topic, status, reason, recovered, error } = storeOf(this.#client).getState().topics[this.#views.get(id).key] ?? { status: 'pending' };
     return { data, topic, status, reason, recovered, code: error?.code ?? null };
+  }
+
+  /** Asks for the topic's state again. */
+  async refetch(id) {
+    this.#client.resnapshot(this.#views.get(id).topic);
   }
 
   /** Watches who is in a topic, and is in it with `data` where there is some. */
@@ -201,6 +206,10 @@ export class PagePeer {
 
   async view(id) {
     return JSON.parse(await this.#page.locator(`#${id}`).innerText());
+  }
+
+  refetch(id) {
+    return this.#page.evaluate((one) => window.refetch[one](), id);
   }
 
   async attend(id, topic, { data, countOnly }) {
