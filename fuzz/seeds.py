@@ -18,7 +18,9 @@ def lists(value: object) -> list[dict]:
 
 def bodies(name: str) -> list[bytes]:
     cases = lists(json.loads((VECTORS / name).read_text(encoding="utf-8")))
-    return [bytes.fromhex(case["hex"]) if "hex" in case else case["text"].encode() for case in cases if {"hex", "text"} & case.keys()]
+    whole = [bytes.fromhex(case["hex"]) if "hex" in case else case["text"].encode() for case in cases if {"hex", "text"} & case.keys()]
+    batches = [frame for case in cases if "msgpack" in case for frame in (case["json"].encode(), bytes.fromhex(case["msgpack"]))]
+    return whole + batches
 
 
 def write(target: str, seeds: list[bytes]) -> None:
@@ -36,7 +38,7 @@ def filters() -> list[bytes]:
 
 
 def main() -> None:
-    frames = [body for name in ("envelopes.json", "messages.json", "frames.json", "published.json") for body in bodies(name)]
+    frames = [body for name in ("envelopes.json", "messages.json", "frames.json", "batches.json", "published.json") for body in bodies(name)]
     plain = [body.removeprefix(b"M:") for body in frames if not body.startswith(b"C:")]
     payloads = [body[len(start) : end] for body in plain for start, end in OPENS.items() if body.startswith(start)]
     write("envelope", plain + payloads)

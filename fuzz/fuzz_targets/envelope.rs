@@ -1,8 +1,9 @@
-//! Any bytes as a frame, and as a payload. Held to: both decoders end without a panic, a payload that one format takes comes back from the
-//! other as it was, and what can be rewritten is what an envelope takes.
+//! Any bytes as a frame of either side, and as a payload. Held to: all decoders end without a panic, a server's frame that is read is an
+//! envelope to the other decoder too unless it is a batch (which has levels of its own), a payload that one format takes comes back from
+//! the other as it was, and what can be rewritten is what an envelope takes.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use wse_protocol::{Format, envelope, transcode};
+use wse_protocol::{Format, envelope, messages::ServerMessage, transcode};
 
 /// `{"v":2,"t":"a","p":` in either format, and what closes it.
 const JSON: (&[u8], &[u8]) = (br#"{"v":2,"t":"a","p":"#, b"}");
@@ -18,8 +19,16 @@ fn frame((open, close): (&[u8], &[u8]), payload: &[u8]) -> Vec<u8> {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let _ = envelope::decode(&mut data.to_vec());
-    let _ = envelope::decode_msgpack(data);
+    for (format, is_envelope) in [
+        (Format::Json, envelope::decode(&mut data.to_vec()).is_ok()),
+        (Format::Msgpack, envelope::decode_msgpack(data).is_ok()),
+    ] {
+        match ServerMessage::read(format, &mut data.to_vec()) {
+            Ok(ServerMessage::Batch(messages)) => assert!(messages.len() > 1),
+            Ok(message) => assert!(is_envelope, "{message:?}"),
+            Err(_) => {}
+        }
+    }
 
     let packed = rewritten(Format::Json, Format::Msgpack, data);
     if let Some(packed) = &packed {
