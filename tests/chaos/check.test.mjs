@@ -15,10 +15,10 @@ function came(seq, { epoch = 'e', topic = 'rec:t', n = seq, at = 200 } = {}) {
 
 const LIVE = { kind: 'topic', topic: 'rec:t', status: 'live', at: 50 };
 
-function judge({ log, published, sends = [], effects = [], bus = 'redis', kills = [], hold = HOLD, reordered = {}, table = {} }) {
+function judge({ log, published, sends = [], effects = [], bus = 'redis', kills = [], hold = HOLD, reordered = {}, table = {}, drains = [] }) {
   const live = { ...LIVE, topic: hold.topic };
   const client = { name: 'c', log: [live, ...log], sends, reordered, tables: { [hold.topic]: table } };
-  return breaches({ plan: { bus, clients: [{ holds: [hold] }] }, published, effects, seen: [client], kills });
+  return breaches({ plan: { bus, drains, clients: [{ holds: [hold] }] }, published, effects, seen: [client], kills });
 }
 
 const THREE = [stored(1), stored(2), stored(3)];
@@ -138,6 +138,9 @@ test('what the client had to put in order by itself is found', () => {
   const log = [came(1), came(2), came(3)];
   assert.match(judge({ log, published: THREE, reordered: { held: 0, old: 1 } }).join(), /\[P-33\].*1 times/);
   assert.deepEqual(judge({ log, published: THREE, reordered: { held: 0, old: 0 } }), []);
+  const drains = [{ at: 100, worker: 0 }];
+  assert.deepEqual(judge({ log, published: THREE, reordered: { held: 0, old: 1 }, drains }), [], 'while it moves');
+  assert.match(judge({ log, published: THREE, reordered: { held: 1, old: 1 }, drains }).join(), /\[P-33\].*held/);
 });
 
 test('a restart of the in-process bus may lose what came before, if it is told, and once', () => {

@@ -50,10 +50,10 @@ async function runJob(bus, job, queue) {
 function report(seed, { plan, breaches, ...rest }) {
   const file = join(OUT, `seed-${seed}.json`);
   writeFileSync(file, JSON.stringify({ plan, breaches, ...rest }, null, 1));
-  const { faults, kills, bus, browser: isPage } = plan;
+  const { faults, kills, drains, bus, browser: isPage } = plan;
   console.log(`seed ${seed} FAILED on ${bus}${isPage ? ' in Chromium' : ''}; all of it in ${file}`);
   for (const line of breaches.slice(0, 12)) console.log(`    ${line}`);
-  console.log(`    faults ${JSON.stringify(faults)} kills ${JSON.stringify(kills)}`);
+  console.log(`    faults ${JSON.stringify(faults)} kills ${JSON.stringify(kills)} drains ${JSON.stringify(drains)}`);
 }
 
 const queues = { redis: seeds.filter((seed) => planOf(seed).bus === 'redis'), memory: seeds.filter((seed) => planOf(seed).bus === 'memory') };

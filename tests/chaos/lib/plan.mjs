@@ -11,7 +11,10 @@ export const CRITICAL = 10;
 /** `raise` leaves its effect and fails. */
 const HANDLERS = ['plain', 'plain', 'plain', 'slow', 'raise'];
 
-/** The plan of a seed. Every tenth runs in Chromium, every third has its server killed, every fourth is on the in-process bus. */
+/**
+ * The plan of a seed. Every tenth runs in Chromium, every third has its server killed, every fourth is on the in-process bus. Of those on Redis that are not
+ * killed, every second has a worker that is told to end.
+ */
 export function planOf(seed) {
   const choose = chooser(seed);
   const lasts = choose.between(1_200, 2_400);
@@ -32,6 +35,7 @@ export function planOf(seed) {
     sends: clients.flatMap((_, client) => sendsOf(client, lasts, choose)),
     faults: [...beside(faultsOf(clients.length, lasts, choose), flood.faults), ...flood.faults],
     kills: seed % 3 === 1 ? killsOf(lasts, workers, choose) : [],
+    drains: bus === 'redis' && seed % 3 !== 1 && seed % 2 === 0 ? drainsOf(seed, lasts) : [],
     room: roomOf(seed, lasts, clients.length),
   };
 }
@@ -120,6 +124,12 @@ function floodOf(lasts, topics, client, choose) {
 /** What is well again before the flood begins, or breaks after it: one fault's end would end the other. */
 function beside(faults, flood) {
   return faults.filter(({ at, lasts }) => flood.every((other) => at + lasts < other.at || at > other.at + other.lasts));
+}
+
+/** Drawn by itself, so that what else a seed means stays as it was. */
+function drainsOf(seed, lasts) {
+  const choose = chooser(seed + 104_729);
+  return [{ at: choose.between(200, lasts - 300), worker: choose.between(0, 1) }];
 }
 
 function killsOf(lasts, workers, choose) {

@@ -101,6 +101,11 @@ export async function worker(name, python, env) {
       await server.end('SIGKILL');
       server = await boot();
     },
+    /** It is told to end, has its clients go on elsewhere, and a new process comes on the same port. */
+    async drain() {
+      await server.end('SIGTERM');
+      server = await boot();
+    },
     /** The process stands still, with all its sockets open, until `wake`. */
     stall: () => server.child.kill('SIGSTOP'),
     wake: () => server.child.kill('SIGCONT'),

@@ -50,6 +50,7 @@ async function act(plan, world, { networks, clients, guests, kills }) {
     ...plan.publishes.map((burst) => ({ at: burst.at, begin: () => publisher.publish(messagesOf(burst)) })),
     ...plan.sends.map(({ at, client, ...message }) => ({ at, begin: () => clients[client].send(message) })),
     ...plan.kills.map(({ at, worker }) => ({ at, begin: () => (kills.push(Date.now()), world.workers[worker].restart()) })),
+    ...plan.drains.map(({ at, worker }) => ({ at, begin: () => world.workers[worker].drain() })),
     ...plan.faults.map((fault) => ({ at: fault.at, begin: () => strike(fault, fault.client === 'all' ? [...networks, ...guests.networks].flat() : networks[fault.client]) })),
     ...plan.room.attending.flatMap(({ acts }, i) => acts.map(({ at, what }) => ({ at, begin: () => clients[i].act(what) }))),
     ...guests.actions,
