@@ -96,6 +96,7 @@ impl Model {
                     assert!(newer.iter().any(|newer| newer.1 == message.1), "t{name}: {number} was the newest of its key")
                 }
                 SkipReason::Ttl => assert!(message.3.is_some(), "t{name}: {number} never expires"),
+                SkipReason::Other => panic!("nothing is left out for another reason"),
             }
         }
     }
