@@ -19,10 +19,9 @@ fn frame((open, close): (&[u8], &[u8]), payload: &[u8]) -> Vec<u8> {
 }
 
 fuzz_target!(|data: &[u8]| {
-    for (format, is_envelope) in [
-        (Format::Json, envelope::decode(&mut data.to_vec()).is_ok()),
-        (Format::Msgpack, envelope::decode_msgpack(data).is_ok()),
-    ] {
+    for (format, is_envelope) in
+        [(Format::Json, envelope::decode(&mut data.to_vec()).is_ok()), (Format::Msgpack, envelope::decode_msgpack(data).is_ok())]
+    {
         match ServerMessage::read(format, &mut data.to_vec()) {
             Ok(ServerMessage::Batch(messages)) => assert!(messages.len() > 1),
             Ok(message) => assert!(is_envelope, "{message:?}"),
