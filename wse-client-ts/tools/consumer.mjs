@@ -44,11 +44,11 @@ window.addEventListener(name, (event: Event) => { void event; });
 export function Types() {
   const result = useWSE('token', ['a'], { endpoints: ['/wse'] });
   const health: ConnectionHealth = result.connectionHealth;
-  const reply: Promise<{ sum: number }> = result.sendMessage<{ sum: number }>('add', [1, 2], { timeout: 500, priority: 8 });
-  const { data, topic, status, error }: { data: { price: number } | undefined; topic: string | undefined; status: TopicStatus; error: WSEError | null } = useTopic<{ price: number }>('price');
+  const reply: Promise<{ sum: number }> = result.sendMessage<{ sum: number }>('add', [1, 2], { timeout: 500, keep: false });
+  const { data, topic, status, recovered, reason, error }: { data: { price: number } | undefined; topic: string | undefined; status: TopicStatus; recovered: number; reason: string | null; error: WSEError | null } = useTopic<{ price: number }>('price');
   useWSEEvent<{ text: string }>('notifications', (payload, { id, topic, seq, ts }) => { void [payload.text, id, topic, seq, ts]; });
-  // @ts-expect-error priorities are 1, 3, 5, 8 and 10
-  void result.sendMessage('add', 1, { priority: 2 });
+  // @ts-expect-error what the client sends is handled in order, and has no priority
+  void result.sendMessage('add', 1, { priority: 8 });
   useWSE(null);
   useWSE(async () => 'token');
   useWSE({ token: null, endpoints: () => 'ws://host/wse' });
