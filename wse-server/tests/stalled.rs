@@ -100,3 +100,24 @@ async fn where_half_of_the_subscribers_stall_the_others_get_everything_and_memor
     assert_eq!(engine.health().resyncs, 0, "what they missed was in the log");
     drop(readers);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_system_holds_for_one_that_stalls_is_bounded_so_that_its_topics_give_way_soon() {
+    let engine = Engine::start(EngineConfig::default()).unwrap();
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, app) = (socket.local_addr().unwrap(), App::new(engine.clone()));
+    tokio::spawn(async move { listener::serve(socket, "/wse", &app).await });
+    let stalled = connect(address, false).await;
+    // Left to itself the system takes 4 MB; 1 MiB waits in the session, and a part of a MB is on its way.
+    let payload = format!("\"{}\"", "x".repeat(BYTES));
+    for _ in 0..2 * MESSAGES {
+        engine.publish(&Topic::parse("t").unwrap(), NewMessage::new(payload.clone())).await.unwrap();
+    }
+    let behind = async {
+        while engine.health().fell_behind == 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, behind).await.expect("it falls behind");
+    everything(stalled).await;
+}

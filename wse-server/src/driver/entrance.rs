@@ -1,5 +1,5 @@
 //! A listening socket of the slab: takes in what waits, a burst at a time.
-use super::peer::Turn;
+use super::{peer::Turn, socket::prepare};
 use crate::listener::Door;
 use mio::net::{TcpListener, TcpStream};
 use std::{
@@ -45,7 +45,7 @@ impl Entrance {
         for _ in 0..BURST.min(room) {
             match self.listener.accept() {
                 // It fails on a socket that is gone already.
-                Ok((socket, _)) => out.extend(socket.set_nodelay(true).is_ok().then_some(socket)),
+                Ok((socket, _)) => out.extend(prepare(&socket).is_ok().then_some(socket)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Turn::Rests,
                 Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
                 Err(error) => {

@@ -7,6 +7,7 @@ mod guest;
 mod peer;
 #[cfg(unix)]
 mod reactor;
+mod socket;
 pub(crate) mod task;
 #[cfg(not(unix))]
 mod tasks;

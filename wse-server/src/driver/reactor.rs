@@ -3,6 +3,7 @@ use super::{
     entrance::Entrance,
     guest::{Guest, Visit},
     peer::{Desk, Peer, Turn},
+    socket::prepare,
     timers::{Armed, Timers},
 };
 use crate::{
@@ -101,7 +102,7 @@ impl Reactor {
     /// Takes a socket in whose handshake is done.
     pub(crate) fn adopt(&mut self, shard: &Rc<Shard>, new: NewConnection, socket: std::net::TcpStream, prelude: Prelude) -> io::Result<()> {
         socket.set_nonblocking(true)?;
-        socket.set_nodelay(true)?;
+        prepare(&socket)?;
         let mut socket = TcpStream::from_std(socket);
         let place = self.place(&mut socket, Interest::READABLE | Interest::WRITABLE)?;
         let peer = self.enter(shard, place, new, socket, prelude);

@@ -1,4 +1,5 @@
 //! The sockets of a shard where no poller can be waited for (not Unix): each is served in a task of its own.
+use super::socket::prepare;
 use crate::{
     shard::{NewConnection, Shard},
     transport::{Prelude, over_stream},
@@ -19,7 +20,7 @@ impl Reactor {
     /// Takes a socket in.
     pub(crate) fn adopt(&mut self, shard: &Rc<Shard>, new: NewConnection, socket: std::net::TcpStream, prelude: Prelude) -> io::Result<()> {
         socket.set_nonblocking(true)?;
-        socket.set_nodelay(true)?;
+        prepare(&socket)?;
         let (read, write) = tokio::net::TcpStream::from_std(socket)?.into_split();
         shard.serve(new, over_stream(read, write, prelude, shard.config.message_bytes));
         Ok(())
