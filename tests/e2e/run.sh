@@ -14,5 +14,5 @@ rm -f "$root"/.work/e2e/*.log
 
 # Together they take about seven minutes; fifteen mean that something hangs.
 files=()
-for name in "${@:-demo client outbox drain examples dashboard presence network install}"; do for each in $name; do files+=("$each.test.mjs"); done; done
+for name in "${@:-demo client hello outbox drain examples dashboard presence network install}"; do for each in $name; do files+=("$each.test.mjs"); done; done
 exec timeout --kill-after=20 900 node --test --test-concurrency=1 --test-reporter=./lib/reporter.mjs "${files[@]}"

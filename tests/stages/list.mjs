@@ -1,5 +1,5 @@
 // The calls of the engine's stages, each with what has to fail where it is deleted, in the form of tests/chaos/mutations. `wire` names tests of tests/wire, which run
-// over sockets against the Rust service; `cargo` the arguments of a `cargo test` and the test in it.
+// over sockets against the Rust service; `cargo` the arguments of a `cargo test` and the test in it; `python` tests of the Python package.
 const on = (name) => `wse_protocol::mutant("${name}")`;
 
 const LOG = 'wse-core/src/log.rs';
@@ -34,6 +34,7 @@ export const STAGES = [
       [['-p', 'wse-pubsub', '--lib'], 'history_that_was_packed_is_the_same_to_the_byte'],
       [['-p', 'wse-pubsub', '--lib'], 'old_payloads_of_a_quiet_topic_are_packed_by_other_topics_calls'],
     ],
+    python: ['test_stage_knobs.py::test_history_compress_after_lets_more_fit_the_history'],
   },
   {
     name: 'reorder-buffer',
@@ -56,6 +57,7 @@ export const STAGES = [
       },
     ],
     cargo: [[['-p', 'wse-pubsub', '--test', 'redis'], 'after_publishes_in_a_row_without_an_answer_further_ones_fail_at_once_until_a_probe_gets_through']],
+    python: ['test_stage_knobs.py::test_breaker_failures_and_breaker_cooldown'],
   },
   {
     name: 'backoff',
@@ -67,6 +69,18 @@ export const STAGES = [
       },
     ],
     cargo: [[['-p', 'wse-pubsub', '--test', 'redis'], 'while_the_server_hangs_up_attempts_are_spaced_and_afterwards_it_works_again']],
+    python: ['test_stage_knobs.py::test_redis_backoff_base_and_redis_backoff_cap'],
+  },
+  {
+    name: 'drain',
+    edits: [
+      {
+        file: 'wse-server/src/shard/drain.rs',
+        old: 'let moving = !plan.window.is_zero() && self.send_away(plan);',
+        new: `let moving = !plan.window.is_zero() && !${on('drain')} && self.send_away(plan);`,
+      },
+    ],
+    python: ['test_drain.py::test_sigterm_has_clients_move_to_another_worker_and_then_ends_this_one'],
   },
   {
     name: 'token-bucket',

@@ -10,6 +10,7 @@ import { ROOT, copyMutated, run } from '../chaos/mutations/copy.mjs';
 import { GROUND } from '../chaos/mutations/server.mjs';
 import { CLIENT } from './client.mjs';
 import { STAGES } from './list.mjs';
+import { buildPackage } from './package.mjs';
 import { installClient } from './packed.mjs';
 
 const { values } = parseArgs({
@@ -34,6 +35,7 @@ if (values.fits) {
 }
 if (named.some(({ e2e }) => e2e === undefined)) run(copy, 'cargo', ['build', '--locked', '--quiet', '-p', 'rust-service']);
 if (named.some(({ e2e }) => e2e !== undefined)) installClient(copy);
+if (named.some(({ python }) => python !== undefined)) buildPackage(copy);
 const failures = [...control(), ...named.flatMap(judge)];
 failures.forEach((failure) => console.log(`WRONG ${failure}`));
 console.log(`${named.length} stages, ${failures.length} wrong`);
@@ -49,20 +51,24 @@ function scratch() {
 /** The document names the tests of each stage, or the files that they are in. */
 function checkNames() {
   const document = readFileSync(join(ROOT, 'docs/ARCHITECTURE.md'), 'utf8');
-  const names = ({ wire = [], cargo = [], e2e = [] }) => [...wire.map((test) => test.split('::')[1]), ...cargo.map(([, test]) => test), ...e2e.map((test) => test.named)];
+  const names = ({ wire = [], python = [], cargo = [], e2e = [] }) => [...[...wire, ...python].map((test) => test.split('::')[1]), ...cargo.map(([, test]) => test), ...e2e.map((test) => test.named)];
   const missing = ALL.flatMap(names).filter((name) => !document.includes(`${name}\``));
   if (missing.length > 0) throw new Error(`docs/ARCHITECTURE.md does not name ${missing.join(', ')}`);
 }
 
 function node(name, command, args, cwd) {
-  const env = { ...process.env, CARGO_TARGET_DIR: join(copy, 'target'), WSE_MUTATION: name, VITE_MUTATION: name, WAY };
+  const env = { ...process.env, CARGO_TARGET_DIR: join(copy, 'target'), PYTHONPATH: join(copy, 'site'), WSE_MUTATION: name, VITE_MUTATION: name, WAY };
   const { stdout, stderr } = spawnSync(command, args, { cwd, env, maxBuffer: 1 << 28 });
   return `${stdout}${stderr}`;
 }
 
 /** What became of one test: passed, failed, or neither. */
 function wire(name, test) {
-  const text = node(name, values.python, ['-m', 'pytest', '-q', '-p', 'no:cacheprovider', test, '-k', 'rust'], join(copy, 'tests/wire'));
+  return pytest(name, [test, '-k', 'rust'], 'tests/wire');
+}
+
+function pytest(name, args, folder) {
+  const text = node(name, values.python, ['-m', 'pytest', '-q', '-p', 'no:cacheprovider', ...args], join(copy, folder));
   const [, failed] = /(\d+) failed/.exec(text) ?? [];
   if (failed !== undefined) return 'failed';
   return /\d+ passed/.test(text) ? 'passed' : text.slice(-1_000);
@@ -84,9 +90,10 @@ function e2e(name, { file, test }) {
 }
 
 /** What runs each test of a stage, by its name. */
-function testsOf({ wire: wires = [], cargo: cargos = [], e2e: scenarios = [] }) {
+function testsOf({ wire: wires = [], python: ofPackage = [], cargo: cargos = [], e2e: scenarios = [] }) {
   return [
     ...wires.map((test) => [test, (mutation) => wire(mutation, test)]),
+    ...ofPackage.map((test) => [test, (mutation) => pytest(mutation, [`tests/${test}`], 'wse-python')]),
     ...cargos.map(([args, test]) => [test, (mutation) => cargo(mutation, args, test)]),
     ...scenarios.map((each) => [`${each.named}: ${each.test}`, (mutation) => e2e(mutation, each)]),
   ];

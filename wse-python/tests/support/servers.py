@@ -29,7 +29,7 @@ class Server:
         self._file = tempfile.NamedTemporaryFile(prefix="wse-test-", suffix=".log")
         environment = os.environ | {
             "WSE_TEST_SETTINGS": json.dumps(settings),
-            "PYTHONPATH": os.pathsep.join([str(cwd), str(ROOT)]),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(cwd), str(ROOT), os.environ.get("PYTHONPATH")])),
             "PYTHONUNBUFFERED": "1",
         }
         self.process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=self._file, stderr=subprocess.STDOUT, start_new_session=True)
