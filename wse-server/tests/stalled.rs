@@ -67,12 +67,17 @@ fn resident() -> usize {
     line.split_whitespace().next().unwrap().parse::<usize>().unwrap() << 10
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_half_of_the_subscribers_stall_the_others_get_everything_and_memory_is_bounded() {
+async fn serving() -> (Engine, SocketAddr) {
     let engine = Engine::start(EngineConfig::default()).unwrap();
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, app) = (socket.local_addr().unwrap(), App::new(engine.clone()));
     tokio::spawn(async move { listener::serve(socket, "/wse", &app).await });
+    (engine, address)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_half_of_the_subscribers_stall_the_others_get_everything_and_memory_is_bounded() {
+    let (engine, address) = serving().await;
     let mut stalled = Vec::new();
     let mut reading = JoinSet::new();
     for _ in 0..CLIENTS {
@@ -103,10 +108,7 @@ async fn where_half_of_the_subscribers_stall_the_others_get_everything_and_memor
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_system_holds_for_one_that_stalls_is_bounded_so_that_its_topics_give_way_soon() {
-    let engine = Engine::start(EngineConfig::default()).unwrap();
-    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, app) = (socket.local_addr().unwrap(), App::new(engine.clone()));
-    tokio::spawn(async move { listener::serve(socket, "/wse", &app).await });
+    let (engine, address) = serving().await;
     let stalled = connect(address, false).await;
     // Left to itself the system takes 4 MB; 1 MiB waits in the session, and a part of a MB is on its way.
     let payload = format!("\"{}\"", "x".repeat(BYTES));
