@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { openBrowser } from './lib/clients.mjs';
-import { env, follow, fresh, numbers, PATIENCE_MS, publish, PYTHON } from './lib/following.mjs';
+import { env, follow, fresh, numbers, PATIENCE_MS, publish, PYTHON, serving } from './lib/following.mjs';
 import { redis, until, worker } from './lib/processes.mjs';
 import { openProxy } from './lib/proxy.mjs';
 import { post } from './lib/publish.mjs';
@@ -145,17 +145,9 @@ for (const bus of ['memory', 'redis']) {
 
 describe('what the log cannot bring back is told', () => {
   let broker;
-  const servers = [];
+  const serve = serving('cases');
   before(async () => (broker = await redis()));
-  after(async () => {
-    for (const server of servers) await server.stop();
-    await broker?.stop();
-  });
-  const serve = async (name, more) => {
-    const server = await worker(`cases-${name}`, PYTHON, env(name, more));
-    servers.push(server);
-    return server;
-  };
+  after(async () => broker?.stop());
 
   for (const bus of ['memory', 'redis']) {
     test(`[G2] history trimmed while the client was away, on ${bus}: one resync, and everything after it`, async () => {

@@ -1,7 +1,7 @@
 // Cases by name of who is in a room: breaks within and beyond the grace, and workers that die or stand still with members. Every test names the clause that it proves.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { env, follow, fresh, PATIENCE_MS, PYTHON } from './lib/following.mjs';
+import { env, follow, fresh, PATIENCE_MS, PYTHON, serving } from './lib/following.mjs';
 import { redis, until, worker } from './lib/processes.mjs';
 
 const OPTIONS = { format: 'json', compression: false };
@@ -85,17 +85,9 @@ for (const bus of ['memory', 'redis']) {
 
 describe('a server with members', () => {
   let broker;
-  const servers = [];
+  const serve = serving('rooms');
   before(async () => (broker = await redis()));
-  after(async () => {
-    for (const server of servers) await server.stop();
-    await broker?.stop();
-  });
-  const serve = async (name, more) => {
-    const server = await worker(`rooms-${name}`, PYTHON, env(`rooms-${name}`, more));
-    servers.push(server);
-    return server;
-  };
+  after(async () => broker?.stop());
 
   test('[P-62] a worker is killed with a member that does not come back: others are told that it left, once, after the lease', async () => {
     const [dies, lives] = await Promise.all([serve('dies', { REDIS_URL: broker.url }), serve('lives', { REDIS_URL: broker.url })]);

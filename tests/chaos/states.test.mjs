@@ -1,7 +1,7 @@
 // Cases by name: snapshots that are slow or somebody else's, and what breaks behind the server. Every test names the clause that it proves.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { env, follow, fresh, numbers, PATIENCE_MS, publish, PYTHON } from './lib/following.mjs';
+import { env, follow, fresh, numbers, PATIENCE_MS, publish, PYTHON, serving } from './lib/following.mjs';
 import { redis, until, worker } from './lib/processes.mjs';
 import { openProxy } from './lib/proxy.mjs';
 
@@ -94,17 +94,10 @@ for (const bus of ['memory', 'redis']) {
 
 describe('what breaks behind the server', () => {
   let broker;
-  const servers = [];
+  const start = serving('states');
   before(async () => (broker = await redis()));
-  after(async () => {
-    for (const server of servers) await server.stop();
-    await broker?.stop();
-  });
-  const serve = async (name, url) => {
-    const server = await worker(`states-${name}`, PYTHON, env(name, { REDIS_URL: url }));
-    servers.push(server);
-    return server;
-  };
+  after(async () => broker?.stop());
+  const serve = (name, url) => start(name, { REDIS_URL: url });
 
   test("[G2] [G8] a worker's connections to Redis are cut, stalled and half-open while another one publishes: nothing is missing", async () => {
     const way = await openProxy(Number(new URL(broker.url).port));

@@ -1,7 +1,8 @@
 // What named cases stand on: topics of their own, and a client behind a network of its own.
 import assert from 'node:assert/strict';
+import { after } from 'node:test';
 import { inNode } from './clients.mjs';
-import { OUT, until } from './processes.mjs';
+import { OUT, until, worker } from './processes.mjs';
 import { openProxy } from './proxy.mjs';
 import { post } from './publish.mjs';
 
@@ -57,4 +58,17 @@ export async function follow(target, holds, { name = 'case', where = inNode, opt
 
 export function env(name, more) {
   return { EFFECTS: `${OUT}/effects-cases-${name}`, ...more };
+}
+
+/** Starts workers of a suite, which end with it; to be called in its `describe`, before what they need is ended. */
+export function serving(suite) {
+  const servers = [];
+  after(async () => {
+    for (const server of servers) await server.stop();
+  });
+  return async (name, more) => {
+    const server = await worker(`${suite}-${name}`, PYTHON, env(`${suite}-${name}`, more));
+    servers.push(server);
+    return server;
+  };
 }
