@@ -44,6 +44,9 @@ export class ReorderPool {
  */
 export type Pushed = 'ready' | 'held' | 'old' | 'recover' | 'dropped';
 
+/** Takes what is next, and the position that it comes after. */
+type Ready<T> = (item: T, after: number) => void;
+
 interface Held<T> {
   readonly seq: number;
   readonly previous: number;
@@ -80,9 +83,8 @@ export class ReorderBuffer<T> {
   }
 
   /** Everything up to `position` was had in another way, or cannot be had; what follows it without a hole goes to `ready`. */
-  start(now: number, position: number, ready: (item: T) => void): void {
-    this.#position = position;
-    this.#handOver(now, ready);
+  start(now: number, position: number, ready: Ready<T>): void {
+    this.#handOver(now, position, ready);
   }
 
   /** From here on the position is not known: whatever comes is held until `start`. */
@@ -101,7 +103,7 @@ export class ReorderBuffer<T> {
   }
 
   /** An entry of `size` bytes came, which follows `previous`. */
-  push(now: number, entry: Held<T>, ready: (item: T) => void): Pushed {
+  push(now: number, entry: Held<T>, ready: Ready<T>): Pushed {
     const { seq, previous } = entry;
     const position = this.#position;
     if ((position !== null && seq <= position) || this.#held.some((held) => held.seq === seq)) {
@@ -109,23 +111,21 @@ export class ReorderBuffer<T> {
       return 'old';
     }
     this.#top = Math.max(this.#top, seq);
-    if (position === null || previous > position) return this.#hold(entry) ? this.#wait(now, 'held') : this.#wait(now, 'dropped');
-    this.#position = seq;
-    ready(entry.item);
-    this.#handOver(now, ready);
+    if (position === null || previous > position) return this.#wait(now, this.#hold(entry) ? 'held' : 'dropped');
+    ready(entry.item, position);
+    this.#handOver(now, seq, ready);
     return 'ready';
   }
 
   /** The log is at `seq` and nothing for us came after `previous`: moves the position on, or finds that something is missing. */
-  note(now: number, seq: number, previous: number, ready: (item: T) => void): Pushed {
+  note(now: number, seq: number, previous: number, ready: Ready<T>): Pushed {
     const position = this.#position;
     if (position === null || seq <= position) return 'old';
     if (previous > position) {
       this.#top = Math.max(this.#top, previous);
       return this.#wait(now, 'held');
     }
-    this.#position = seq;
-    this.#handOver(now, ready);
+    this.#handOver(now, seq, ready);
     return 'ready';
   }
 
@@ -157,20 +157,21 @@ export class ReorderBuffer<T> {
     return true;
   }
 
-  /** Hands over the run that begins at the position; the time of what is missing after it begins now. */
-  #handOver(now: number, ready: (item: T) => void): void {
-    for (let first = this.#held[0]; first !== undefined && first.previous <= (this.#position ?? -1); first = this.#held[0]) {
+  /** Everything up to `from` is done: hands over the run that begins there; the time of what is missing after it begins now. */
+  #handOver(now: number, from: number, ready: Ready<T>): void {
+    let position = from;
+    for (let first = this.#held[0]; first !== undefined && first.previous <= position; first = this.#held[0]) {
       this.#held.shift();
       this.#pool.bytes -= first.size;
-      if (first.seq <= (this.#position ?? -1)) {
-        this.#pool.counts.old += 1;
-        continue;
+      if (first.seq <= position) this.#pool.counts.old += 1;
+      else {
+        ready(first.item, position);
+        position = first.seq;
       }
-      this.#position = first.seq;
-      ready(first.item);
     }
+    this.#position = position;
     this.#asked = false;
-    this.#missingSince = (this.#position ?? -1) < this.#top ? now : null;
+    this.#missingSince = position < this.#top ? now : null;
   }
 
   #isDue(now: number): boolean {

@@ -78,9 +78,10 @@ export class TopicStream {
     if (this.#buffer.position === 0 && position?.epoch.startsWith(`${this.#epoch}.`) === true) this.#epoch = position.epoch;
     if (position === undefined || position.epoch !== this.#epoch) return true;
     const { seq } = position;
-    if (message.kind === 'beacon') return this.#buffer.note(now, seq, message.previous, ready) === 'recover';
+    const handOn = (item: StreamItem, after: number): void => ready(restOf(item, after));
+    if (message.kind === 'beacon') return this.#buffer.note(now, seq, message.previous, handOn) === 'recover';
     const entry = { seq, previous: message.previous ?? seq - 1, size: message.size, item: message };
-    return this.#buffer.push(now, entry, ready) === 'recover';
+    return this.#buffer.push(now, entry, handOn) === 'recover';
   }
 
   /** The server answered a subscription: everything after the position that it names follows anew. */
@@ -122,6 +123,11 @@ export class TopicStream {
     this.#epoch = position.epoch;
     this.#buffer.start(now, position.seq, () => undefined);
   }
+}
+
+/** A skip may begin before what another connection brought: what was had is not left out ([P-43]). */
+function restOf(item: StreamItem, after: number): StreamItem {
+  return item.kind === 'skip' ? { ...item, from: Math.max(item.from, after + 1) } : item;
 }
 
 function lost(reason: string): Outcome {

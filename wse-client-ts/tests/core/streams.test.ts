@@ -152,6 +152,25 @@ describe('a skip', () => {
     expect(seen).toEqual([1, 11]);
   });
 
+  it('that begins before the position is told from the position on: what came is not left out', async () => {
+    const { message, skip, skips, position } = await connected();
+    message(1);
+    message(2);
+    skip(1, 5);
+    expect(skips).toMatchObject([{ from: 3, to: 5 }]);
+    expect(await position()).toBe(5);
+  });
+
+  it('that begins before it once what it waited for has come, too, and is not told where it ends there', async () => {
+    const { message, skip, skips, seen } = await connected();
+    skip(3, 6, 2);
+    message(4, 2);
+    message(2, 0);
+    skip(1, 4);
+    expect(seen).toEqual([2, 4]);
+    expect(skips).toMatchObject([{ from: 5, to: 6 }]);
+  });
+
   it('that makes no sense is an error', async () => {
     const { server, client, skips } = await connected();
     const codes: string[] = [];
