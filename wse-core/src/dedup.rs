@@ -1,8 +1,9 @@
 //! Which keys were seen lately, and what they got: a repetition gets the same again.
+use foldhash::quality::RandomState;
 use hashbrown::{Equivalent, HashTable, hash_table::Entry};
 use std::{
     collections::VecDeque,
-    hash::{BuildHasher, Hash, RandomState},
+    hash::{BuildHasher, Hash},
     time::Duration,
 };
 
@@ -62,7 +63,7 @@ impl<K: Eq + Hash, V> DedupWindow<K, V> {
     /// An empty window.
     #[must_use]
     pub fn new(limits: DedupLimits) -> Self {
-        let (numbers, hasher) = (HashTable::new(), RandomState::new());
+        let (numbers, hasher) = (HashTable::new(), RandomState::default());
         Self { limits, remembered: VecDeque::new(), first: 0, numbers, hasher, counts: DedupCounts::default() }
     }
 
