@@ -151,7 +151,7 @@ fn body(answer: &serde_json::Value, format: &str) -> Vec<u8> {
     }
 }
 
-fn read(mut body: Vec<u8>) -> Envelope {
+fn read(mut body: Vec<u8>) -> Box<Envelope> {
     let read = match frame_body(&body) {
         Tagged::Msgpack(map) => envelope::decode_msgpack(map),
         _ => envelope::decode(&mut body),

@@ -47,7 +47,7 @@ fn inflate(inflater: &mut Inflater, frame: &[u8]) -> Result<Vec<u8>, InflateErro
     }
 }
 
-fn read(mut inflated: Vec<u8>) -> Result<Envelope, WireError> {
+fn read(mut inflated: Vec<u8>) -> Result<Box<Envelope>, WireError> {
     match frame_body(&inflated) {
         Tagged::Msgpack(map) => envelope::decode_msgpack(map),
         _ => envelope::decode(&mut inflated),

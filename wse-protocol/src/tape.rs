@@ -8,7 +8,7 @@ const KEPT_BYTES: usize = 32 * 1024;
 
 thread_local! {
     /// Taking it from the heap for every message costs more than parsing one of 128 bytes.
-    static KEPT: RefCell<Option<Scratch>> = const { RefCell::new(None) };
+    static KEPT: RefCell<Option<Box<Scratch>>> = const { RefCell::new(None) };
 }
 
 #[derive(Default)]
@@ -36,8 +36,9 @@ pub(crate) fn parse<T>(text: &mut [u8], depth: usize, read: impl FnOnce(&Tape<'_
     // What is not kept is gone before the reader takes memory of its own.
     let kept = keep.then_some(scratch);
     let outcome = checked.and_then(|()| read(&tape));
-    if let Some(scratch) = kept {
-        KEPT.with(|kept| kept.replace(Some(Scratch { tape: Some(tape.reset()), ..scratch })));
+    if let Some(mut scratch) = kept {
+        scratch.tape = Some(tape.reset());
+        KEPT.with(|kept| kept.replace(Some(scratch)));
     }
     outcome
 }

@@ -5,7 +5,7 @@ use crate::{
     events::{Event, EventQueue},
     options::engine_config,
     presence,
-    publish::{Outgoing, Receipt, outcomes_to_python, read_many, read_payload},
+    publish::{Outgoing, Reading, Receipt, outcomes_to_python, read_payload},
     snapshot::scope,
 };
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use pyo3::{
     exceptions::{PyRuntimeError, PyValueError},
     prelude::*,
     pybacked::PyBackedBytes,
-    types::{PyBytes, PyDict, PyList, PyString, PyTuple},
+    types::{PyBytes, PyDict, PyString, PyTuple},
 };
 use std::{
     collections::HashMap,
@@ -117,8 +117,14 @@ impl Engine {
         }
     }
 
-    fn publish_many<'py>(&self, py: Python<'py>, queue: &EventQueue, messages: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyAny>> {
-        let (native, messages) = (self.running()?, read_many(messages)?);
+    fn publish_many<'py>(
+        &self,
+        py: Python<'py>,
+        queue: &EventQueue,
+        messages: &Bound<'py, PyAny>,
+        reading: Reading<'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (native, messages) = (self.running()?, reading.read(messages)?);
         let topics: Vec<_> = messages.iter().map(|(topic, _)| topic.clone()).collect();
         let named =
             move |outcomes: Outcomes| topics.into_iter().zip(outcomes).map(|(t, outcome)| outcome.map(|r| Receipt::new(t, r))).collect();

@@ -1,6 +1,7 @@
 //! Events on their way to one Python event loop: filled by the engine's thread, emptied by the loop in batches.
 use crate::{
     convert::{bus_error, value_to_python},
+    messages::Messages,
     publish::{Receipt, outcomes_to_python},
     snapshot::SnapshotCall,
 };
@@ -18,7 +19,7 @@ use wse_server::{ConnectionId, Host, token::Identity};
 pub(crate) mod kind {
     pub(crate) const AUTHENTICATE: u8 = 1;
     pub(crate) const OPENED: u8 = 2;
-    pub(crate) const MESSAGE: u8 = 3;
+    pub(crate) const MESSAGES: u8 = 3;
     pub(crate) const CLOSED: u8 = 4;
     pub(crate) const PUBLISHED: u8 = 5;
     pub(crate) const OUTBOUND: u8 = 6;
@@ -31,13 +32,21 @@ pub(crate) mod kind {
 pub(crate) enum Event {
     Authenticate(ConnectionId, Option<String>, Option<Identity>),
     Opened(ConnectionId, Option<Identity>, Option<SessionId>),
-    Message(ConnectionId, Box<Envelope>),
+    #[expect(clippy::vec_box, reason = "as the engine hands messages over")]
+    Messages(ConnectionId, Vec<Box<Envelope>>),
     Closed(ConnectionId, CloseCode, String),
     Published(u64, Result<Receipt, BusError>),
     PublishedMany(u64, Vec<Result<Receipt, BusError>>),
     Outbound(ConnectionId),
     Writable(ConnectionId),
     Snapshot(ConnectionId, wse_server::SnapshotCall),
+}
+
+impl Event {
+    /// What counts for a turn of the loop.
+    fn len(&self) -> usize {
+        if let Self::Messages(_, messages) = self { messages.len() } else { 1 }
+    }
 }
 
 /// A queue that wakes its loop once for each batch. Bounded by what fills it: per connection `handler_queue` messages and one
@@ -57,26 +66,26 @@ struct State {
 
 impl Queue {
     pub(crate) fn push(&self, event: Event) {
-        self.push_all(std::iter::once(event));
-    }
-
-    fn push_all(&self, events: impl Iterator<Item = Event>) {
         let mut state = self.lock();
         if state.closed {
             return;
         }
-        let was_empty = state.events.is_empty();
-        state.events.extend(events);
-        if was_empty && !state.events.is_empty() {
+        state.events.push_back(event);
+        if state.events.len() == 1 {
             self.descriptor.raise();
             self.filled.notify_all();
         }
     }
 
+    /// The oldest ones, until they are `limit` or more.
     fn take(&self, limit: usize) -> Vec<Event> {
-        let mut state = self.lock();
-        let count = state.events.len().min(limit);
-        let taken = state.events.drain(..count).collect();
+        let (mut state, mut taken, mut count) = (self.lock(), Vec::new(), 0);
+        while count < limit
+            && let Some(event) = state.events.pop_front()
+        {
+            count += event.len();
+            taken.push(event);
+        }
         if state.events.is_empty() {
             self.descriptor.clear();
         }
@@ -111,7 +120,7 @@ impl Host for Queue {
     }
 
     fn messages(&self, connection: ConnectionId, envelopes: Vec<Box<Envelope>>) {
-        self.push_all(envelopes.into_iter().map(|envelope| Event::Message(connection, envelope)));
+        self.push(Event::Messages(connection, envelopes));
     }
 
     fn closed(&self, connection: ConnectionId, code: CloseCode, reason: String, _opened: bool) {
@@ -168,10 +177,7 @@ fn tuple(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyTuple>> {
         Event::Opened(id, identity, session) => {
             (kind::OPENED, id.0, identity_of(py, identity)?, session.map(|session| session.to_string())).into_pyobject(py)
         }
-        Event::Message(id, message) => {
-            let payload = value_to_python(py, &message.payload)?;
-            (kind::MESSAGE, id.0, &*message.event_type, payload, message.id.as_deref(), message.cid.as_deref()).into_pyobject(py)
-        }
+        Event::Messages(id, messages) => (kind::MESSAGES, id.0, Messages::new(messages)).into_pyobject(py),
         Event::Closed(id, code, reason) => (kind::CLOSED, id.0, code.number(), reason).into_pyobject(py),
         Event::Published(ticket, outcome) => {
             let result = match outcome {

@@ -3,6 +3,7 @@ mod convert;
 mod dead_letters;
 mod engine;
 mod events;
+mod messages;
 mod options;
 mod presence;
 mod publish;
@@ -19,6 +20,8 @@ mod _native {
     use super::events::EventQueue;
     use super::events::kind;
     #[pymodule_export]
+    use super::messages::Messages;
+    #[pymodule_export]
     use super::options::{check_options, filter_matches};
     #[pymodule_export]
     use super::publish::Receipt;
@@ -30,7 +33,7 @@ mod _native {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("AUTHENTICATE", kind::AUTHENTICATE)?;
         module.add("OPENED", kind::OPENED)?;
-        module.add("MESSAGE", kind::MESSAGE)?;
+        module.add("MESSAGES", kind::MESSAGES)?;
         module.add("CLOSED", kind::CLOSED)?;
         module.add("PUBLISHED", kind::PUBLISHED)?;
         module.add("OUTBOUND", kind::OUTBOUND)?;

@@ -3,10 +3,11 @@ use crate::convert::{bus_error, payload_error, topic_error, usage_error};
 use bytes::Bytes;
 use pyo3::{
     IntoPyObjectExt,
-    exceptions::PyValueError,
+    exceptions::{PyTypeError, PyValueError},
+    intern,
     prelude::*,
     pybacked::PyBackedBytes,
-    types::{PyList, PyString, PyTuple},
+    types::{PyBytes, PyList, PyString, PyTuple},
 };
 use std::{fmt::Display, time::Duration};
 use wse_protocol::{Format, Priority, SessionId, Topic, WireError, check_depth, check_payload};
@@ -111,18 +112,55 @@ impl Outgoing {
     }
 }
 
-/// `list[Pair | Outgoing]` of `_native.pyi`, as the engine takes it.
-pub(crate) fn read_many(messages: &Bound<'_, PyList>) -> PyResult<Vec<(Topic, NewMessage)>> {
-    let mut read: Vec<(Topic, NewMessage)> = Vec::with_capacity(messages.len());
-    for (index, message) in messages.iter().enumerate() {
-        let path = format_args!("messages[{index}].payload");
-        let next = match message.cast::<PyTuple>()?.len() {
-            3 => message.extract::<Pair<'_>>()?.read(messages.py(), read.last().map(|(topic, _)| topic), path)?,
-            _ => message.extract::<Outgoing>()?.read(messages.py(), path)?,
-        };
-        read.push(next);
+/// How messages of several are read: see `Engine.publish_many` of `_native.pyi`.
+#[derive(FromPyObject)]
+pub(crate) struct Reading<'py>(
+    Bound<'py, PyAny>, // dumps
+    Bound<'py, PyAny>, // its options
+    Bound<'py, PyAny>, // other
+);
+
+impl<'py> Reading<'py> {
+    /// All of them, as the engine takes them.
+    pub(crate) fn read(&self, messages: &Bound<'py, PyAny>) -> PyResult<Vec<(Topic, NewMessage)>> {
+        let py = messages.py();
+        let mut read: Vec<(Topic, NewMessage)> = Vec::with_capacity(messages.len().unwrap_or_default());
+        for (index, message) in messages.try_iter()?.enumerate() {
+            let (message, path) = (message?, format_args!("messages[{index}].payload"));
+            let last = read.last().map(|(topic, _)| topic);
+            let next = match self.plain(&message)? {
+                Some(pair) => pair.read(py, last, path)?,
+                None => {
+                    let other = self.2.call1((index, message))?;
+                    match other.cast::<PyTuple>()?.len() {
+                        3 => other.extract::<Pair<'_>>()?.read(py, last, path)?,
+                        _ => other.extract::<Outgoing>()?.read(py, path)?,
+                    }
+                }
+            };
+            read.push(next);
+        }
+        Ok(read)
     }
-    Ok(read)
+
+    /// A topic and plain data, or bytes: most messages, which so take no step through Python.
+    fn plain(&self, message: &Bound<'py, PyAny>) -> PyResult<Option<Pair<'py>>> {
+        let Ok(pair) = message.cast_exact::<PyTuple>() else { return Ok(None) };
+        if pair.len() != 2 {
+            return Ok(None);
+        }
+        let (topic, payload) = (pair.get_item(0)?, pair.get_item(1)?);
+        let Ok(topic) = topic.cast_into_exact::<PyString>() else { return Ok(None) };
+        let (payload, format) = match payload.cast_into_exact::<PyBytes>() {
+            Ok(bytes) => (bytes, Some(intern!(message.py(), "json").clone())),
+            Err(error) => match self.0.call1((error.into_inner(), message.py().None(), &self.1)) {
+                Ok(json) => (json.cast_into::<PyBytes>()?, None),
+                Err(error) if error.is_instance_of::<PyTypeError>(message.py()) => return Ok(None),
+                Err(error) => return Err(error),
+            },
+        };
+        Ok(Some(Pair(topic, payload.into(), format)))
+    }
 }
 
 /// `Pair` of `_native.pyi`: topic, payload, format.

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from wse_server import WSEDeadLetterError, _native
+from wse_server import WSEDeadLetterError
 
 from .test_knobs import PATIENCE, Peer, engine
 
@@ -30,13 +30,13 @@ class Sender(Peer):
         return json.loads(frames[0])
 
     def handle(self, reply: bytes, fail: bool) -> None:
-        for event in [event for event in self.events if event[0] == _native.MESSAGE]:
+        for *_, cid in self.handed_over:
             if fail:
-                self.engine.fail(self.number, event[5], "HANDLER_FAILED", "it failed")
+                self.engine.fail(self.number, cid, "HANDLER_FAILED", "it failed")
             else:
-                self.engine.reply(self.number, event[5], reply, None)
+                self.engine.reply(self.number, cid, reply, None)
             self.engine.handled(self.number, 1)
-        self.events.clear()
+        self.handed_over.clear()
 
 
 def test_outcome_age_is_told_and_ends_what_is_remembered() -> None:

@@ -26,6 +26,7 @@ class Peer:
         self.admission = engine.admit(headers or [], b"", None, False)
         self.number = engine.open_channel(self.queue, self.admission)
         self.events: list[tuple[Any, ...]] = []
+        self.handed_over: list[tuple[str, Any, str | None, str | None]] = []
 
     def receive(self) -> Any:
         """The next frame, or (code, reason) of the close."""
@@ -37,7 +38,11 @@ class Peer:
 
     def wait(self, seconds: float) -> None:
         self.queue.wait(seconds)
-        self.events += self.queue.drain(1000)
+        for event in self.queue.drain(1000):
+            if event[0] == _native.MESSAGES:
+                self.handed_over += event[2]
+            else:
+                self.events.append(event)
 
     def until(self, kind: str) -> Any:
         while (frame := self.receive())["t"] != kind:
@@ -114,7 +119,7 @@ def test_handler_queue_holds_reading_back_until_handlers_are_done() -> None:
             running.handled(peer.number, done)
             for _ in range(4):
                 peer.wait(0.1)
-            assert [event[3] for event in peer.events if event[0] == _native.MESSAGE] == handed_over
+            assert [payload for _, payload, _, _ in peer.handed_over] == handed_over
 
 
 def test_outbound_bytes_bound_what_waits_and_the_rest_is_caught_up_from_the_log() -> None:

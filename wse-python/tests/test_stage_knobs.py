@@ -12,6 +12,7 @@ from typing import Any
 import msgpack
 import pytest
 from wse_server import Priority, SlowPolicy, TopicPolicy, WSEConfig, WSEUnavailable, _native, create_wse_router
+from wse_server._payload import reading
 
 from .test_knobs import Peer, engine, publish, redis_process
 
@@ -52,7 +53,7 @@ class Agreed(Peer):
 
 def publish_many(running: _native.Engine, topic: str, count: int, size: int = 10) -> None:
     message = (topic, b'"' + b"x" * size + b'"', None, None, 5, None, None, None)
-    outcomes = running.publish_many(_native.EventQueue(), [message] * count)
+    outcomes = running.publish_many(_native.EventQueue(), [message] * count, reading(lambda message: message))
     assert not isinstance(outcomes, int) and outcomes[1] is None
 
 

@@ -69,9 +69,9 @@ class Session:
         message = None
         while message is None:
             assert self.queue.wait(PATIENCE)
-            message = next((event for event in self.queue.drain(1) if event[0] == _native.MESSAGE), None)
+            message = next((message for event in self.queue.drain(1) if event[0] == _native.MESSAGES for message in event[2]), None)
         self.engine.handled(self.number, 1)
-        return message[2:]
+        return message
 
 
 @pytest.fixture(scope="module")

@@ -109,7 +109,7 @@ impl Session {
         true
     }
 
-    fn decode_inflated(&self, body: &mut [u8]) -> Result<Envelope, WireError> {
+    fn decode_inflated(&self, body: &mut [u8]) -> Result<Box<Envelope>, WireError> {
         match frame_body(body) {
             Tagged::Msgpack(map) if self.variant.format == Format::Msgpack => envelope::decode_msgpack(map),
             Tagged::Msgpack(_) => Err(unsupported("M: within C:")),
@@ -129,14 +129,14 @@ impl Session {
         }
     }
 
-    fn handle_decoded(&mut self, now: Instant, decoded: Result<Envelope, WireError>) {
+    fn handle_decoded(&mut self, now: Instant, decoded: Result<Box<Envelope>, WireError>) {
         if let Err(error) = decoded.and_then(|envelope| self.handle_envelope(now, envelope)) {
             self.push_error(&error);
         }
         self.update_reading(now);
     }
 
-    fn handle_envelope(&mut self, now: Instant, envelope: Envelope) -> Result<(), WireError> {
+    fn handle_envelope(&mut self, now: Instant, envelope: Box<Envelope>) -> Result<(), WireError> {
         let is_ready = self.handshake.stage == Stage::Ready;
         // Of what is read in good time the message itself keeps what its answer refers to.
         let reference = if is_ready && &*envelope.event_type != ClientHello::KIND { None } else { envelope.reference() };

@@ -84,16 +84,16 @@ impl<'a> Header<'a> {
     }
 
     /// Judges the header.
-    pub(super) fn envelope(self, payload: Value) -> Result<Envelope, WireError> {
+    pub(super) fn envelope(self, payload: Value) -> Result<Box<Envelope>, WireError> {
         self.judged(payload).map_err(|e| e.answering(self.reference()))
     }
 
-    fn judged(&self, payload: Value) -> Result<Envelope, WireError> {
+    fn judged(&self, payload: Value) -> Result<Box<Envelope>, WireError> {
         if let Some(key) = self.twice {
             return Err(not_valid(key, "stands twice"));
         }
         self.version()?;
-        Ok(Envelope {
+        Ok(Box::new(Envelope {
             event_type: self.text(Key::T, 256)?.ok_or_else(|| invalid(Key::T, "is required"))?.into(),
             category: self.category()?,
             id: self.text(Key::Id, 64)?.map(Box::from),
@@ -107,7 +107,7 @@ impl<'a> Header<'a> {
             cid: self.text(Key::Cid, 64)?.map(Box::from),
             origin: self.origin()?.map(Box::new),
             payload,
-        })
+        }))
     }
 
     fn value(&self, key: Key) -> Option<Scalar<'a>> {

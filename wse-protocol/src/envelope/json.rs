@@ -5,7 +5,7 @@ use crate::{ErrorCode, Value, WireError, tape};
 use simd_json::{Node, StaticNode, owned::Object};
 use std::{ops::Range, slice::Iter};
 
-pub(super) fn decode(frame: &mut [u8], depth: usize) -> Result<Envelope, WireError> {
+pub(super) fn decode(frame: &mut [u8], depth: usize) -> Result<Box<Envelope>, WireError> {
     tape::parse(frame, depth, |tape| Ok(envelope(&tape.0)?.0))
 }
 
@@ -24,7 +24,7 @@ pub(super) fn decode_received(frame: &mut [u8], depth: usize) -> Result<Received
         if is_deeper || items.iter().any(|item| tape::is_deeper(item, depth)) {
             return Err(tape::too_deep(depth));
         }
-        let items = items.into_iter().map(|item| Ok(self::envelope(item).map_err(of_item)?.0)).collect::<Result<_, _>>()?;
+        let items = items.into_iter().map(|item| Ok(*self::envelope(item).map_err(of_item)?.0)).collect::<Result<_, _>>()?;
         Ok(Received { envelope, items: Some(items) })
     })
 }
@@ -50,7 +50,7 @@ fn size(node: &Node<'_>) -> usize {
 }
 
 /// The envelope that these nodes are, and which of them are its payload.
-fn envelope(all: &[Node<'_>]) -> Result<(Envelope, Range<usize>), WireError> {
+fn envelope(all: &[Node<'_>]) -> Result<(Box<Envelope>, Range<usize>), WireError> {
     let mut nodes = all.iter();
     let Some(Node::Object { len, .. }) = nodes.next() else {
         return Err(WireError::new(ErrorCode::InvalidJson, "the frame is JSON but not an object"));

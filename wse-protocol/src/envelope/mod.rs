@@ -36,7 +36,7 @@ impl Category {
     }
 }
 
-/// One decoded frame. Strings are within the lengths of [P-10], integers within [P-11]; `v` is 2 and not kept.
+/// One decoded frame; the decoders box it, since it is moved more often than it is looked at. Strings are within the lengths of [P-10], integers within [P-11]; `v` is 2 and not kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Envelope {
     /// `t`: the message kind or event type.
@@ -78,7 +78,7 @@ impl Envelope {
 /// One frame of a server.
 #[derive(Debug)]
 pub(crate) struct Received {
-    pub(crate) envelope: Envelope,
+    pub(crate) envelope: Box<Envelope>,
     /// The envelopes in a `batch`; none for another message, and where `p` is no array.
     pub(crate) items: Option<Vec<Envelope>>,
 }
@@ -112,7 +112,7 @@ fn of_item(error: WireError) -> WireError {
 ///
 /// # Errors
 /// `INVALID_JSON`, `TOO_DEEP`, `UNSUPPORTED_VERSION` or `INVALID_MESSAGE`, naming the `cid` or `id` where it could be read.
-pub fn decode(frame: &mut [u8]) -> Result<Envelope, WireError> {
+pub fn decode(frame: &mut [u8]) -> Result<Box<Envelope>, WireError> {
     json::decode(frame, DEPTH)
 }
 
@@ -120,7 +120,7 @@ pub fn decode(frame: &mut [u8]) -> Result<Envelope, WireError> {
 ///
 /// # Errors
 /// `INVALID_MSGPACK`, `TOO_DEEP`, `UNSUPPORTED_VERSION` or `INVALID_MESSAGE`, naming the `cid` or `id` where it could be read.
-pub fn decode_msgpack(body: &[u8]) -> Result<Envelope, WireError> {
+pub fn decode_msgpack(body: &[u8]) -> Result<Box<Envelope>, WireError> {
     msgpack::decode(body, DEPTH)
 }
 
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn decoded(text: &str) -> Result<Envelope, ErrorCode> {
+    fn decoded(text: &str) -> Result<Box<Envelope>, ErrorCode> {
         json::decode(&mut text.as_bytes().to_vec(), 4).map_err(|e| e.code)
     }
 

@@ -8,7 +8,7 @@ use simd_json::{StaticNode, owned::Object};
 /// Values that a container has room for from the start; a longer one grows as it is read, whatever its head claims.
 const RESERVED: usize = 64;
 
-pub(super) fn decode(body: &[u8], depth: usize) -> Result<Envelope, WireError> {
+pub(super) fn decode(body: &[u8], depth: usize) -> Result<Box<Envelope>, WireError> {
     let mut values = Values { reader: Reader::new(body), limit: depth };
     let Token::Map(len) = values.reader.token()? else {
         return Err(WireError::new(ErrorCode::InvalidMsgpack, "the frame is MessagePack but not a map"));
@@ -76,7 +76,9 @@ impl<'a> Values<'a> {
     /// Its depth, then what its header says.
     fn item(&mut self, depth: usize) -> Result<Result<Envelope, WireError>, WireError> {
         match self.reader.token()? {
-            Token::Map(len) => self.envelope(len, depth).map(|(header, payload)| header.envelope(payload).map_err(of_item)),
+            Token::Map(len) => {
+                self.envelope(len, depth).map(|(header, payload)| header.envelope(payload).map(|read| *read).map_err(of_item))
+            }
             token => self.value(token, depth).map(|_| Err(WireError::new(ErrorCode::InvalidMessage, "an item that is no envelope"))),
         }
     }

@@ -59,9 +59,9 @@ impl ClientMessage {
     ///
     /// # Errors
     /// `INVALID_MESSAGE`, `UNKNOWN_TYPE`, `NOT_IMPLEMENTED`, `NO_TOPICS`, with the message's reference.
-    pub fn decode(mut envelope: Envelope) -> Result<Self, WireError> {
+    pub fn decode(mut envelope: Box<Envelope>) -> Result<Self, WireError> {
         if envelope.category == Category::Update {
-            return Ok(Self::Event(Box::new(envelope)));
+            return Ok(Self::Event(envelope));
         }
         let reference = envelope.reference();
         if envelope.category == Category::Snapshot {

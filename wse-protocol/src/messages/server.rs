@@ -48,7 +48,7 @@ impl ServerMessage {
     pub fn read(format: Format, body: &mut [u8]) -> Result<Self, WireError> {
         let Received { mut envelope, items } = Received::decode(format, body)?;
         if envelope.category != Category::Protocol {
-            return Ok(Self::Event(Box::new(envelope)));
+            return Ok(Self::Event(envelope));
         }
         let payload = std::mem::take(&mut envelope.payload);
         let cid = envelope.cid.take();

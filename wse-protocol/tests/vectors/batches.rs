@@ -25,7 +25,7 @@ fn batches_are_written_and_read_as_their_envelopes_alone() {
         encode::batch(&mut binary_body, Format::Msgpack, &msgpack);
         assert_eq!(String::from_utf8_lossy(&text_body), text(case, "json"), "{}", text(case, "name"));
         assert_eq!(binary_body, unhex(text(case, "msgpack")), "{}", text(case, "name"));
-        let alone: Vec<_> = items("json").map(|item| decode(item).expect("an envelope")).collect();
+        let alone: Vec<_> = items("json").map(|item| *decode(item).expect("an envelope")).collect();
         assert_eq!(both(case), [Ok(ServerMessage::Batch(alone.clone())), Ok(ServerMessage::Batch(alone))], "{}", text(case, "name"));
     }
     for case in reject {

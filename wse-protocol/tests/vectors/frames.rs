@@ -35,7 +35,7 @@ fn binary_frames_are_sorted_by_their_tags() {
     }
 }
 
-fn read(frame: &[u8]) -> Result<Envelope, WireError> {
+fn read(frame: &[u8]) -> Result<Box<Envelope>, WireError> {
     match frame_body(frame) {
         Tagged::Msgpack(map) => envelope::decode_msgpack(map),
         other => panic!("{other:?}"),

@@ -43,7 +43,7 @@ fn unhex(hex: &str) -> Vec<u8> {
     hex.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).expect("ASCII"), 16).expect("hex")).collect()
 }
 
-fn decode(frame: &str) -> Result<Envelope, WireError> {
+fn decode(frame: &str) -> Result<Box<Envelope>, WireError> {
     wse_protocol::envelope::decode(&mut frame.as_bytes().to_vec())
 }
 

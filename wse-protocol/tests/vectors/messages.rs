@@ -37,7 +37,7 @@ fn server_message(frame: &str) -> Result<ServerMessage, WireError> {
     ServerMessage::read(Format::Json, &mut frame.as_bytes().to_vec())
 }
 
-fn read(body: &mut [u8]) -> Result<Envelope, WireError> {
+fn read(body: &mut [u8]) -> Result<Box<Envelope>, WireError> {
     match frame_body(body) {
         Tagged::Msgpack(map) => envelope::decode_msgpack(map),
         _ => envelope::decode(body),

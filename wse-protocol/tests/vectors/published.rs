@@ -7,7 +7,7 @@ use wse_protocol::{
     frame_body,
 };
 
-fn read(case: &Value) -> Result<Envelope, WireError> {
+fn read(case: &Value) -> Result<Box<Envelope>, WireError> {
     let mut frame = body(case);
     match frame_body(&frame) {
         Tagged::Msgpack(map) => envelope::decode_msgpack(map),

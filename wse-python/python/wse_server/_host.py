@@ -17,7 +17,7 @@ from ._pump import Event, Pumps
 from ._sigterm import Sigterm
 from .config import WSEConfig
 from .connection import Connection, Headers
-from .errors import WSEForkError, WSEPayloadError, WSEStartupError, WSEUnavailable, WSEUsageError
+from .errors import WSEForkError, WSEStartupError, WSEUnavailable, WSEUsageError
 from .priority import Priority
 from .snapshots import Snapshots
 
@@ -141,10 +141,9 @@ class Host:
 
     async def publish_many(self, messages: Iterable[Any], arguments: Callable[[Any], tuple[Any, ...]]) -> _payload.Outcomes:
         """Each a pair of topic and payload, or what `arguments` makes those of `publish` of."""
-        batch = _batch(messages, arguments)
         engine = self.running or await self.ready()
         pump = self.pumps.current()
-        result = engine.publish_many(pump.queue, batch)
+        result = engine.publish_many(pump.queue, messages, _payload.reading(lambda message: _outgoing(*arguments(message))))
         if isinstance(result, int):
             ticket: asyncio.Future[_payload.Outcomes] = pump.answer(result)
             return await ticket
@@ -179,7 +178,7 @@ class Host:
         peer = self._peers.get(number)
         if peer is None:
             return
-        if kind == _native.MESSAGE:
+        if kind == _native.MESSAGES:
             peer.feed(event)
         elif kind == _native.OUTBOUND and peer.channel is not None:
             peer.channel.outbound.set()
@@ -204,21 +203,6 @@ def _outgoing(
     if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, int | float) or not ttl > 0):
         raise WSEUsageError(f"ttl must be a number of seconds above 0, not {ttl!r}")
     return topic, *_payload.encode(payload), type, int(priority), key, None if ttl is None else round(ttl * 1000), idempotency_key
-
-
-def _batch(messages: Iterable[Any], arguments: Callable[[Any], tuple[Any, ...]]) -> list[_payload.Pair | _payload.Outgoing]:
-    """Several messages, whose numbers errors tell. Pairs pass by what only the others need."""
-    batch: list[_payload.Pair | _payload.Outgoing] = []
-    try:
-        for message in messages:
-            if type(message) is tuple and len(message) == 2:
-                payload, form = _payload.encode(message[1])
-                batch.append((message[0], payload, form))
-            else:
-                batch.append(_outgoing(*arguments(message)))
-    except WSEPayloadError as error:
-        raise WSEPayloadError(f"messages[{len(batch)}].{error.path}", str(error).removeprefix(f"{error.path}: ")) from None
-    return batch
 
 
 def _on_loop() -> bool:

@@ -1,13 +1,14 @@
 """The Rust engine as Python sees it: thin, private; `wse_server` is the public face."""
 
+from collections.abc import Iterable
 from typing import Any, Final, Self, final
 
-from ._payload import Outcomes, Outgoing, Pair
+from ._payload import Outcomes, Outgoing, Reading
 
 # Kinds of events: the first item of every tuple that `EventQueue.drain` returns.
 AUTHENTICATE: Final[int]  # (kind, connection, token: str | None, identity: tuple[str, dict] | None): the user's id and claims of a checked token
 OPENED: Final[int]  # (kind, connection, identity: tuple[str, dict] | None, session: str | None): no identity where AUTHENTICATE had it, or nobody asks
-MESSAGE: Final[int]  # (kind, connection, type: str, payload, id: str | None, cid: str | None)
+MESSAGES: Final[int]  # (kind, connection, messages: Messages), in the order sent
 CLOSED: Final[int]  # (kind, connection, code: int, reason: str)
 PUBLISHED: Final[int]  # (kind, ticket: int, result: Receipt | WSEError, of publish_many Outcomes)
 OUTBOUND: Final[int]  # (kind, connection): `Engine.take` has frames for a channel
@@ -29,11 +30,17 @@ class EventQueue:
     def fileno(self) -> int:
         """A descriptor that is readable while events wait; -1 where the platform has none."""
     def drain(self, limit: int) -> list[tuple[Any, ...]]:
-        """Up to `limit` events, oldest first; clears the descriptor when it took all."""
+        """Events, oldest first, until they are `limit` or more, each message counted; clears the descriptor when it took all."""
     def wait(self, seconds: float) -> bool:
         """Blocks without the GIL until events wait (the portable fallback); False after `seconds` or once closed."""
     def close(self) -> None:
         """Events are dropped from here on; ends `wait`."""
+
+@final
+class Messages:
+    """Messages of one connection, each (type, payload, id, cid): made when it is asked for, given once."""
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> tuple[str, Any, str | None, str | None]: ...
 
 def check_scope(name: str) -> None:
     """Raises WSETopicError unless it is `*`, a pattern or the name of a topic."""
@@ -92,8 +99,8 @@ class Engine:
         """Ends the thread; closes the bus."""
     def publish(self, queue: EventQueue, message: Outgoing) -> Receipt | int:
         """A receipt when done at once; otherwise a ticket that one PUBLISHED event answers."""
-    def publish_many(self, queue: EventQueue, messages: list[Pair | Outgoing]) -> Outcomes | int:
-        """The same for several; a bad one raises before any is published."""
+    def publish_many(self, queue: EventQueue, messages: Iterable[Any], reading: Reading) -> Outcomes | int:
+        """The same for several; a bad one raises before any is published. Pairs of a topic and what is bytes or plain data are read here."""
     def publish_blocking(self, message: Outgoing) -> Receipt:
         """`publish` for threads; waits without the GIL."""
     def admit(self, headers: list[tuple[bytes, bytes]], query: bytes, client: tuple[str, int] | None, secure: bool) -> Admission:
@@ -128,7 +135,7 @@ class Engine:
         """How many are in a topic, and each one's (id, user, data), in no order; WSETopicError where it has no presence. Waits without the GIL."""
     def presence_count(self, topic: str) -> int: ...
     def handled(self, connection: int, count: int) -> None:
-        """So many MESSAGE events are done with; unhandled ones are what holds back reading."""
+        """So many messages are done with; unhandled ones are what holds back reading."""
     def close(self, connection: int, code: int, reason: str) -> None: ...
     def topics(self, connection: int) -> list[str]:
         """What the connection is subscribed to."""

@@ -34,6 +34,10 @@ Encoded = tuple[bytes, str | None]
 Pair = tuple[str, bytes, str | None]
 """A message of a topic and a payload alone, as the engine takes it."""
 
+Reading = tuple[Callable[..., bytes], int, Callable[[int, Any], Any]]
+"""How the engine reads messages of several: a pair's payload by `dumps(payload, None, options)`; where that is a TypeError, and whatever
+else is no such pair, by `other(number, message)`, which gives a `Pair` or an `Outgoing`."""
+
 Outcomes = tuple[list[Receipt], tuple[BaseException, tuple[Receipt | WSEError, ...]] | None]
 """What `publish_many` gives: a receipt for each message; where one failed none, but the first failure and what became of each."""
 
@@ -42,6 +46,18 @@ To = str | tuple[str, str]
 
 Outgoing = tuple[To, bytes, str | None, str | None, int, str | None, int | None, str | None]
 """A message as the engine takes it: whom it is for, payload and format as in `Encoded`, type, priority, key, ttl in ms, idempotency key."""
+
+
+def reading(outgoing: Callable[[Any], Outgoing]) -> Reading:
+    """For the messages of one call; `outgoing` is for those that are no pair. Errors tell a message's number."""
+
+    def other(number: int, message: Any) -> Pair | Outgoing:
+        try:
+            return (message[0], *encode(message[1])) if type(message) is tuple and len(message) == 2 else outgoing(message)
+        except WSEPayloadError as error:
+            raise WSEPayloadError(f"messages[{number}].{error.path}", str(error).removeprefix(f"{error.path}: ")) from None
+
+    return orjson.dumps, _USUAL, other
 
 
 def encode(value: object) -> Encoded:

@@ -86,12 +86,12 @@ class Peer:
         try:
             while self._inbox:
                 event = self._inbox.popleft()
-                if event[0] == _native.MESSAGE:
-                    await self._message(*event[2:])
-                    self._unacknowledged += 1
+                if event[0] == _native.MESSAGES:
+                    await self._messages(event[2])
                 else:
                     await self._handle(event)
-                self._acknowledge()
+                if not self._inbox:
+                    self._acknowledge()
             self._inbox = None
         finally:
             self._task = None
@@ -118,23 +118,28 @@ class Peer:
         if identity is not None:
             self.connection.user, self.connection.claims = identity
 
-    async def _message(self, type: str, payload: object, id: str | None, cid: str | None) -> None:
-        handler = self._handlers.types.get(type)
-        if handler is None:
-            return self._fail(cid or id, ErrorCode.NO_HANDLER, f"the server has no handler for {type!r}")
-        try:
-            reply = await handler.call(payload, type, id, self.connection)
-            if cid is not None:
-                self._engine.reply(self._number, cid, *_payload.encode(reply))
-        except InvalidPayload as error:
-            self._fail(cid or id, ErrorCode.INVALID_MESSAGE, str(error))
-        except asyncio.CancelledError:
-            if _cancelled_from_outside():
-                self._fail(cid or id, ErrorCode.OUTCOME_UNKNOWN, "the server ended while it handled the message")
-                raise
-            self._failed(type, cid or id)
-        except Exception:
-            self._failed(type, cid or id)
+    async def _messages(self, messages: _native.Messages) -> None:
+        types = self._handlers.types
+        for name, payload, reference, cid in messages:
+            try:
+                handler = types.get(name)
+                if handler is None:
+                    self._fail(cid or reference, ErrorCode.NO_HANDLER, f"the server has no handler for {name!r}")
+                else:
+                    reply = await handler.call(payload, name, reference, self.connection)
+                    if cid is not None:
+                        self._engine.reply(self._number, cid, *_payload.encode(reply))
+            except InvalidPayload as error:
+                self._fail(cid or reference, ErrorCode.INVALID_MESSAGE, str(error))
+            except asyncio.CancelledError:
+                if _cancelled_from_outside():
+                    self._fail(cid or reference, ErrorCode.OUTCOME_UNKNOWN, "the server ended while it handled the message")
+                    raise
+                self._failed(name, cid or reference)
+            except Exception:
+                self._failed(name, cid or reference)
+            self._unacknowledged += 1
+            self._acknowledge_if_due()
 
     async def _closed(self, code: int, reason: str) -> None:
         try:
@@ -162,13 +167,15 @@ class Peer:
     def _fail(self, cid: str | None, code: ErrorCode, message: str) -> None:
         self._engine.fail(self._number, cid, code, message)
 
+    def _acknowledge_if_due(self) -> None:
+        if self._unacknowledged >= _ACKNOWLEDGE or time.monotonic() - self._acknowledged_at > _ACKNOWLEDGE_SECONDS:
+            self._acknowledge()
+
     def _acknowledge(self) -> None:
-        now = time.monotonic()
-        due = not self._inbox or self._unacknowledged >= _ACKNOWLEDGE or now - self._acknowledged_at > _ACKNOWLEDGE_SECONDS
-        if self._unacknowledged and due:
+        if self._unacknowledged:
             self._engine.handled(self._number, self._unacknowledged)
             self._unacknowledged = 0
-            self._acknowledged_at = now
+            self._acknowledged_at = time.monotonic()
 
 
 def _cancelled_from_outside() -> bool:

@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use wse_crypto::token::Identity;
-use wse_protocol::{CloseCode, ErrorCode, Format, SessionId, Value, WireError, envelope::Envelope};
+use wse_protocol::{CloseCode, ErrorCode, Format, SessionId, WireError, envelope::Envelope};
 
 /// Messages handled before the engine is told that they are.
 const HANDLED_AT_ONCE: usize = 128;
@@ -113,7 +113,7 @@ impl Shared {
         while let Some((batch, sender)) = self.next(id) {
             let mut handled = 0;
             for envelope in batch {
-                self.handle(id, sender.clone(), *envelope).await;
+                self.handle(id, sender.clone(), envelope).await;
                 handled += 1;
                 if handled == HANDLED_AT_ONCE {
                     self.app.engine.handled(id, handled);
@@ -131,28 +131,27 @@ impl Shared {
         inbox.busy.then(|| (std::mem::take(&mut inbox.waiting), (inbox.user.clone(), inbox.session)))
     }
 
-    async fn handle(&self, id: ConnectionId, sender: Sender, envelope: Envelope) {
-        let reference = envelope.reference();
-        let cid = envelope.cid.clone();
-        match (self.answer(id, sender, envelope).await, cid) {
-            (Ok(value), Some(cid)) => {
-                let reply = simd_json::to_vec(&value).unwrap_or_else(|_| b"null".to_vec());
-                self.app.engine.reply(id, &cid, Format::Json, reply);
-            }
-            (Ok(_), None) => {}
-            (Err(error), _) => self.app.engine.fail(id, error.answering(reference)),
-        }
-    }
-
-    async fn answer(&self, connection: ConnectionId, (user, session): Sender, envelope: Envelope) -> Result<Value, WireError> {
-        let Some(handler) = self.app.handlers.get(&envelope.event_type) else {
-            return Err(WireError::new(ErrorCode::NoHandler, format!("this server has no handler for {:?}", envelope.event_type)));
+    async fn handle(&self, connection: ConnectionId, (user, session): Sender, envelope: Box<Envelope>) {
+        let Envelope { event_type, id, cid, payload, .. } = *envelope;
+        let engine = &self.app.engine;
+        let Some(handler) = self.app.handlers.get(&event_type) else {
+            let error = WireError::new(ErrorCode::NoHandler, format!("this server has no handler for {event_type:?}"));
+            return engine.fail(connection, error.answering(cid.or(id)));
         };
-        let Envelope { event_type, id, payload, .. } = envelope;
+        // What an error refers to where the client waits for no answer.
+        let named = if cid.is_none() { id.clone() } else { None };
         let call = handler(Message { connection, user, session, event_type, id, payload });
         // A panic ends the message and not the connection's order.
         let outcome = AssertUnwindSafe(call).catch_unwind().await;
-        outcome.unwrap_or_else(|_| Err(WireError::new(ErrorCode::HandlerFailed, "the handler failed; the server's log says why")))
+        let failed = || WireError::new(ErrorCode::HandlerFailed, "the handler failed; the server's log says why");
+        match (outcome.unwrap_or_else(|_| Err(failed())), cid) {
+            (Ok(value), Some(cid)) => {
+                let reply = simd_json::to_vec(&value).unwrap_or_else(|_| b"null".to_vec());
+                engine.reply(connection, &cid, Format::Json, reply);
+            }
+            (Ok(_), None) => {}
+            (Err(error), cid) => engine.fail(connection, error.answering(cid.or(named))),
+        }
     }
 }
 

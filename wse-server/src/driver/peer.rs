@@ -23,6 +23,8 @@ const WRITE_BYTES: usize = 128 * 1024;
 const WRITE_PIECES: usize = 64;
 /// Reads of one socket in one turn, so that a flood leaves the others their share.
 const READS: usize = 4;
+/// Messages that a session gathers before they are handed on: many for one crossing, and few enough that their memory is used again.
+const GATHERED: usize = 128;
 /// How long a peer that reads nothing holds up the end of its connection.
 const LAST_FLUSH: Duration = Duration::from_secs(2);
 /// How long a closed peer may take to close its side.
@@ -220,6 +222,9 @@ impl Peer {
             };
             if !outcome || !self.connection.session().reads() {
                 break;
+            }
+            if self.connection.session().events_waiting() >= GATHERED {
+                self.end_if_any(shard);
             }
         }
         let left = input.len();
