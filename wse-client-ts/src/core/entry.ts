@@ -173,7 +173,7 @@ export class Entry {
     this.retryAt = passing ? now + RETRY_REFUSED_MS : null;
   }
 
-  /** Something is missing: what is subscribed with the same filter stays as it is ([P-25]), so it is let go and asked for again. */
+  /** Something is missing: it is let go and asked for again, from its position. */
   recover(): void {
     this.asked = false;
     this.recovering = true;
