@@ -33,8 +33,8 @@ export const CLIENT = [
     edits: [
       {
         file: REORDER,
-        old: 'if (position === null || previous > position) return this.#hold(entry)',
-        new: `if (position === null || (previous > position && !${on('position-passes-hole')})) return this.#hold(entry)`,
+        old: 'if (position === null || previous > position) return this.#wait(',
+        new: `if (position === null || (previous > position && !${on('position-passes-hole')})) return this.#wait(`,
       },
       { file: 'wse-server/src/hub/catch_up.rs', old: 'wse_protocol::mutant("skip-one-replay")', new: '(wse_protocol::mutant("skip-one-replay") || wse_protocol::mutant("position-passes-hole"))' },
     ],

@@ -319,10 +319,10 @@ export const SERVER = [
     edits: [
       {
         file: PEER,
-        old: '            reply = await handler.call(payload, type, id, self.connection)\n',
-        new: `            if __import__("os").environ.get("WSE_MUTATION") == "handler-twice":
-                await handler.call(payload, type, id, self.connection)
-            reply = await handler.call(payload, type, id, self.connection)\n`,
+        old: '                    reply = await handler.call(payload, name, reference, self.connection)\n',
+        new: `                    if __import__("os").environ.get("WSE_MUTATION") == "handler-twice":
+                        await handler.call(payload, name, reference, self.connection)
+                    reply = await handler.call(payload, name, reference, self.connection)\n`,
       },
     ],
   },
@@ -332,11 +332,11 @@ export const SERVER = [
     edits: [
       {
         file: PEER,
-        old: `            return self._fail(cid or id, ErrorCode.NO_HANDLER, f"the server has no handler for {type!r}")\n`,
-        new: `            return self._fail(cid or id, ErrorCode.NO_HANDLER, f"the server has no handler for {type!r}")
-        if __import__("os").environ.get("WSE_MUTATION") == "reply-before-handling" and cid is not None:
-            self._engine.reply(self._number, cid, *_payload.encode(payload["n"]))
-            await asyncio.sleep(0.05)\n`,
+        old: '                handler = types.get(name)\n',
+        new: `                handler = types.get(name)
+                if __import__("os").environ.get("WSE_MUTATION") == "reply-before-handling" and handler is not None and cid is not None:
+                    self._engine.reply(self._number, cid, *_payload.encode(payload["n"]))
+                    await asyncio.sleep(0.05)\n`,
       },
     ],
   },
@@ -346,11 +346,12 @@ export const SERVER = [
     edits: [
       {
         file: PEER,
-        old: '                    await self._message(*event[2:])\n',
-        new: `                    if __import__("os").environ.get("WSE_MUTATION") == "handlers-overtake":
-                        asyncio.get_running_loop().call_later(__import__("random").random() / 5, lambda event=event: asyncio.ensure_future(self._message(*event[2:])))
-                    else:
-                        await self._message(*event[2:])\n`,
+        old: '        for name, payload, reference, cid in messages:\n',
+        new: `        if __import__("os").environ.get("WSE_MUTATION") == "handlers-overtake" and not isinstance(messages, list):
+            for one in messages:
+                asyncio.get_running_loop().call_later(__import__("random").random() / 5, lambda one=one: asyncio.ensure_future(self._messages([one])))
+            return
+        for name, payload, reference, cid in messages:\n`,
       },
     ],
   },

@@ -17,7 +17,7 @@ const RECOVERIES = 3;
 export interface ReorderCounts {
   /** Entries that had to wait. */
   held: number;
-  /** Entries that came a second time or too late. */
+  /** Entries that came a second time or too late, or that told of what had come. */
   old: number;
   /** Entries for which there was no room. */
   dropped: number;

@@ -13,12 +13,14 @@ export type Outcome =
 
 /** Follows one topic. */
 export class TopicStream {
+  readonly #pool: ReorderPool;
   readonly #buffer: ReorderBuffer<StreamItem>;
   #epoch: string | null = null;
   /** The topic's state was promised and has not come: without it the place means nothing. */
   #awaitsSnapshot = false;
 
   constructor(pool: ReorderPool) {
+    this.#pool = pool;
     this.#buffer = new ReorderBuffer(pool);
   }
 
@@ -78,7 +80,7 @@ export class TopicStream {
     if (this.#buffer.position === 0 && position?.epoch.startsWith(`${this.#epoch}.`) === true) this.#epoch = position.epoch;
     if (position === undefined || position.epoch !== this.#epoch) return true;
     const { seq } = position;
-    const handOn = (item: StreamItem, after: number): void => ready(restOf(item, after));
+    const handOn = (item: StreamItem, after: number): void => ready(this.#rest(item, after));
     if (message.kind === 'beacon') return this.#buffer.note(now, seq, message.previous, handOn) === 'recover';
     const entry = { seq, previous: message.previous ?? seq - 1, size: message.size, item: message };
     return this.#buffer.push(now, entry, handOn) === 'recover';
@@ -116,6 +118,13 @@ export class TopicStream {
     return own === null || status === 'recovered' ? outcome : lost('history');
   }
 
+  /** A skip may begin before what another connection brought: what was had is not left out ([P-43]). */
+  #rest(item: StreamItem, after: number): StreamItem {
+    if (item.kind !== 'skip' || item.from > after) return item;
+    this.#pool.counts.old += 1;
+    return { ...item, from: after + 1 };
+  }
+
   /** Everything after `position` follows anew, so nothing needs to wait. */
   #restart(now: number, position: Position | null): void {
     this.reset();
@@ -123,11 +132,6 @@ export class TopicStream {
     this.#epoch = position.epoch;
     this.#buffer.start(now, position.seq, () => undefined);
   }
-}
-
-/** A skip may begin before what another connection brought: what was had is not left out ([P-43]). */
-function restOf(item: StreamItem, after: number): StreamItem {
-  return item.kind === 'skip' ? { ...item, from: Math.max(item.from, after + 1) } : item;
 }
 
 function lost(reason: string): Outcome {

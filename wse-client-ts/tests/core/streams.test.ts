@@ -153,11 +153,12 @@ describe('a skip', () => {
   });
 
   it('that begins before the position is told from the position on: what came is not left out', async () => {
-    const { message, skip, skips, position } = await connected();
+    const { client, message, skip, skips, position } = await connected();
     message(1);
     message(2);
     skip(1, 5);
     expect(skips).toMatchObject([{ from: 3, to: 5 }]);
+    expect(client.reorderCounts.old).toBe(1);
     expect(await position()).toBe(5);
   });
 
