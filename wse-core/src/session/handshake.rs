@@ -82,11 +82,7 @@ impl Handshake {
     pub(super) fn hello(&mut self, hello: ClientHello, agreed: Agreed) -> Option<String> {
         let early = self.early.as_mut()?;
         self.moves = hello.moves;
-        for topic in hello.topics {
-            if !early.request.topics.contains(&topic) {
-                early.request.topics.push(topic);
-            }
-        }
+        early.request.add(hello.topics);
         early.agreed = agreed;
         early.request.positions = hello.positions;
         early.request.filters = hello.filters;

@@ -147,10 +147,12 @@ impl Session {
             (Stage::Ready, ClientMessage::Ping(ping)) => self.push_with(|format, out| ping.pong().encode(format, out)),
             (Stage::Ready, ClientMessage::Pong) => self.liveness.ponged(now),
             (Stage::Ready, ClientMessage::Subscription(request)) => {
+                self.subscriptions.check(request.topics.len()).map_err(|error| error.answering(request.cid.clone()))?;
                 self.subscriptions.request(Request::Change(request));
                 self.advance_subscriptions();
             }
             (Stage::Ready, ClientMessage::SnapshotRequest(request)) => {
+                self.subscriptions.check(request.topics.len()).map_err(|error| error.answering(request.cid.clone()))?;
                 self.subscriptions.request(Request::Snapshot(request));
                 self.advance_subscriptions();
             }

@@ -31,7 +31,7 @@ impl Session {
         self.handshake.stage = Stage::Ready;
         self.opened = true;
         self.user = user.as_deref().map(Into::into);
-        let Some(early) = self.handshake.finish() else { return };
+        let Some(mut early) = self.handshake.finish() else { return };
         let hello = self.server_hello(early.agreed);
         let mut body = Vec::with_capacity(256);
         hello.encode(&mut body);
@@ -46,6 +46,11 @@ impl Session {
         self.push_with(|format, out| ready.encode(format, out));
         self.events.push_back(Event::Opened);
         self.begin_direct(&early.request.positions, early.away);
+        if let Err(error) = self.subscriptions.check(early.request.topics.len()) {
+            // The rest of them is served: who names too many is told so, and not kept out.
+            early.request.topics.truncate(self.subscriptions.most_named());
+            self.push_error(&error);
+        }
         if !early.request.topics.is_empty() {
             self.subscriptions.request(Request::Change(early.request));
             self.advance_subscriptions();

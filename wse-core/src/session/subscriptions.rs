@@ -11,6 +11,8 @@ use wse_protocol::{
 
 /// Requests that may wait; then the peer is not read.
 const WAITING: usize = 16;
+/// Names that one request may have beyond the subscriptions that a connection may hold ([P-23]).
+const NAMED_BEYOND: usize = 1024;
 
 /// What the hub is asked to do.
 #[derive(Debug, Clone)]
@@ -128,6 +130,18 @@ impl Subscriptions {
 
     pub(super) fn has_room(&self) -> bool {
         self.waiting.len() < WAITING
+    }
+
+    /// Names that one request may have.
+    pub(super) fn most_named(&self) -> usize {
+        self.limit.saturating_add(NAMED_BEYOND)
+    }
+
+    /// Whether one request may name so many: each costs an entry of the answer, however little it says.
+    pub(super) fn check(&self, names: usize) -> Result<(), WireError> {
+        let most = self.most_named();
+        let text = || format!("one message may name {most} topics, {NAMED_BEYOND} more than a connection may hold; this one names {names}");
+        if names <= most { Ok(()) } else { Err(WireError::new(ErrorCode::TooManySubscriptions, text())) }
     }
 
     pub(super) fn request(&mut self, request: Request) {
@@ -248,6 +262,8 @@ fn compiled(name: &str, filter: Option<&Value>) -> Result<Option<Arc<Filter>>, W
 /// The positions of the topics that a pattern stands for.
 fn known(followed: &Followed, positions: &HashMap<String, Position>) -> HashMap<Topic, Position> {
     let Followed::Pattern(pattern) = followed else { return HashMap::new() };
-    let topics = positions.iter().filter_map(|(name, position)| Some((Topic::parse(name).ok()?, position.clone())));
-    topics.filter(|(topic, _)| topic.namespace() == Some(pattern.namespace())).collect()
+    // Other names are passed over as they stand: there may be many positions, and many patterns.
+    let theirs = positions.iter().filter(|(name, _)| name.starts_with(pattern.namespace()));
+    let topics = theirs.filter_map(|(name, position)| Some((Topic::parse(name).ok()?, position)));
+    topics.filter(|(topic, _)| topic.namespace() == Some(pattern.namespace())).map(|(topic, position)| (topic, position.clone())).collect()
 }

@@ -1,6 +1,7 @@
 //! Both ends of a connection in memory, with a clock that only the test moves.
 mod direct;
 mod moving;
+mod names;
 mod presence;
 mod rules;
 

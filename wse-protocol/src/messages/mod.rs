@@ -30,6 +30,7 @@ pub use subscription_update::{Status, SubscriptionUpdate, TopicStatus};
 use crate::{ErrorCode, Value, WireError, envelope::Category, envelope::Envelope};
 use serde::de::DeserializeOwned;
 use simd_json::prelude::*;
+use std::collections::HashSet;
 
 /// Reserved kinds ([P-15]): refused with `NOT_IMPLEMENTED`.
 pub const RESERVED: [&str; 2] = ["token_refresh", "key_request"];
@@ -83,6 +84,12 @@ impl ClientMessage {
             _ => Err(WireError::new(ErrorCode::UnknownType, format!("there is no protocol message {:?}", kind.get(..40).unwrap_or(kind)))),
         }
     }
+}
+
+/// Leaves each name where it came first ([P-23]): what a message costs is not multiplied by its repetitions.
+fn once(names: &mut Vec<String>) {
+    let mut seen = HashSet::with_capacity(names.len());
+    names.retain(|name| seen.insert(name.clone()));
 }
 
 /// A payload as its fields, which are an object's (serde alone would take an array of them too), a null being as one that is absent; the

@@ -18,7 +18,7 @@ pub enum Action {
 pub struct Subscription {
     /// What to do.
     pub action: Action,
-    /// With which topics; at least one.
+    /// With which topics; at least one, and each once.
     #[serde(default)]
     pub topics: Vec<String>,
     /// The highest position that the client has examined, by topic.
@@ -37,10 +37,17 @@ impl Subscription {
     pub const KIND: &'static str = "subscription";
 
     pub(super) fn decode(payload: Value, cid: Option<Box<str>>) -> Result<Self, WireError> {
-        let read: Self = super::fields(Self::KIND, payload)?;
+        let mut read: Self = super::fields(Self::KIND, payload)?;
         if read.topics.is_empty() {
             return Err(WireError::new(ErrorCode::NoTopics, "subscription: name at least one topic in p.topics"));
         }
+        super::once(&mut read.topics);
         Ok(Self { cid, ..read })
+    }
+
+    /// Names more topics; a name that stands there already counts once.
+    pub fn add(&mut self, topics: Vec<String>) {
+        self.topics.extend(topics);
+        super::once(&mut self.topics);
     }
 }

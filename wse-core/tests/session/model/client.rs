@@ -119,7 +119,9 @@ impl Client {
                 let topics = std::mem::take(&mut self.first);
                 if !topics.is_empty() {
                     let (positions, filters) = Default::default();
-                    self.asked.push_front(Subscription { action: Action::Subscribe, topics, positions, filters, cid: None });
+                    let mut first = Subscription { action: Action::Subscribe, topics: Vec::new(), positions, filters, cid: None };
+                    first.add(topics);
+                    self.asked.push_front(first);
                 }
             }
             ServerMessage::SubscriptionUpdate(update, cid) => self.update(hub, update, cid),
