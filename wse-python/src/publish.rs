@@ -112,6 +112,9 @@ impl Outgoing {
     }
 }
 
+/// Messages that room is made for at once; what an iterable says of its length is the application's.
+const RESERVED: usize = 1024;
+
 /// How messages of several are read: see `Engine.publish_many` of `_native.pyi`.
 #[derive(FromPyObject)]
 pub(crate) struct Reading<'py>(
@@ -124,7 +127,7 @@ impl<'py> Reading<'py> {
     /// All of them, as the engine takes them.
     pub(crate) fn read(&self, messages: &Bound<'py, PyAny>) -> PyResult<Vec<(Topic, NewMessage)>> {
         let py = messages.py();
-        let mut read: Vec<(Topic, NewMessage)> = Vec::with_capacity(messages.len().unwrap_or_default());
+        let mut read: Vec<(Topic, NewMessage)> = Vec::with_capacity(messages.len().unwrap_or_default().min(RESERVED));
         for (index, message) in messages.try_iter()?.enumerate() {
             let (message, path) = (message?, format_args!("messages[{index}].payload"));
             let last = read.last().map(|(topic, _)| topic);

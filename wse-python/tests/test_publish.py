@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
 
 import msgpack
 import pytest
@@ -41,6 +43,15 @@ async def test_many_are_stored_in_order_with_their_options_and_reach_subscribers
     assert [m["p"] for m in got if m["tp"] == "a"] == [1, {"n": 2}]
     [told] = [m for m in got if m["tp"] == "b"]
     assert (told["t"], told["k"], told["pri"], told["p"], told["id"]) == ("tick", "k", 10, {"x": 1}, receipts[1].id)
+
+
+async def test_each_of_many_may_be_whatever_one_may_be(wse: WSERouter) -> None:
+    peer = await asyncio.to_thread(Peer, wse._host.engine())
+    await asyncio.to_thread(peer.subscribe, "a")
+    payloads = [None, {"d": Decimal("2.5")}, {1: "a"}, [timedelta(seconds=90)], b"[1]", bytearray(b"[2]"), memoryview(b"[3]"), (n for n in range(2))]
+    await wse.publish_many(("a", payload) for payload in payloads)
+    got = [(await asyncio.to_thread(peer.receive))["p"] for _ in payloads]
+    assert got == [None, {"d": 2.5}, {"1": "a"}, [90.0], [1], [2], [3], [0, 1]]
 
 
 async def test_none_is_published_where_one_is_wrong(wse: WSERouter) -> None:

@@ -85,11 +85,11 @@ class Peer:
     async def _drain(self) -> None:
         try:
             while self._inbox:
-                event = self._inbox.popleft()
-                if event[0] == _native.MESSAGES:
-                    await self._messages(event[2])
+                if self._inbox[0][0] == _native.MESSAGES:
+                    await self._messages(self._inbox[0][2])  # stays there until all are given: who is cancelled leaves the rest to the next task
+                    self._inbox.popleft()
                 else:
-                    await self._handle(event)
+                    await self._handle(self._inbox.popleft())
                 if not self._inbox:
                     self._acknowledge()
             self._inbox = None
@@ -121,6 +121,7 @@ class Peer:
     async def _messages(self, messages: _native.Messages) -> None:
         types = self._handlers.types
         for name, payload, reference, cid in messages:
+            self._unacknowledged += 1
             try:
                 handler = types.get(name)
                 if handler is None:
@@ -138,7 +139,6 @@ class Peer:
                 self._failed(name, cid or reference)
             except Exception:
                 self._failed(name, cid or reference)
-            self._unacknowledged += 1
             self._acknowledge_if_due()
 
     async def _closed(self, code: int, reason: str) -> None:
