@@ -25,7 +25,7 @@ describe('networks that fail', () => {
   });
 
   for (const [what, seconds] of [['a short cut', 3], ['a longer one', 9]]) {
-    test(`a half-open connection is noticed, and every missed message is recovered: ${what}`, async (t) => {
+    test(`[G2] [G8] a half-open connection is noticed, and every missed message is recovered: ${what}`, async (t) => {
       const gate = await openGate(port);
       const { context, page, sockets, faults } = await openPage(browser, `http://localhost:${gate.port}/`);
       try {
@@ -60,7 +60,7 @@ describe('networks that fail', () => {
     });
   }
 
-  test('a browser that is offline shows it, and is live again when it is online', async () => {
+  test('[G8] a browser that is offline shows it, and is live again when it is online', async () => {
     const { context, page, faults } = await openPage(browser, `http://localhost:${port}/`);
     try {
       await untilLink(page, 'live');
@@ -80,7 +80,7 @@ describe('networks that fail', () => {
     }
   });
 
-  test('a server that stands still is noticed, and the page is live again when it goes on', async () => {
+  test('[G8] a server that stands still is noticed, and the page is live again when it goes on', async () => {
     const { context, page } = await openPage(browser, `http://localhost:${port}/`);
     try {
       await untilLink(page, 'live');

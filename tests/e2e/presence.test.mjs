@@ -41,7 +41,7 @@ describe('who is here', { concurrency: false }, () => {
   const own = ({ page }) => page.locator('.face.own').getAttribute('title');
   const other = ({ page }) => page.locator('.face:not(.own):not(.more)').getAttribute('title');
 
-  test('two browsers see each other, by name, and what the other looks at', async () => {
+  test('[P-60] [P-64] two browsers see each other, by name, and what the other looks at', async () => {
     const [one, two] = [await visit(), await visit()];
     try {
       await count(one, 2);
@@ -58,7 +58,7 @@ describe('who is here', { concurrency: false }, () => {
     }
   });
 
-  test('a reload is seen by nobody, and a page that is closed is gone after the grace', async () => {
+  test('[P-62] a reload is seen by nobody, and a page that is closed is gone after the grace', async () => {
     const [one, two] = [await visit(), await visit()];
     try {
       await count(one, 2);
@@ -82,7 +82,7 @@ describe('who is here', { concurrency: false }, () => {
     }
   });
 
-  test('a browser that is offline for longer than the grace leaves once, and is back once', { timeout: 90_000 }, async () => {
+  test('[P-62] a browser that is offline for longer than the grace leaves once, and is back once', { timeout: 90_000 }, async () => {
     const [one, two] = [await visit(), await visit()];
     try {
       await count(one, 2);

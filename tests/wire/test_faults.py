@@ -81,6 +81,7 @@ class Wire:
 
 
 async def test_pings_during_half_written_broadcasts_are_answered_and_every_byte_is_well_formed(server: Server) -> None:
+    """[P-1] G5"""
     reader, wire, loop = await raw(server), Wire(), asyncio.get_running_loop()
     with reader:
         head = b""
@@ -131,7 +132,7 @@ async def interleave(reader: socket.socket, wire: Wire, sending: "asyncio.Task[i
 
 
 async def test_a_close_in_the_midst_of_a_broadcast_comes_after_whole_frames(server: Server) -> None:
-    """A begun frame is always finished: the close follows it, and nothing follows the close."""
+    """[P-1]: a begun frame is always finished: the close follows it, and nothing follows the close."""
     reader, loop, received = await raw(server), asyncio.get_running_loop(), b""
     with reader:
         while b"\r\n\r\n" not in received or b'"subscription_update"' not in received:

@@ -92,6 +92,7 @@ async def test_a_bad_filter_is_refused_with_the_place_of_its_fault(server: Serve
 
 
 async def test_a_forced_filter_can_be_narrowed_and_never_widened(server: Server) -> None:
+    """[P-70] G7"""
     async with server.agreed() as client, server.agreed() as narrow:
         [entry] = await client.subscribe("tenant:x", filters={"tenant:x": {"$or": [{"tenant": "b"}, {"tenant": "a"}]}})
         await narrow.subscribe("tenant:x", filters={"tenant:x": {"n": {"$gte": 2}}})
@@ -109,6 +110,7 @@ async def test_a_forced_filter_can_be_narrowed_and_never_widened(server: Server)
 
 
 async def test_a_topic_has_so_many_filters_and_one_encoding_for_each(server: Server) -> None:
+    """G5: `filter_limit`"""
     async with server.agreed() as watcher:
         await watcher.subscribe("many")
         async with asyncio.timeout(10):

@@ -36,6 +36,7 @@ async def everything(client: Client, last: int) -> tuple[list[dict[str, Any]], l
 
 
 async def test_a_slow_client_recovers_whole_and_in_order(server: Server) -> None:
+    """G1 G2 G5"""
     async with server.agreed() as publisher, server.stalled("slow") as client:
         before = server.health()
         last = await publisher.publish("slow", count=600, bytes=PIECE)
@@ -92,6 +93,7 @@ async def test_of_drop_low_a_slow_client_loses_the_lowest_first_and_nothing_crit
 
 
 async def test_of_disconnect_a_slow_client_is_told_and_closed(server: Server) -> None:
+    """[P-41] G5"""
     async with server.agreed() as publisher, server.stalled("cut:x") as client:
         before = server.health()["slow_consumers"]
         await publisher.publish("cut:x", count=600, bytes=PIECE)
@@ -146,6 +148,7 @@ async def test_who_never_keeps_to_the_rate_is_closed_after_a_while(server: Serve
 
 
 async def test_a_message_published_twice_with_one_key_is_one(server: Server) -> None:
+    """G4"""
     async with server.agreed() as client:
         [entry] = await client.subscribe("once")
         first = await client.publish("once", idempotency_key="order-7")

@@ -58,6 +58,7 @@ async def test_who_returns_with_a_position_gets_no_state(server: Server) -> None
 
 
 async def test_one_call_serves_all_where_the_state_is_shared_and_one_client_where_nobody_knows_who_it_is(server: Server) -> None:
+    """[P-57] G7"""
     for topic, wanted in (("shared:x", {1}), ("own:x", {1, 2, 3, 4})):
         async with server.agreed() as one, server.agreed() as two, server.agreed() as three, server.agreed() as four:
             before = server.health()

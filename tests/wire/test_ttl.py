@@ -46,6 +46,7 @@ async def test_who_returns_gets_what_is_fresh_and_is_told_of_the_rest(server: Se
 
 
 async def test_only_what_would_have_passed_the_filter_is_told(server: Server) -> None:
+    """[P-43]"""
     async with server.agreed() as publisher:
         [entry] = await publisher.subscribe("fresh:f")
         await publisher.publish("fresh:f", count=6, ttl=0.1)
@@ -60,6 +61,7 @@ async def test_only_what_would_have_passed_the_filter_is_told(server: Server) ->
 
 
 async def test_what_expires_while_a_state_is_made_is_left_out(server: Server) -> None:
+    """[P-43] [P-57]"""
     async with server.agreed() as client, server.agreed() as publisher:
         before = server.health()["snapshots"]
         [entry] = await client.subscribe("own:ttl")

@@ -1,4 +1,4 @@
-//! What only a bus over a server must do: several processes, lost connections, lost servers, lost bells.
+//! What only a bus over a server must do: several processes, lost connections, lost servers, lost bells (G1, G2, G4, G8).
 mod support;
 
 use std::{sync::Arc, time::Duration};

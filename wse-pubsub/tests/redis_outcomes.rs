@@ -1,4 +1,4 @@
-//! Outcomes on a server that several processes share: a process that dies, and a server that forgets.
+//! Outcomes on a server that several processes share: a process that dies, and a server that forgets (G3).
 mod support;
 
 use std::{sync::Arc, time::Duration};

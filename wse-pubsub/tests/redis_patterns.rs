@@ -1,4 +1,4 @@
-//! What births logs must do over a server: several processes, lost connections, lost servers, forgotten topics.
+//! What births logs must do over a server: several processes, lost connections, lost servers, forgotten topics (G2, [P-39]).
 mod support;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};

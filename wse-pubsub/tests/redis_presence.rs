@@ -1,4 +1,4 @@
-//! Members on a server that several processes share: a process that dies, a server that forgets, and calls that come late.
+//! Members on a server that several processes share: a process that dies, a server that forgets, and calls that come late ([P-62]).
 mod support;
 
 use std::{sync::Arc, time::Duration};

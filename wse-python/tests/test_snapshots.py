@@ -1,4 +1,4 @@
-"""States of topics: whose they are, who gives them, what goes wrong."""
+"""States of topics ([P-56] to [P-59], G7): whose they are, who gives them, what goes wrong."""
 
 import asyncio
 import time

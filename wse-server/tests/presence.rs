@@ -1,4 +1,4 @@
-//! Who is in a topic, as a service asks for it, and what becomes of those who are too many.
+//! Who is in a topic, as a service asks for it, and what becomes of those who are too many ([P-60], [P-62]).
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 use bytes::{Bytes, BytesMut};
 use fastwebsockets::{Frame, Payload, Role, WebSocket};

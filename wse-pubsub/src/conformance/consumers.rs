@@ -1,4 +1,4 @@
-//! Several consumers, batches, and how a consumer takes.
+//! Several consumers, batches, and how a consumer takes (G1, G5).
 use super::{ONE, after, assert_follows, entries, make_one, publication, publish_many, roomy, silent, topic};
 use crate::conformance::{Factory, Setup};
 use crate::{BusError, BusEvent, Consumer, NewEntry, Receipt};

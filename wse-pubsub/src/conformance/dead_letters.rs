@@ -1,4 +1,4 @@
-//! Dead letters: a bounded list that is looked at, replayed and emptied.
+//! Dead letters: a bounded list that is looked at, replayed and emptied (G5).
 use super::{make_one, roomy};
 use crate::conformance::{Factory, Setup};
 use crate::{Bus, Claim, DeadLetter, DeadLetterLimits};

@@ -1,4 +1,4 @@
-//! Messages to users and sessions: logs that their first message makes.
+//! Messages to users and sessions: logs that their first message makes ([P-65]).
 use super::{Factory, ONE, Setup, entries, make_one, publication, publish_many, roomy, silent};
 use crate::{Bus, Consumer, DirectLimits, EventReceiver, History, HistoryGap};
 use std::{sync::Arc, time::Duration};

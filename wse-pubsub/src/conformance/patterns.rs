@@ -1,4 +1,4 @@
-//! Births logs: what `follow`, `births` and the events of a pattern must say together.
+//! Births logs: what `follow`, `births` and the events of a pattern must say together ([P-39]).
 use super::{ONE, after, events, make_one, publication, publish_many, roomy, silent, topic};
 use crate::conformance::{Factory, Setup};
 use crate::{Births, Bus, BusError, BusEvent, Consumer, EventReceiver, HistoryGap};

@@ -1,4 +1,4 @@
-//! Members of topics: who holds them, what others see, and that the state and what is told of it agree.
+//! Members of topics: who holds them, what others see, and that the state and what is told of it agree ([P-60] to [P-64]).
 use super::{Factory, ONE, Setup, entries, make_one, roomy, silent, topic};
 use crate::{Bus, BusError, Change, EventReceiver, Held, History, HistoryGap, Incarnation, PresenceLimits};
 use bytes::Bytes;

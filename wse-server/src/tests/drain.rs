@@ -1,4 +1,4 @@
-//! A shard that sends its clients away.
+//! A shard that sends its clients away ([P-67]).
 use super::{Client, Rig, on_a_shard, settle};
 use crate::{EngineConfig, shard::DrainPlan};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Joining and catching up, on a bus that is slow or fails.
+//! Joining and catching up, on a bus that is slow or fails (G1, G2).
 use super::{Call, Client, Rig, on_a_shard, settle};
 use crate::EngineConfig;
 use serde_json::{Value, json};
