@@ -138,6 +138,8 @@ pub struct BusHealth {
     pub outcomes_forgotten: u64,
     /// Retry keys that were forgotten before their time, because there were too many: a retry under one is a second message.
     pub retries_forgotten: u64,
+    /// Messages that came while what was before them was read from the log, and were handed on behind it without a read of their own.
+    pub reordered: u64,
     /// Members that this process was refused because there were too many.
     pub presence_refused: u64,
     /// Members' holds that this process removed because their process was not heard of.

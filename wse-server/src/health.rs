@@ -78,6 +78,8 @@ pub struct Health {
     pub outcomes_forgotten: u64,
     /// Idempotency keys that were forgotten before their time, because there were too many.
     pub retries_forgotten: u64,
+    /// Messages that came while the bus read what was before them, and were handed on behind it without a read of their own.
+    pub reordered: u64,
     /// Messages whose handlers failed, put among the dead letters.
     pub dead_lettered: u64,
     /// Dead letters that were too old or too many.
@@ -148,6 +150,7 @@ impl Health {
             outcomes_unknown: counters.outcomes_unknown.load(Relaxed),
             outcomes_forgotten: bus.outcomes_forgotten,
             retries_forgotten: bus.retries_forgotten,
+            reordered: bus.reordered,
             dead_lettered: counters.dead_lettered.load(Relaxed),
             dead_letters_dropped: counters.dead_letters_dropped.load(Relaxed),
             presence_members: counters.presence_members.load(Relaxed),

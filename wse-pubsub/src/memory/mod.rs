@@ -222,6 +222,8 @@ impl Bus for MemoryBus {
             patterns,
             outcomes_forgotten,
             retries_forgotten,
+            // There is no way on which a message could overtake another.
+            reordered: 0,
             presence_refused,
             presence_lapsed,
             fault,

@@ -41,6 +41,8 @@ struct State {
     changed: HashSet<Name>,
     /// Those whose log must be read, each once.
     suspects: VecDeque<Name>,
+    /// Entries that came while what was before them was read, and needed no read of their own.
+    reordered: u64,
 }
 
 /// What to tell the server.
@@ -259,14 +261,20 @@ impl Interests {
         (count(|of| matches!(of, Followed::Topic(topic) if !topic.is_own())), count(|of| matches!(of, Followed::Pattern(_))))
     }
 
+    /// See `BusHealth::reordered`.
+    pub(crate) fn reordered(&self) -> u64 {
+        self.lock().reordered
+    }
+
     /// Ends the events.
     pub(crate) fn close(&self) {
         self.queues.iter().for_each(HandOver::close);
     }
 
     fn carry_out(&self, state: &mut State, name: &str, step: Step, out: &[Told]) {
-        let State { tracks, suspects, .. } = state;
+        let State { tracks, suspects, reordered, .. } = state;
         if let Some(track) = tracks.get_mut(name) {
+            *reordered += track.take_reordered();
             out.iter().for_each(|told| self.hand_over(track, told));
         }
         if step == Step::Read {

@@ -221,6 +221,7 @@ impl Bus for RedisBus {
             patterns,
             outcomes_forgotten,
             retries_forgotten,
+            reordered: self.core.interests.reordered(),
             presence_refused,
             presence_lapsed,
             fault,

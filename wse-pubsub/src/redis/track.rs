@@ -27,6 +27,8 @@ pub(crate) struct Track {
     room: ReorderLimits,
     /// Something may have been missed since the read began.
     missed: bool,
+    /// Handed over behind a read, without one of its own, since that was last asked.
+    reordered: u64,
 }
 
 /// What was rung of one epoch, and cannot be handed over yet.
@@ -125,8 +127,8 @@ impl Content {
 impl Track {
     /// Nothing is known yet.
     pub(crate) fn new(of: Followed, room: ReorderLimits) -> Self {
-        let interests = Vec::new();
-        Self { of, held: false, interests, listening: false, position: None, filling: false, ahead: None, room, missed: false }
+        let (interests, reordered) = (Vec::new(), 0);
+        Self { of, held: false, interests, listening: false, position: None, filling: false, ahead: None, room, missed: false, reordered }
     }
 
     /// Counts one interest; true if it is the first of all.
@@ -246,12 +248,18 @@ impl Track {
             if same {
                 ahead.entries.start(Duration::ZERO, position.seq.next(), |entry| {
                     position.seq = entry.position.seq;
+                    self.reordered += 1;
                     out.push(Told::Entry(entry));
                 });
             }
             self.missed |= !same || ahead.entries.has_gap();
         }
         if self.missed { self.suspect() } else { Step::Rest }
+    }
+
+    /// Entries that the reorder buffer gave since this was last asked.
+    pub(crate) fn take_reordered(&mut self) -> u64 {
+        std::mem::take(&mut self.reordered)
     }
 
     /// Holds an entry until `settle`; one without room, or of another epoch than those held, is left in the log.
