@@ -79,8 +79,8 @@ async def test_a_break_shorter_than_the_grace_time_is_not_seen_and_a_longer_one_
         assert GRACE * 0.9 < time.monotonic() - lost < GRACE * 3 and watcher.told("gone") == [ada]
 
 
-@pytest.mark.parametrize(("code", "at_once"), [(1000, True), (1001, False), (4000, False), (4004, False)])
-async def test_a_client_that_closes_for_good_has_left_at_once(server: Server, code: int, at_once: bool) -> None:
+@pytest.mark.parametrize(("code", "at_once"), [(1000, True), (None, True), (1001, False), (4000, False), (4004, False)])
+async def test_a_client_that_closes_for_good_has_left_at_once(server: Server, code: int | None, at_once: bool) -> None:
     """[P-62]"""
     topic = room()
     async with watching(server, topic) as watcher:

@@ -116,6 +116,23 @@ async def test_connect_and_disconnect_hooks_run_exactly_once(anywhere: Server) -
     assert mine[1][2] == (1006 if "hypercorn" in anywhere.process.args else 1000)  # hypercorn tells every close as 1006
 
 
+@pytest.mark.parametrize(("end", "code"), [("without a code", 1000), ("lost", 1006)])
+async def test_a_close_without_a_code_is_told_as_1000_and_a_loss_as_1006(anywhere: Server, end: str, code: int) -> None:
+    before = len(await asyncio.to_thread(anywhere.get, "/events"))
+    async with Client(anywhere.ws()) as client:
+        await client.request("echo", 1)
+        if end == "lost":
+            client.socket.transport.abort()
+        else:
+            await client.socket.close(None)  # type: ignore[arg-type]
+    async with asyncio.timeout(5):
+        while not (told := [event[2] for event in (await asyncio.to_thread(anywhere.get, "/events"))[before:] if event[0] == "disconnect"]):
+            await asyncio.sleep(0.05)
+    if any(server in anywhere.process.args for server in ("hypercorn", "granian")):
+        code = 1006  # neither says which of both it was
+    assert told == [code]
+
+
 async def test_a_large_message_arrives_whole_both_ways(anywhere: Server) -> None:
     text = "x" * 900_000
     async with Client(anywhere.ws()) as client:

@@ -81,12 +81,13 @@ def free() -> Any:
 
 async def test_who_is_lost_stays_for_the_grace_and_who_closes_does_not(rooms: Server) -> None:
     """[P-62]"""
-    async with Client(rooms.ws(), token="ann") as lost, Client(rooms.ws(), token="bob") as bob:
-        await say(lost, "enter", "room:3")
-        await say(bob, "enter", "room:3")
-        await until(rooms, "room:3", [("ann", None), ("bob", None)])
+    async with Client(rooms.ws(), token="ann") as lost, Client(rooms.ws(), token="bob") as bob, Client(rooms.ws(), token="cleo") as cleo:
+        for client in (lost, bob, cleo):
+            await say(client, "enter", "room:3")
+        await until(rooms, "room:3", [("ann", None), ("bob", None), ("cleo", None)])
         lost.socket.transport.abort()
         await bob.socket.close()
+        await cleo.socket.close(None)  # type: ignore[arg-type]  # without a code
         await until(rooms, "room:3", [("ann", None)], GRACE / 2)
         await until(rooms, "room:3", [], 3 * GRACE)
 

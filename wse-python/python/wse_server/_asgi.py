@@ -15,6 +15,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _FRAMES: Final = 64  # frames per `take`
+_NO_STATUS: Final = 1005  # a close frame without a code, RFC 6455 section 7.4.1
 _HOOK_SECONDS: Final = 5.0  # how long a closing connection waits for its on_disconnect hooks
 
 log = logging.getLogger("wse_server")
@@ -63,11 +64,20 @@ async def _read(engine: _native.Engine, number: int, channel: Channel, receive: 
     while True:
         message = await receive()
         if message["type"] == "websocket.disconnect":
-            return message.get("code") or CloseCode.ABNORMAL
+            return _close_code(message)
         frame = message.get("text")
         channel.writable.clear()
         if not engine.push(number, message["bytes"] if frame is None else frame):
             await channel.writable.wait()
+
+
+def _close_code(message: MutableMapping[str, Any]) -> int:
+    """A close without a code is as one with 1000 [P-62]. uvicorn tells it as 1005 with a reason, and some losses without one; daphne as None."""
+    code: int | None = message.get("code", CloseCode.ABNORMAL)
+    if code is None or (code == _NO_STATUS and "reason" in message):
+        return CloseCode.NORMAL
+    # granian tells of both without a reason: who may only be lost is waited for.
+    return CloseCode.ABNORMAL if code == _NO_STATUS else code
 
 
 async def _write(engine: _native.Engine, number: int, channel: Channel, send: Send) -> tuple[int, str]:
