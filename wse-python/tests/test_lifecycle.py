@@ -3,8 +3,9 @@
 import asyncio
 import json
 import os
+import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,10 +13,13 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.testclient import TestClient
 from starlette.testclient import WebSocketTestSession
-from wse_server import Connection, WSEConfig, WSEConfigError, WSEForkError, WSERouter, create_wse_router
+from wse_server import Connection, WSEConfig, WSEConfigError, WSEForkError, WSERouter, _native, _peer, create_wse_router
+from wse_server.connection import Headers
 
 from .support import servers
 from .support.client import Client
+from .support.receivers import frames
+from .test_native import masked
 
 
 def greet(session: WebSocketTestSession, topics: list[str] | None = None) -> None:
@@ -113,6 +117,69 @@ async def test_shutdown_closes_with_1012_and_runs_the_hooks() -> None:
             pass
     assert last["code"] == 1012
     assert seen == ["connect", 1012]
+
+
+class Taken:
+    """A client over TCP whose socket this process' own engine has taken; what it sends together comes in one read."""
+
+    def __init__(self, wse: WSERouter) -> None:
+        self._wse = wse
+
+    async def __aenter__(self) -> "Taken":
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self._reader, self._writer = await asyncio.open_connection(*listener.getsockname())
+            accepted, _ = listener.accept()
+        accepted.setblocking(False)
+        host, engine = self._wse._host, await self._wse._host.serving()
+        admission = engine.admit([(b"sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ==")], b"", None, False)
+        host.register(engine.adopt_socket(host.pumps.current().queue, admission, accepted.detach(), b""), Headers([]), None)
+        await self._reader.readuntil(b"\r\n\r\n")
+        self._frames = ((json.loads(frame)) async for batch in frames(self._reader, self._writer) for frame in batch)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._writer.close()
+        await self._writer.wait_closed()
+        self._wse._host.stop()
+
+    def send(self, kind: str, payloads: Iterable[int]) -> None:
+        """One message for each payload, all at once; the payload is the `cid` too."""
+        self._writer.write(b"".join(masked(json.dumps({"v": 2, "t": kind, "p": n, "cid": f"{n}"})) for n in payloads))
+
+    async def answers(self, count: int) -> list[tuple[str, Any]]:
+        """The next ones: the `cid`, and what was replied or the code of the error."""
+        told: list[tuple[str, Any]] = []
+        while len(told) < count:
+            answer = await anext(self._frames)
+            if "cid" in answer:
+                told.append((answer["cid"], answer["p"]["code"] if answer["t"] == "error" else answer["p"]))
+        return told
+
+
+async def test_a_handler_that_is_cancelled_takes_no_other_message_of_its_connection_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was sent together comes as one portion: its rest is handled, in order and once, by the next task."""
+    portions, feed = [], _peer.Peer.feed
+    monkeypatch.setattr(_peer.Peer, "feed", lambda peer, event: (portions.append(event[0] == _native.MESSAGES), feed(peer, event)))
+    wse, handled, hangs = create_wse_router(), [], asyncio.Event()
+
+    @wse.on("step")
+    async def step(payload: int) -> int:
+        handled.append(payload)
+        if payload == 1:
+            hangs.set()
+            await asyncio.Event().wait()
+        return payload
+
+    async with asyncio.timeout(10), Taken(wse) as client:
+        client.send("step", range(5))
+        await hangs.wait()
+        assert sum(portions) == 1
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await asyncio.sleep(0)
+        client.send("step", [5])
+        assert await client.answers(6) == [("0", 0), ("1", "OUTCOME_UNKNOWN"), *((f"{n}", n) for n in range(2, 6))]
+    assert handled == [*range(6)]
 
 
 def test_nested_in_another_router() -> None:
