@@ -182,6 +182,42 @@ async def test_a_handler_that_is_cancelled_takes_no_other_message_of_its_connect
     assert handled == [*range(6)]
 
 
+@pytest.mark.parametrize("handler_queue", [1, 5])
+async def test_a_full_queue_goes_on_after_a_handler_that_is_cancelled(handler_queue: int) -> None:
+    """No event need come for that: nothing is read while it is full."""
+    wse, hangs = create_wse_router(WSEConfig(handler_queue=handler_queue)), asyncio.Event()
+
+    @wse.on("step")
+    async def step(payload: int) -> int:
+        if payload == 0:
+            hangs.set()
+            await asyncio.Event().wait()
+        return payload
+
+    async with asyncio.timeout(10), Taken(wse) as client:
+        client.send("step", range(6))
+        await hangs.wait()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        assert await client.answers(6) == [("0", "OUTCOME_UNKNOWN"), *((f"{n}", n) for n in range(1, 6))]
+
+
+async def test_messages_whose_task_is_cancelled_before_it_begins_are_handled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    wse, cancelled, feed = create_wse_router(), [], _peer.Peer.feed
+
+    def feed_and_cancel(peer: _peer.Peer, event: Any) -> None:
+        feed(peer, event)
+        if event[0] == _native.MESSAGES and not cancelled and peer._task is not None:
+            cancelled.append(peer._task.cancel())
+
+    monkeypatch.setattr(_peer.Peer, "feed", feed_and_cancel)
+    wse.on("step")(lambda payload: payload)
+    async with asyncio.timeout(10), Taken(wse) as client:
+        client.send("step", range(3))
+        assert await client.answers(3) == [(f"{n}", n) for n in range(3)]
+    assert cancelled == [True]
+
+
 def test_nested_in_another_router() -> None:
     app, wse, _ = application()
     outer, inner = APIRouter(prefix="/api"), FastAPI()

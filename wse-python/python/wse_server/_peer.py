@@ -16,6 +16,7 @@ from .connection import Connection
 
 _ACKNOWLEDGE: Final = 128  # messages per `handled`: few crossings, and room again long before the queue is full
 _ACKNOWLEDGE_SECONDS: Final = 0.1  # but slow handlers report at once, or the engine takes them for stuck
+_RESUME_SECONDS: Final = 0.1  # after a cancellation, by when a loop that ends is gone
 
 log = logging.getLogger("wse_server")
 
@@ -49,7 +50,7 @@ class Peer:
         self._handlers = handlers
         self._authenticator = authenticator
         self._inbox: deque[Event] | None = None  # bounded by handler_queue: the engine stops reading
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None  # None: nothing waits
         self._opened = False
         self._gone: asyncio.Event | None = None
         self._is_gone = False
@@ -70,7 +71,7 @@ class Peer:
             self._inbox = deque()
         self._inbox.append(event)
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._drain())
+            self._start()
 
     def _handled_at_once(self, event: Event) -> bool:
         """Begin and end of a connection without hooks cost no task."""
@@ -83,18 +84,24 @@ class Peer:
         return False
 
     async def _drain(self) -> None:
-        try:
-            while self._inbox:
-                if self._inbox[0][0] == _native.MESSAGES:
-                    await self._messages(self._inbox[0][2])  # stays there until all are given: who is cancelled leaves the rest to the next task
-                    self._inbox.popleft()
-                else:
-                    await self._handle(self._inbox.popleft())
-                if not self._inbox:
-                    self._acknowledge()
-            self._inbox = None
-        finally:
-            self._task = None
+        while self._inbox:
+            if self._inbox[0][0] == _native.MESSAGES:
+                await self._messages(self._inbox[0][2])  # stays there until all are given
+                self._inbox.popleft()
+            else:
+                await self._handle(self._inbox.popleft())
+            if not self._inbox:
+                self._acknowledge()
+        self._inbox = self._task = None
+
+    def _start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._drain())
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Who is cancelled, even before it began, leaves the rest to another: later, because a loop that ends cancels its tasks too."""
+        if self._task is task:
+            task.get_loop().call_later(_RESUME_SECONDS, self._start)
 
     async def _handle(self, event: Event) -> None:
         kind = event[0]
