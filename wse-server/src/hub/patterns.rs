@@ -177,7 +177,8 @@ impl Hub {
         filter: Option<Arc<Filter>>,
     ) {
         let Birth { position, topic, start } = birth;
-        if connection.topics.borrow().len() >= self.pattern_topics {
+        let is_more = !connection.topics.borrow().contains(&topic);
+        if is_more && connection.topics.borrow().len() >= self.pattern_topics {
             return self.tell_lost(connection, pattern, position, "births");
         }
         let joining = Joining { topic: topic.clone(), theirs: Some(start), filter, by_pattern: true, fresh: true, away: None };

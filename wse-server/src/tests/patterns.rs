@@ -165,6 +165,27 @@ async fn a_birth_that_cannot_be_joined_is_told_as_lost_and_later_ones_are_joined
 }
 
 #[tokio::test]
+async fn the_birth_of_a_topic_that_is_asked_for_by_name_is_joined_where_no_other_has_a_place() {
+    on_a_shard(async {
+        let mut rig = Rig::new(&EngineConfig { pattern_topics: 2, ..EngineConfig::default() });
+        let client = rig.connect();
+        follows(&rig, &client, all()).await;
+        rig.publish("n:1", 10).await;
+        client.request("subscribe", json!({"topics": ["n:2"]}));
+        settle().await;
+        client.take();
+        rig.publish("n:2", 10).await;
+        settle().await;
+        assert_eq!(born(&client.told()), [(2, "n:2".to_owned())]);
+        rig.publish("n:3", 10).await;
+        settle().await;
+        let told = client.told();
+        assert_eq!((&told[0]["status"], &told[0]["reason"]), (&json!("resync"), &json!("births")), "{told:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn births_that_nobody_reads_of_wait_within_a_bound_and_past_it_are_told_as_lost() {
     on_a_shard(async {
         let mut config = EngineConfig::default();
