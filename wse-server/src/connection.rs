@@ -179,7 +179,7 @@ pub(crate) fn dispatch(shard: &Rc<Shard>, connection: &Rc<Connection>) -> Option
             }
             Event::Direct { wanted, away } => join(shard, connection, |s, c| async move { s.hub.direct(&s, &c, wanted, away).await }),
             Event::Subscribe(wanted) => join(shard, connection, |s, c| async move { s.hub.subscribe(&s, &c, wanted).await }),
-            Event::Unsubscribe(names) => shard.hub.unsubscribe(connection, &names),
+            Event::Unsubscribe(names) => shard.hub.unsubscribe(shard, connection, &names),
             Event::Snapshot { topics, cid } => shard.hub.snapshot(shard, connection, &topics, cid.as_deref()),
             Event::Heartbeat => shard.hub.tell_positions(connection),
             Event::Presence(change) => presence::change(shard, connection, *change),

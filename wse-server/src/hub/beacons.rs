@@ -7,10 +7,11 @@ use crate::connection::Connection;
 use std::{
     cmp::Reverse,
     collections::BinaryHeap,
+    sync::Arc,
     time::{Duration, Instant},
 };
-use wse_core::{Prepared, Variant};
-use wse_protocol::{Position, Topic, defaults, messages::Beacon};
+use wse_core::{Prepared, SlowPolicy, Variant};
+use wse_protocol::{Position, Seq, Topic, defaults, messages::Beacon};
 
 const QUIET: Duration = Duration::from_millis(defaults::BEACON_MS);
 
@@ -59,6 +60,15 @@ impl Hub {
             if let Some(since) = record.classes.iter().filter_map(|class| class.quiet_since).min() {
                 quiet.enter(since, &topic, record);
             }
+        }
+    }
+
+    /// Tells one connection, after what waits of a topic for it, that from `passed` to `at` nothing passed its filter: what follows is
+    /// numbered from `at`.
+    pub(super) fn pass_over(&self, connection: &Connection, topic: &Topic, policy: SlowPolicy, at: &Position, passed: Seq) {
+        if passed < at.seq {
+            let beacon = self.wire.borrow_mut().beacon(connection.variant().format, topic, at, passed);
+            connection.session().replay(topic, policy, Arc::new(beacon).whole());
         }
     }
 

@@ -193,6 +193,24 @@ impl Hub {
         Ok(Begun { joining, start, stays: false, forgotten })
     }
 
+    /// Another filter of its own holds for a subscriber, from what it has examined on. False where the topic has its most filters.
+    pub(super) fn refilter(&self, connection: &Connection, topic: &Topic, own: Option<&Arc<Filter>>) -> bool {
+        let mut records = self.topics.borrow_mut();
+        let Some(record) = records.get_mut(topic) else { return true };
+        let filter = both(record.policy.filter.as_ref(), own);
+        if record.member(connection.id).is_none_or(|(class, _)| class.has(filter.as_deref())) {
+            return true;
+        }
+        let passed = record.passed(connection.id);
+        if record.refilter(topic, filter, &self.filters, connection.id).is_none() {
+            return false;
+        }
+        if let (Some(passed), Some(at)) = (passed, &record.position) {
+            self.pass_over(connection, topic, record.policy.slow, at, passed);
+        }
+        true
+    }
+
     /// A subscription has taken the place of an earlier one: what waits of that one is not for it.
     fn leave_earlier(&self, connection: &Connection, topic: &Topic, record: &mut Record) -> usize {
         record.users -= 1;

@@ -99,10 +99,10 @@ impl Hub {
     }
 
     /// Ends subscriptions that a connection asked for.
-    pub(crate) fn unsubscribe(&self, connection: &Rc<Connection>, names: &[Followed]) {
+    pub(crate) fn unsubscribe(&self, shard: &Rc<Shard>, connection: &Rc<Connection>, names: &[Followed]) {
         for name in names {
             match name {
-                Followed::Topic(topic) => self.unname(connection, topic),
+                Followed::Topic(topic) => self.unname(shard, connection, topic),
                 Followed::Pattern(pattern) => self.unfollow(connection, pattern),
             }
         }
@@ -137,14 +137,16 @@ impl Hub {
     }
 
     /// A topic that was asked for by name is not any more; a pattern may still stand for it.
-    fn unname(&self, connection: &Rc<Connection>, topic: &Topic) {
+    fn unname(&self, shard: &Rc<Shard>, connection: &Rc<Connection>, topic: &Topic) {
         let kept = {
             let mut records = self.topics.borrow_mut();
             let Some(subscriber) = records.get_mut(topic).and_then(|record| record.subscriber(connection.id)) else { return };
             subscriber.by_name = false;
             subscriber.by_pattern
         };
-        if !kept {
+        if kept {
+            self.stay_by_pattern(shard, connection, topic);
+        } else {
             self.take_out(connection, topic);
         }
     }

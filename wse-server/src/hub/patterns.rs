@@ -24,6 +24,8 @@ pub(super) struct Follow {
 struct Follower {
     connection: Rc<Connection>,
     filter: Option<Arc<Filter>>,
+    /// The last birth that it was told of or is to be; none before its first answer.
+    at: Option<Position>,
     /// The bus's interests that are its to give back: none before its first `follow` is answered, two while it is asked for anew.
     interests: usize,
     /// Births that it is still to be told of, in order; at most as many as it may have topics.
@@ -128,6 +130,7 @@ impl Hub {
             } else {
                 self.lose_births(follower, &position, "births");
             }
+            follower.at = Some(position.clone());
             follower.tell(shard, pattern);
         }
     }
@@ -136,6 +139,7 @@ impl Hub {
     pub(super) fn births_lost(&self, shard: &Rc<Shard>, pattern: &Pattern, position: &Position, reason: HistoryGap) {
         for follower in self.patterns.borrow_mut().get_mut(pattern).iter_mut().flat_map(|follow| follow.followers.values_mut()) {
             self.lose_births(follower, position, reason.as_str());
+            follower.at = Some(position.clone());
             follower.tell(shard, pattern);
         }
     }
@@ -153,6 +157,9 @@ impl Hub {
         let is_news = |other: &Position| other.epoch != position.epoch || other.seq > position.seq;
         follower.births.retain(|birth| is_news(&birth.position));
         follower.lost.take_if(|(other, _)| !is_news(other));
+        if !follower.at.as_ref().is_some_and(is_news) {
+            follower.at = Some(position.clone());
+        }
     }
 
     /// Tells of what was born, and joins it, one after the other, while the connection has room for the word of it.
@@ -234,7 +241,7 @@ impl Hub {
         followers.entry(connection.id).or_insert_with(|| {
             connection.patterns.borrow_mut().push(pattern.clone());
             let births = VecDeque::new();
-            Follower { connection: connection.clone(), filter: None, interests: 0, births, lost: None, busy: false }
+            Follower { connection: connection.clone(), filter: None, at: None, interests: 0, births, lost: None, busy: false }
         });
     }
 
@@ -308,6 +315,22 @@ impl Hub {
         });
         if !stays {
             self.take_out(connection, topic);
+        }
+    }
+
+    /// A topic is not asked for by name any more, and a pattern stands for it: the pattern's filter holds for what comes.
+    pub(super) fn stay_by_pattern(&self, shard: &Rc<Shard>, connection: &Rc<Connection>, topic: &Topic) {
+        let followed = connection.patterns.borrow();
+        let Some(pattern) = followed.iter().find(|pattern| topic.namespace() == Some(pattern.namespace())) else { return };
+        let mut patterns = self.patterns.borrow_mut();
+        let follower = patterns.get_mut(pattern).and_then(|follow| follow.followers.get_mut(&connection.id));
+        let Some(follower) = follower else { return };
+        if !self.refilter(connection, topic, follower.filter.as_ref()) {
+            // There is no place for its filter: the client must ask for the pattern again.
+            self.take_out(connection, topic);
+            let at = follower.at.clone();
+            at.iter().for_each(|at| self.lose_births(follower, at, "births"));
+            follower.tell(shard, pattern);
         }
     }
 

@@ -130,6 +130,18 @@ impl Record {
         Some(earlier)
     }
 
+    /// Moves a subscriber, as it is, into the class of another filter. `None` where the topic has its most filters: nothing has changed
+    /// then.
+    pub(super) fn refilter(&mut self, topic: &Topic, filter: Option<Arc<Filter>>, filters: &Arc<Filters>, id: ConnectionId) -> Option<()> {
+        let class = self.class(topic, filter, filters, id)?;
+        let mut subscriber = self.classes.iter_mut().find_map(|class| class.members.remove(&id))?;
+        // What is buffered for it was judged by the filter that it had: the log has it.
+        subscriber.breaks(HistoryGap::Trimmed);
+        self.classes.get_mut(class)?.members.insert(id, subscriber);
+        self.classes.retain(|class| !class.members.is_empty());
+        Some(())
+    }
+
     /// Where the class of a filter stands. `id` leaves the one that it is in.
     fn class(&mut self, topic: &Topic, filter: Option<Arc<Filter>>, filters: &Arc<Filters>, id: ConnectionId) -> Option<usize> {
         if let Some(known) = self.classes.iter().position(|class| class.has(filter.as_deref())) {

@@ -91,10 +91,8 @@ impl Hub {
         let waits = connection.session().waits_after(topic);
         let at = Position { seq: waits.map_or(at.seq, |before| before.min(at.seq)), ..at };
         connection.session().leave(topic);
-        if let Some(passed) = passed.filter(|passed| waits.is_none() && *passed < at.seq) {
-            // What follows is numbered from `at`, and the client has not heard of what its filter left out last.
-            let beacon = self.wire.borrow_mut().beacon(connection.variant().format, topic, &at, passed);
-            connection.session().replay(topic, record.policy.slow, Arc::new(beacon).whole());
+        if let Some(passed) = passed.filter(|_| waits.is_none()) {
+            self.pass_over(connection, topic, record.policy.slow, &at, passed);
         }
         let held = self.hold(record, connection.id, topic, Some(at));
         Ok(held.map(|(waiting, _)| Waiting { cid: cid.map(Into::into), ..waiting }))

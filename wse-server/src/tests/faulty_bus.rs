@@ -20,6 +20,8 @@ use wse_pubsub::{
 pub(crate) enum Call {
     Subscribe,
     History,
+    /// A log that was read and has not arrived.
+    Answer,
     Follow,
     /// Of the lease under which members are held.
     Renew,
@@ -28,7 +30,7 @@ pub(crate) enum Call {
 #[derive(Debug)]
 pub(crate) struct FaultyBus {
     bus: MemoryBus,
-    ways: [Way; 4],
+    ways: [Way; 5],
     /// What reads of a topic's log answer.
     faults: Mutex<HashMap<Topic, BusError>>,
     /// Topics whose interest was shown, in this order.
@@ -54,7 +56,7 @@ impl Way {
 impl FaultyBus {
     pub(crate) fn new(config: MemoryConfig) -> (Self, EventReceiver) {
         let (bus, mut receivers) = MemoryBus::new(config, 1);
-        let ways = [(); 4].map(|()| Way { held: watch::Sender::new(false), failing: AtomicUsize::new(0), calls: AtomicUsize::new(0) });
+        let ways = [(); 5].map(|()| Way { held: watch::Sender::new(false), failing: AtomicUsize::new(0), calls: AtomicUsize::new(0) });
         (Self { bus, ways, faults: Mutex::default(), subscribed: Mutex::default() }, receivers.pop().expect("one consumer"))
     }
 
@@ -125,7 +127,9 @@ impl Bus for FaultyBus {
         if let Some(fault) = self.faults.lock().expect("no panic").get(topic) {
             return Err(fault.clone());
         }
-        self.bus.history(topic, since, limit).await
+        let read = self.bus.history(topic, since, limit).await;
+        self.way(Call::Answer).pass().await?;
+        read
     }
 
     /// As over a network: the interest is shown first, and given back where the answer fails.

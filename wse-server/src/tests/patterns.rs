@@ -1,8 +1,9 @@
 //! Patterns whose bus is slow or fails: order of births, whose interest is whose, what is told of what was lost.
 use super::{Call, Client, Rig, on_a_shard, settle};
-use crate::EngineConfig;
+use crate::{EngineConfig, Policies, TopicPolicy, TopicScope};
 use serde_json::{Value, json};
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+use wse_core::filter::Filter;
 use wse_pubsub::Bus;
 
 async fn follows(rig: &Rig, client: &Client, request: Value) {
@@ -242,6 +243,149 @@ async fn a_pattern_that_is_asked_for_again_without_positions_loses_nothing_that_
             let seqs: Vec<_> = frames.iter().filter(|frame| frame["t"] == "m").map(|frame| frame["seq"].as_u64().unwrap()).collect();
             assert_eq!(seqs, (2..=messages).collect::<Vec<_>>());
         }
+    })
+    .await;
+}
+
+fn by_name(filter: &Value) -> Value {
+    json!({"topics": ["n:1"], "filters": {"n:1": filter}})
+}
+
+fn by_pattern(filter: &Value) -> Value {
+    json!({"topics": ["n:*"], "filters": {"n:*": filter}})
+}
+
+/// A client of `n:1` by these requests.
+async fn joins(rig: &Rig, requests: [Value; 2]) -> Client {
+    let client = rig.connect();
+    for request in requests {
+        client.request("subscribe", request);
+        settle().await;
+        assert_eq!(client.told()[0]["status"], "live");
+    }
+    client
+}
+
+async fn ends_by_name(client: &Client) {
+    client.request("unsubscribe", json!({"topics": ["n:1"]}));
+    settle().await;
+}
+
+/// Messages of `n:1` that say these, of about so many bytes.
+async fn says(rig: &mut Rig, all: &[u64], bytes: usize) {
+    for x in all {
+        rig.publish_payload("n:1", &json!({"x": x, "y": "y".repeat(bytes)}).to_string()).await;
+    }
+}
+
+/// What the messages of `n:1` that wait say to a client that is at `at`; nothing is missing to it and nothing comes again ([P-34]).
+async fn hears(client: &Client, at: &mut u64) -> Vec<u64> {
+    let mut heard = Vec::new();
+    for frame in client.take().iter().filter(|frame| frame["tp"] == "n:1") {
+        let seq = frame["seq"].as_u64().unwrap();
+        assert!(frame["ps"].as_u64().unwrap_or(seq - 1) <= *at, "at {at}: {frame}");
+        assert!(*at < seq || frame["t"] == "beacon", "at {at}: {frame}");
+        *at = seq;
+        heard.extend(frame["p"]["x"].as_u64());
+    }
+    settle().await;
+    heard
+}
+
+/// The same of all that comes.
+async fn hears_all(client: &Client, at: &mut u64) -> Vec<u64> {
+    let mut all = Vec::new();
+    for _ in 0..20 {
+        all.extend(hears(client, at).await);
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_topic_whose_subscription_by_name_ends_goes_on_with_its_patterns_filter() {
+    on_a_shard(async {
+        let (any, two, above) = (json!({}), json!({"x": 2}), json!({"x": {"$gt": 2}}));
+        let cases: [(_, _, &[u64]); 3] = [(&two, &any, &[2, 1, 2, 3]), (&any, &two, &[1, 2, 3, 2]), (&two, &above, &[2, 3])];
+        for (named, pattern, expected) in cases {
+            for requests in [[by_name(named), by_pattern(pattern)], [by_pattern(pattern), by_name(named)]] {
+                let mut rig = Rig::new(&EngineConfig::default());
+                says(&mut rig, &[0], 0).await;
+                let (reads, waits, mut at) = (joins(&rig, requests.clone()).await, joins(&rig, requests).await, 1);
+                says(&mut rig, &[1, 2, 3], 0).await;
+                let before = hears_all(&reads, &mut at).await;
+                ends_by_name(&reads).await;
+                ends_by_name(&waits).await;
+                says(&mut rig, &[1, 2, 3], 0).await;
+                assert_eq!([before, hears_all(&reads, &mut at).await].concat(), expected, "{named} beside {pattern}");
+                assert_eq!(hears_all(&waits, &mut 1).await, expected, "{named} beside {pattern}, where all of it waits");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_that_is_behind_when_its_subscription_by_name_ends_misses_nothing_of_its_pattern() {
+    on_a_shard(async {
+        for read in [0, 1, 7] {
+            let mut config = EngineConfig::default();
+            config.session.outbound_bytes = 4_000;
+            let mut rig = Rig::new(&config);
+            says(&mut rig, &[0], 0).await;
+            let client = joins(&rig, [by_name(&json!({"x": 2})), by_pattern(&json!({"x": {"$ne": 3}}))]).await;
+            let (mut at, mut all) = (1, Vec::new());
+            says(&mut rig, &[2; 10], 1_000).await;
+            // Three wait, and seven are read one by one; the last read that there is to be has not arrived.
+            for n in 1..=read {
+                rig.bus.hold(Call::Answer, n == read);
+                all.extend(hears(&client, &mut at).await);
+                assert_eq!(rig.bus.calls(Call::History), n);
+            }
+            says(&mut rig, &[1, 2], 10).await;
+            ends_by_name(&client).await;
+            says(&mut rig, &[1, 2, 3, 1], 10).await;
+            rig.bus.hold(Call::Answer, false);
+            all.extend(hears_all(&client, &mut at).await);
+            assert_eq!((&all[..10], &all[10..]), (&[2; 10][..], &[1, 2, 1, 2, 1][..]), "after {read} reads");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_forced_filter_holds_on_where_a_subscription_by_name_ends() {
+    on_a_shard(async {
+        let forced = Filter::compile_json(br#"{"x":{"$ne":3}}"#).unwrap();
+        let policy = TopicPolicy { filter: Some(Arc::new(forced)), ..TopicPolicy::default() };
+        let mut rig = Rig::new(&EngineConfig { policies: Policies::default().with(TopicScope::All, policy), ..EngineConfig::default() });
+        says(&mut rig, &[0], 0).await;
+        let client = joins(&rig, [by_name(&json!({"x": 2})), all()]).await;
+        ends_by_name(&client).await;
+        says(&mut rig, &[1, 2, 3, 4], 0).await;
+        assert_eq!(hears_all(&client, &mut 1).await, [1, 2, 4]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_topic_that_has_no_place_for_its_patterns_filter_is_left_and_told_as_lost() {
+    on_a_shard(async {
+        let mut rig = Rig::new(&EngineConfig { filter_limit: 1, ..EngineConfig::default() });
+        says(&mut rig, &[0], 0).await;
+        let named = by_name(&json!({"x": 2}));
+        let (other, client) = (rig.connect(), joins(&rig, [named.clone(), by_pattern(&json!({"x": 1}))]).await);
+        other.request("subscribe", named);
+        settle().await;
+        ends_by_name(&client).await;
+        let told = client.told();
+        assert_eq!(
+            (&told[1]["tp"], &told[1]["status"], &told[1]["reason"]),
+            (&json!("n:*"), &json!("resync"), &json!("births")),
+            "{told:?}"
+        );
+        client.request("subscribe", by_pattern(&json!({"x": 1})));
+        settle().await;
+        assert_eq!(client.told()[0]["topics"][0]["code"], "FILTER_LIMIT");
     })
     .await;
 }
