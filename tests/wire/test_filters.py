@@ -172,6 +172,25 @@ async def test_a_topic_followed_by_name_and_by_pattern_comes_once(server: Server
     assert [m["seq"] for m in got if m["tp"] == "twice:c"] == [4, 5], "the filter of what was asked for by name holds"
 
 
+@pytest.mark.parametrize("named_first", [True, False])
+async def test_a_topic_whose_subscription_by_name_ends_goes_on_with_its_patterns_filter(server: Server, named_first: bool) -> None:
+    """[P-39]"""
+    topic, pattern = f"ends{named_first}:a", f"ends{named_first}:*"
+    filters = {topic: {"n": 2}, pattern: {"n": {"$ne": 2}}}
+    async with server.agreed() as client:
+        await client.publish(topic)
+        for name in [topic, pattern] if named_first else [pattern, topic]:
+            await client.subscribe(name, filters={name: filters[name]})
+        top = await client.publish(topic, count=3)
+        [last] = await client.topic(topic, 1)
+        assert (last["seq"], last["p"]["n"]) == (top, 2), "by the filter of the name"
+        await client.protocol("subscription", {"action": "unsubscribe", "topics": [topic]})
+        await client.until("subscription_update")
+        await client.publish(topic, count=5)
+        got = await passing(client, topic, 4, last)
+    assert [m["p"]["n"] for m in got] == [0, 1, 3, 4]
+
+
 async def test_births_while_a_client_was_away_are_recovered_from_the_first_message(server: Server) -> None:
     """[P-39]"""
     async with server.agreed() as publisher:
