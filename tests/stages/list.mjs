@@ -46,7 +46,6 @@ export const STAGES = [
       },
     ],
     cargo: [[['-p', 'wse-pubsub', '--lib'], 'a_lost_bell_is_read_and_what_was_rung_meanwhile_follows']],
-    python: ['test_stage_knobs.py::test_what_comes_while_a_hole_is_read_is_in_order_however_little_of_it_is_kept'],
   },
   {
     name: 'circuit-breaker',
