@@ -156,26 +156,37 @@ class Taken:
         return told
 
 
-async def test_a_handler_that_is_cancelled_takes_no_other_message_of_its_connection_along(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was sent together comes as one portion: its rest is handled, in order and once, by the next task."""
-    portions, feed = [], _peer.Peer.feed
-    monkeypatch.setattr(_peer.Peer, "feed", lambda peer, event: (portions.append(event[0] == _native.MESSAGES), feed(peer, event)))
-    wse, handled, hangs = create_wse_router(), [], asyncio.Event()
+def hanging(wse: WSERouter, at: int) -> tuple[list[int], asyncio.Event]:
+    """A handler that replies with what it is sent, but hangs at one message: what it got, and whether it hangs."""
+    handled, hangs = [], asyncio.Event()
 
     @wse.on("step")
     async def step(payload: int) -> int:
         handled.append(payload)
-        if payload == 1:
+        if payload == at:
             hangs.set()
             await asyncio.Event().wait()
         return payload
 
+    return handled, hangs
+
+
+def cancel_all_others() -> None:
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+
+
+async def test_a_handler_that_is_cancelled_takes_no_other_message_of_its_connection_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was sent together comes as one portion: its rest is handled, in order and once, by the next task."""
+    portions, feed = [], _peer.Peer.feed
+    monkeypatch.setattr(_peer.Peer, "feed", lambda peer, event: (portions.append(event[0] == _native.MESSAGES), feed(peer, event)))
+    wse = create_wse_router()
+    handled, hangs = hanging(wse, 1)
     async with asyncio.timeout(10), Taken(wse) as client:
         client.send("step", range(5))
         await hangs.wait()
         assert sum(portions) == 1
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
+        cancel_all_others()
         await asyncio.sleep(0)
         client.send("step", [5])
         assert await client.answers(6) == [("0", 0), ("1", "OUTCOME_UNKNOWN"), *((f"{n}", n) for n in range(2, 6))]
@@ -185,20 +196,12 @@ async def test_a_handler_that_is_cancelled_takes_no_other_message_of_its_connect
 @pytest.mark.parametrize("handler_queue", [1, 5])
 async def test_a_full_queue_goes_on_after_a_handler_that_is_cancelled(handler_queue: int) -> None:
     """No event need come for that: nothing is read while it is full."""
-    wse, hangs = create_wse_router(WSEConfig(handler_queue=handler_queue)), asyncio.Event()
-
-    @wse.on("step")
-    async def step(payload: int) -> int:
-        if payload == 0:
-            hangs.set()
-            await asyncio.Event().wait()
-        return payload
-
+    wse = create_wse_router(WSEConfig(handler_queue=handler_queue))
+    _, hangs = hanging(wse, 0)
     async with asyncio.timeout(10), Taken(wse) as client:
         client.send("step", range(6))
         await hangs.wait()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
+        cancel_all_others()
         assert await client.answers(6) == [("0", "OUTCOME_UNKNOWN"), *((f"{n}", n) for n in range(1, 6))]
 
 
