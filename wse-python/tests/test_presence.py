@@ -34,9 +34,12 @@ async def say(client: Client, action: str, topic: str, **more: Any) -> dict[str,
 
 
 async def seen(server: Server, topic: str) -> list[tuple[str | None, Any]]:
-    """What `wse.presence` says, which `wse.presence_count` agrees with."""
-    found = await asyncio.to_thread(server.get, f"/presence/{topic}")
-    assert found["counts"] == [len(found["members"])] * 2
+    """What `wse.presence` says, which `wse.presence_count` agrees with: at once, unless someone came or left between the two."""
+    for _ in range(3):
+        found = await asyncio.to_thread(server.get, f"/presence/{topic}")
+        if agreed := found["counts"] == [len(found["members"])] * 2:
+            break
+    assert agreed, found
     return sorted(((user, data) for _, user, data in found["members"]), key=repr)
 
 
