@@ -28,8 +28,8 @@ const change = (seq, set, gone, count, ts = 1_000 + seq) => told('change', LIST,
 const number = (seq, count) => told('change', COUNT, seq, { p: { count } });
 
 /** What is found where one witness was told `log`, and one member did `did`. */
-function judge({ did = enters(100), log = [], fate = 'stays', shown = {}, cuts = [], losses = [] }) {
-  return wrongRosters([{ name: 'witness', log, fate: 'stays', shown, cuts: [] }, { name: 'ada', log: did, fate, shown: {}, cuts }], losses);
+function judge({ did = enters(100), log = [], fate = 'stays', shown = {}, cuts = [], isSlow = false, losses = [] }) {
+  return wrongRosters([{ name: 'witness', log, fate: 'stays', shown, cuts: [], isSlow: false }, { name: 'ada', log: did, fate, shown: {}, cuts, isSlow }], losses);
 }
 
 const shows = (members, count = members.length, status = 'live') => ({ list: { members, count, status }, count: { members: [], count, status } });
@@ -105,6 +105,14 @@ test('the grace of one whose connection was cut, or whose worker was killed, beg
   assert.deepEqual(judge({ did, fate: 'vanishes', log, losses: [500] }), []);
   const connects = { kind: 'status', status: 'authenticating', at: 90 };
   assert.deepEqual(judge({ did: [connects, ...enters(600), lost(1_000)], fate: 'vanishes', log, losses: [500] }), [], 'the word that it is in came late');
+});
+
+test('of one that is slow nobody knows when its connection ended, but that it has', () => {
+  const log = [...HERE, change(1, [], ['ada'], 0, 500 + GRACE_MS)];
+  assert.deepEqual(judge({ did: [...enters(100), lost(9_000)], fate: 'vanishes', log, isSlow: true }), []);
+  assert.match(judge({ did: enters(100), fate: 'vanishes', log, isSlow: true }).join(), /\[P-62\]/, 'it goes on');
+  const soon = [...HERE, change(1, [], ['ada'], 0, GRACE_MS / 2)];
+  assert.match(judge({ did: [...enters(100), lost(9_000)], fate: 'vanishes', log: soon, isSlow: true }).join(), /\[P-62\]/, 'within the grace of when it came');
 });
 
 test('one that has left before it was answered is a member like others', () => {

@@ -20,7 +20,7 @@ export async function openGuests({ topic, guests }, { workers }) {
       ...guest.faults.map((fault) => ({ at: fault.at, begin: () => strike(fault, networks[i]) })),
     ]),
     networks,
-    seen: async () => (await Promise.all(clients.map((client) => client.seen()))).map((seen, i) => ({ ...seen, fate: guests[i].fate, cuts: cutsOf(networks[i]) })),
+    seen: async () => (await Promise.all(clients.map((client) => client.seen()))).map((seen, i) => ({ ...seen, fate: guests[i].fate, ...troublesOf(networks[i]) })),
     async close() {
       await Promise.all(clients.map((client) => client.close()));
       for (const network of networks.flat()) network.close();
@@ -33,9 +33,9 @@ function begin(topic, { name, options, watches }, networks, isTapped) {
   return inNode({ name, endpoints, options, holds: [], room: { topic, watches }, isTapped });
 }
 
-/** When connections through these networks were reset. */
-export function cutsOf(networks) {
-  return networks.flatMap(({ cuts }) => cuts);
+/** When connections through these networks were reset, and whether they were slow: what was on its way then, a close too, came late. */
+export function troublesOf(networks) {
+  return { cuts: networks.flatMap(({ cuts }) => cuts), isSlow: networks.some(({ wasSlow }) => wasSlow()) };
 }
 
 /** A fault strikes networks, and heals by itself. */

@@ -5,7 +5,7 @@ const THROTTLE_TICK_MS = 20;
 
 /** Opens the proxy in front of a port of this machine. */
 export async function openProxy(target) {
-  const network = { pairs: new Set(), stalled: false, refusing: false, isGone: false, delayMs: 0, bytesPerTick: Infinity, bytesBeforeCut: Infinity, turns: Infinity, cuts: [] };
+  const network = { pairs: new Set(), stalled: false, refusing: false, isGone: false, delayMs: 0, bytesPerTick: Infinity, bytesBeforeCut: Infinity, turns: Infinity, cuts: [], wasSlow: false };
   const server = net.createServer((client) => {
     if (network.refusing || network.isGone) return client.resetAndDestroy();
     const upstream = net.connect({ port: target, host: '127.0.0.1', noDelay: true });
@@ -22,7 +22,7 @@ export async function openProxy(target) {
     upstream.on('close', gone);
   });
   await new Promise((done) => server.listen(0, '127.0.0.1', done));
-  return { port: server.address().port, cuts: network.cuts, ...faults(network), close: () => (end(network), server.close()) };
+  return { port: server.address().port, cuts: network.cuts, wasSlow: () => network.wasSlow, ...faults(network), close: () => (end(network), server.close()) };
 }
 
 function faults(network) {
@@ -38,7 +38,7 @@ function faults(network) {
     /** Everything comes later by so much. */
     delay: (ms) => (network.delayMs = ms),
     /** Not more than so much passes, in each direction of each connection; the sender is held back. */
-    throttle: (bytesPerSecond) => (network.bytesPerTick = Math.ceil((bytesPerSecond * THROTTLE_TICK_MS) / 1_000)),
+    throttle: (bytesPerSecond) => Object.assign(network, { bytesPerTick: Math.ceil((bytesPerSecond * THROTTLE_TICK_MS) / 1_000), wasSlow: true }),
     /** Each client may speak so many times on a connection: once, and again each time that it has been answered. What it says after that is lost. */
     letSpeak: (times) => (network.turns = times),
     /** New connections are reset. */

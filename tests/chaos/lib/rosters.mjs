@@ -7,8 +7,9 @@ const STAYS_MS = Math.min(GRACE_MS, (LEASE_MS * 2) / 3) - 100;
 const CLOCK_MS = 5;
 
 /**
- * Everything that is wrong with a room: `present` are all who took part, each with its `log`, its `fate`, when its connections were
- * cut, and what it is `shown` at the end; `losses` are times at which anybody's may have been lost.
+ * Everything that is wrong with a room: `present` are all who took part, each with its `log`, its `fate`, when its connections were cut
+ * (`cuts`), whether it was so slow that it may have learnt long afterwards that one had ended, and what it is `shown` at the end;
+ * `losses` are times at which anybody's may have been lost.
  */
 export function wrongRosters(present, losses = []) {
   const members = membersOf(present, losses);
@@ -27,11 +28,11 @@ function isOver(fate) {
 function membersOf(present, losses) {
   const entered = present.filter(({ log }) => log.some(({ kind }) => kind === 'stay'));
   return new Map(
-    entered.map(({ name, log, fate, cuts }, i) => {
+    entered.map(({ name, log, fate, cuts, isSlow }, i) => {
       const stays = log.filter(({ kind }) => kind === 'stay');
       const id = log.findLast((note) => note.kind === 'in' && note.id !== null)?.id ?? `unanswered ${i}`;
       const said = stays.filter(({ n }) => n !== null);
-      return [id, { id, name, said, times: timesOf(log, [...cuts, ...losses]), isThere: !isOver(fate) && isWanted(log), n: said.at(-1)?.n }];
+      return [id, { id, name, said, times: timesOf(log, isSlow, [...cuts, ...losses]), isThere: !isOver(fate) && isWanted(log), n: said.at(-1)?.n }];
     }),
   );
 }
@@ -42,11 +43,11 @@ function isWanted(log) {
 }
 
 /** From when the client knew that it was in, and until when others may not be told that it left: its own word ends it at once. */
-function timesOf(log, cuts) {
+function timesOf(log, isSlow, cuts) {
   const times = [];
   let since = Infinity;
   // The server may see the end of a connection long before a client that runs beside ten others.
-  const lostAt = (time, at) => cuts.filter((cut) => time.since <= cut && cut < at).reduce((a, b) => Math.min(a, b), at);
+  const lostAt = (time, at) => (isSlow ? time.since : cuts.filter((cut) => time.since <= cut && cut < at).reduce((a, b) => Math.min(a, b), at));
   for (const { kind, is, what, status, at } of log) {
     if (kind === 'status' && status !== 'ready') since = at;
     if (kind === 'in' && is) times.push({ from: at, since: Math.min(since, at), to: Infinity });

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { breaches } from './check.mjs';
 import { inNode } from './clients.mjs';
-import { cutsOf, openGuests, settleRoom, strike } from './guests.mjs';
+import { openGuests, settleRoom, strike, troublesOf } from './guests.mjs';
 import { CRITICAL, hasState, planOf } from './plan.mjs';
 import { until } from './processes.mjs';
 import { openProxy } from './proxy.mjs';
@@ -20,11 +20,13 @@ export async function runSeed(seed, world, browser) {
   const clients = await Promise.all(plan.clients.map((client, i) => begin({ ...client, ...attending(i) }, networks[i], plan.browser ? browser.inPage : inNode)));
   const guests = await openGuests(plan.room, world);
   try {
-    const [kills, drains] = [[], []];
-    const published = await act(plan, world, { networks, clients, guests, kills, drains });
+    const kills = [];
+    const published = await act(plan, world, { networks, clients, guests, kills });
     const caughtUp = await settle(plan, clients, published, world);
     const seenBy = () => Promise.all(clients.map((client) => client.seen()));
-    const present = async () => [...(await guests.seen()), ...(await seenBy()).map((each, i) => ({ ...each, fate: 'stays', cuts: [...cutsOf(networks[i]), ...(isSlow(plan, i) ? drains : [])] }))];
+    // A page beside many others is slow too.
+    const took = (each, { cuts, isSlow }) => ({ ...each, fate: 'stays', cuts, isSlow: isSlow || plan.browser });
+    const present = async () => [...(await guests.seen()), ...(await seenBy()).map((each, i) => took(each, troublesOf(networks[i])))];
     const rosters = await settleRoom(present, kills);
     const seen = await seenBy();
     const found = breaches({ plan, published, effects: effectsIn(world.effectsFile), seen, kills });
@@ -36,11 +38,6 @@ export async function runSeed(seed, world, browser) {
   }
 }
 
-/** What its server told it last, and the end of the connection, may reach such a client, or a page beside many others, long after the server has done with it. */
-function isSlow({ browser, faults }, i) {
-  return browser || faults.some(({ what, client }) => what === 'throttle' && (client === i || client === 'all'));
-}
-
 async function begin({ name, holds, options, room }, networks, where) {
   const endpoints = networks.map(({ port }) => `ws://127.0.0.1:${port}/wse`);
   const client = await where({ name, endpoints, options, holds, room });
@@ -48,14 +45,14 @@ async function begin({ name, holds, options, room }, networks, where) {
   return client;
 }
 
-/** Everything of the plan, each begun at its time and in the plan's order: timers of their own may overtake one another. `kills` and `drains` get the times of those. */
-async function act(plan, world, { networks, clients, guests, kills, drains }) {
+/** Everything of the plan, each begun at its time and in the plan's order: timers of their own may overtake one another. `kills` gets the times of those. */
+async function act(plan, world, { networks, clients, guests, kills }) {
   const publisher = publisherOf(world);
   const actions = [
     ...plan.publishes.map((burst) => ({ at: burst.at, begin: () => publisher.publish(messagesOf(burst)) })),
     ...plan.sends.map(({ at, client, ...message }) => ({ at, begin: () => clients[client].send(message) })),
     ...plan.kills.map(({ at, worker }) => ({ at, begin: () => (kills.push(Date.now()), world.workers[worker].restart()) })),
-    ...plan.drains.map(({ at, worker }) => ({ at, begin: () => (drains.push(Date.now()), world.workers[worker].drain()) })),
+    ...plan.drains.map(({ at, worker }) => ({ at, begin: () => world.workers[worker].drain() })),
     ...plan.faults.map((fault) => ({ at: fault.at, begin: () => strike(fault, fault.client === 'all' ? [...networks, ...guests.networks].flat() : networks[fault.client]) })),
     ...plan.room.attending.flatMap(({ acts }, i) => acts.map(({ at, what }) => ({ at, begin: () => clients[i].act(what) }))),
     ...guests.actions,
