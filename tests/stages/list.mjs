@@ -6,7 +6,10 @@ const LOG = 'wse-core/src/log.rs';
 const WIRE = 'wse-core/src/wire.rs';
 const LANES = 'wse-core/src/lanes.rs';
 const INCOMING = 'wse-core/src/session/incoming.rs';
+const TRACK = 'wse-pubsub/src/redis/track.rs';
 const BEACONS = 'wse-server/src/hub/beacons.rs';
+
+const HOLES = 'test_holes.py::test_what_comes_while_a_lost_message_is_read_follows_it_without_being_read_again_as_far_as_it_is_kept';
 
 export const STAGES = [
   {
@@ -38,14 +41,20 @@ export const STAGES = [
   },
   {
     name: 'reorder-buffer',
+    edits: [{ file: TRACK, old: 'let left = ahead.epoch != epoch\n', new: `let left = ${on('reorder-buffer')} || ahead.epoch != epoch\n` }],
+    wire: [HOLES],
+    cargo: [[['-p', 'wse-pubsub', '--lib'], 'a_lost_bell_is_read_and_what_was_rung_meanwhile_follows']],
+  },
+  {
+    name: 'reorder-bounds',
     edits: [
       {
-        file: 'wse-pubsub/src/redis/track.rs',
-        old: '        let Position { epoch, seq } = entry.position.clone();\n',
-        new: `        if ${on('reorder-buffer')} {\n            return;\n        }\n        let Position { epoch, seq } = entry.position.clone();\n`,
+        file: TRACK,
+        old: '        let room = self.room;\n',
+        new: `        let unbounded = ReorderLimits { items: usize::MAX, bytes: usize::MAX, ..self.room };\n        let room = if ${on('reorder-bounds')} { unbounded } else { self.room };\n`,
       },
     ],
-    cargo: [[['-p', 'wse-pubsub', '--lib'], 'a_lost_bell_is_read_and_what_was_rung_meanwhile_follows']],
+    wire: [HOLES],
   },
   {
     name: 'circuit-breaker',

@@ -9,6 +9,9 @@ from typing import Any
 from fastapi import FastAPI
 from wse_server import Connection, Message, Publication, Receipt, SlowPolicy, Takeover, TopicPolicy, WSEConfig, create_wse_router
 
+# "MESSAGES BYTES" that are kept while what was missed before them is read from Redis.
+REORDER = dict(zip(("redis_reorder_messages", "redis_reorder_bytes"), map(int, os.environ.get("REORDER", "").split()), strict=False))
+
 app = FastAPI()
 wse = create_wse_router(
     WSEConfig(
@@ -19,6 +22,7 @@ wse = create_wse_router(
         pattern_topics=50,
         shards=2,
         redis_url=os.environ.get("REDIS_URL"),
+        **REORDER,
         presence_grace=1,
         presence_lease=2,
         presence_members=int(os.environ.get("ROOM", "1500")),

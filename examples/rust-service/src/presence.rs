@@ -11,9 +11,18 @@ pub(super) fn with_short_times(config: &mut EngineConfig) {
     let members = std::env::var("ROOM").ok().and_then(|room| room.parse().ok()).unwrap_or(1500);
     let limits = PresenceLimits { members, lease: Duration::from_secs(2), ..PresenceLimits::default() };
     config.bus = match std::env::var("REDIS_URL") {
-        Ok(url) => BusChoice::Redis(RedisConfig::new(url).presence(limits)),
+        Ok(url) => BusChoice::Redis(reordering(RedisConfig::new(url)).presence(limits)),
         Err(_) => BusChoice::Memory(MemoryConfig::default().presence(limits)),
     };
+}
+
+/// `REORDER` in the environment says how many messages, and how many bytes of them, are kept while what was missed before them is read.
+fn reordering(config: RedisConfig) -> RedisConfig {
+    let bounds = std::env::var("REORDER").unwrap_or_default();
+    match bounds.split_once(' ').and_then(|(messages, bytes)| messages.parse().ok().zip(bytes.parse().ok())) {
+        Some((messages, bytes)) => config.reorder(messages, bytes),
+        None => config,
+    }
 }
 
 /// The handlers `members`, which tells who is in a topic, and `count`.
