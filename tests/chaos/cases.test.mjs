@@ -67,15 +67,19 @@ for (const bus of ['memory', 'redis']) {
 
     test('[G1] [G2] returns while others publish: what comes between its subscription and the end of its replay follows, in order', async () => {
       const topic = fresh();
-      const one = await follow(server, [{ topic }]);
+      const one = await follow(server, [{ topic }], { options: { compression: false } });
       await publish(server, topic, 1, 1);
       await one.reaches(topic, 1);
       one.network.refuse();
       one.network.cut();
       await publish(server, topic, 2, 600, { size: 1_000 });
       one.network.heal();
-      one.network.throttle(2_000_000);
+      one.network.throttle(100_000);
+      assert.ok(await until(async () => (await one.got(topic)).length > 1, PATIENCE_MS), 'the replay has begun');
+      one.network.stall();
       for (let n = 601; n <= 1_000; n += 10) await publish(server, topic, n, n + 9, { size: 1_000 });
+      const before = (await one.got(topic)).length;
+      assert.ok(before < 600, `all was published before the replay was at its end: the client has ${before}`);
       one.network.heal();
       await one.reaches(topic, 1_000);
       assert.deepEqual(await one.got(topic), numbers(1, 1_000));
@@ -207,6 +211,34 @@ describe('what the log cannot bring back is told', () => {
     await one.end();
     await own.stop();
   });
+  test('[G1] [G2] what is published between its subscription and its replay, which the log is slow to give, is kept for the client and follows', async () => {
+    const way = await openProxy(new URL(broker.url).port);
+    const server = await serve('window', { REDIS_URL: `redis://127.0.0.1:${way.port}`, SETTINGS: JSON.stringify({ shards: 1 }) });
+    const well = await serve('window-well', { REDIS_URL: broker.url });
+    const topic = fresh();
+    const [stays, returns] = [await follow(server, [{ topic }]), await follow(server, [{ topic }])];
+    await publish(well, topic, 1, 5);
+    for (const one of [stays, returns]) await one.reaches(topic, 5);
+    returns.network.refuse();
+    returns.network.cut();
+    await publish(well, topic, 6, 50);
+    await stays.reaches(topic, 50);
+    const isRead = way.holdAnswers(topic);
+    returns.network.heal();
+    await isRead;
+    await publish(well, topic, 51, 100);
+    // Of one shard: what one of its connections has got, all of them were brought.
+    await stays.reaches(topic, 100);
+    assert.deepEqual([await returns.got(topic), await returns.client.isReady()], [numbers(1, 5), false], 'its replay has not begun when all is published');
+    way.heal();
+    await returns.reaches(topic, 100);
+    assert.deepEqual(await returns.got(topic), numbers(1, 100));
+    assert.deepEqual(await returns.notes('resync'), []);
+    await stays.end();
+    await returns.end();
+    way.close();
+  });
+
   test('[G2] Redis is out of reach while a client resumes a topic that another follows: it gets all that it missed, and is told of no loss', async () => {
     const way = await openProxy(new URL(broker.url).port);
     const server = await serve('unreachable', { REDIS_URL: `redis://127.0.0.1:${way.port}` });

@@ -30,8 +30,7 @@ wse = create_wse_router(
         outbound_bytes=64 * 1024,
         messages_per_second=None,
         bytes_per_second=None,
-        shards=2,
-        **(TIMES | json.loads(os.environ.get("SETTINGS", "{}"))),
+        **({"shards": 2} | TIMES | json.loads(os.environ.get("SETTINGS", "{}"))),
         topics={
             "latest:*": TopicPolicy(slow=SlowPolicy.LATEST),
             "low:*": TopicPolicy(slow=SlowPolicy.DROP_LOW),

@@ -5,12 +5,12 @@ const THROTTLE_TICK_MS = 20;
 
 /** Opens the proxy in front of a port of this machine. */
 export async function openProxy(target) {
-  const network = { pairs: new Set(), stalled: false, refusing: false, isGone: false, delayMs: 0, bytesPerTick: Infinity, bytesBeforeCut: Infinity, turns: Infinity, cuts: [], wasSlow: false };
+  const network = { pairs: new Set(), stalled: false, refusing: false, isGone: false, delayMs: 0, bytesPerTick: Infinity, bytesBeforeCut: Infinity, turns: Infinity, cuts: [], wasSlow: false, held: null };
   const server = net.createServer((client) => {
     if (network.refusing || network.isGone) return client.resetAndDestroy();
     const upstream = net.connect({ port: target, host: '127.0.0.1', noDelay: true });
     client.setNoDelay(true);
-    const pair = { client, upstream, silent: false, heard: true, turns: 0 };
+    const pair = { client, upstream, silent: false, heard: true, turns: 0, held: null };
     network.pairs.add(pair);
     pass(network, pair, client, upstream);
     pass(network, pair, upstream, client);
@@ -41,6 +41,8 @@ function faults(network) {
     throttle: (bytesPerSecond) => Object.assign(network, { bytesPerTick: Math.ceil((bytesPerSecond * THROTTLE_TICK_MS) / 1_000), wasSlow: true }),
     /** Each client may speak so many times on a connection: once, and again each time that it has been answered. What it says after that is lost. */
     letSpeak: (times) => (network.turns = times),
+    /** What is answered to a question that has this text does not pass until `heal`, nor what follows it there; resolves when the first such answer has come. */
+    holdAnswers: (text) => new Promise((came) => (network.held = { text, came })),
     /** New connections are reset. */
     refuse: () => (network.refusing = true),
     /** The network is gone for good: every connection is reset, or, where nobody is told, loses everything from now on. */
@@ -51,7 +53,7 @@ function faults(network) {
     },
     /** The network is well again; what it lost stays lost. */
     heal() {
-      Object.assign(network, { stalled: false, refusing: false, delayMs: 0, bytesPerTick: Infinity });
+      Object.assign(network, { stalled: false, refusing: false, delayMs: 0, bytesPerTick: Infinity, held: null });
     },
   };
 }
@@ -77,6 +79,7 @@ async function pass(network, pair, from, to) {
 async function carry(network, pair, chunk, to) {
   if (network.delayMs > 0) await sleep(network.delayMs);
   if (!isInTurn(network, pair, to)) return;
+  await heldBack(network, pair, chunk, to);
   for (let at = 0; at < chunk.length; ) {
     while (network.stalled) await sleep(THROTTLE_TICK_MS);
     if (pair.silent) return;
@@ -98,6 +101,17 @@ function isInTurn(network, pair, to) {
   if (speaks && pair.heard) pair.turns += 1;
   pair.heard = !speaks;
   return !speaks || pair.turns <= network.turns;
+}
+
+/** Marks the connection of a question whose answer is to be held, and holds it. */
+async function heldBack(network, pair, chunk, to) {
+  if (to === pair.upstream) {
+    if (network.held !== null && chunk.includes(network.held.text)) pair.held = network.held;
+    return;
+  }
+  if (pair.held === null || pair.held !== network.held) return;
+  pair.held.came();
+  while (pair.held === network.held) await sleep(THROTTLE_TICK_MS);
 }
 
 function drained(socket) {

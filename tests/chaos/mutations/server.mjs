@@ -138,6 +138,7 @@ export const SERVER = [
   {
     name: 'buffer-forgotten',
     is: 'what comes between a subscription and the end of its replay is forgotten',
+    by: [/between its subscription and its replay/],
     edits: [
       {
         file: CATCH_UP,
