@@ -1,5 +1,6 @@
 // Cases by name: one fault each, at the moment that hurts most. Every test names the clause that it proves.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { openBrowser } from './lib/clients.mjs';
 import { env, follow, fresh, numbers, PATIENCE_MS, publish, PYTHON, serving } from './lib/following.mjs';
@@ -274,6 +275,7 @@ describe('a page in Chromium', () => {
     [broker, browser] = await Promise.all([redis(), openBrowser()]);
     server = await worker('cases-page', PYTHON, env('page', { REDIS_URL: broker.url }));
   });
+  const effectsOf = (name) => readFileSync(env('page').EFFECTS, 'utf8').split('\n').flatMap((line) => (line.startsWith(`${name} `) ? [Number(line.split(' ')[1])] : []));
   after(async () => {
     await browser?.close();
     await server?.stop();
@@ -295,15 +297,22 @@ describe('a page in Chromium', () => {
     await one.end();
   });
 
-  test('[G8] has its clock set back an hour: nothing stops, and a silence is still noticed', async () => {
-    const topic = fresh();
-    const one = await follow(server, [{ topic }], { where: browser.inPage });
+  test('[G3] [G8] has its clock set back an hour: a silence is still noticed, nothing stops, and what was sent before and after is done, once', async () => {
+    const [topic, name] = [fresh(), fresh('sender')];
+    // An hour is more than a message of the outbox may wait.
+    const one = await follow(server, [{ topic }], { name, where: browser.inPage, options: { outboxAgeMs: 600_000 } });
     await publish(server, topic, 1, 5);
     await one.reaches(topic, 5);
+    one.network.halfOpen();
+    await one.client.send({ n: 1, how: 'plain', keep: true });
     await one.client.setClockBack(3_600_000);
+    await one.client.send({ n: 2, how: 'plain', keep: true });
     await publish(server, topic, 6, 10);
     await one.reaches(topic, 10);
-    one.network.halfOpen();
+    const outcomes = async () => (await one.client.seen()).sends.map(({ outcome }) => outcome);
+    assert.ok(await until(async () => (await outcomes()).every((outcome) => outcome !== null), PATIENCE_MS), 'both have an outcome');
+    assert.deepEqual(await outcomes(), ['acknowledged', 'acknowledged']);
+    assert.deepEqual(effectsOf(name), [1, 2]);
     await publish(server, topic, 11, 20);
     await one.reaches(topic, 20);
     assert.deepEqual(await one.got(topic), numbers(1, 20));

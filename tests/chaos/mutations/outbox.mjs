@@ -5,6 +5,18 @@ const OUTBOX = 'wse-client-ts/src/core/outbox.ts';
 
 export const OF_OUTBOX = [
   {
+    name: 'age-of-either-sign',
+    is: 'what was written an hour ahead of the clock, which was set back since, is taken for an hour old',
+    by: [/clock set back/],
+    edits: [
+      {
+        file: OUTBOX,
+        old: 'return this.#roles.clock.wall() - since;',
+        new: `const age = this.#roles.clock.wall() - since;\n    return ${on('age-of-either-sign')} ? Math.abs(age) : age;`,
+      },
+    ],
+  },
+  {
     name: 'row-gone-when-sent',
     is: 'a row of the outbox is removed when its message is sent, before it is acknowledged',
     by: [/never arrived/],
