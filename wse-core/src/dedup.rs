@@ -1,6 +1,9 @@
 //! Which keys were seen lately, and what they got: a repetition gets the same again.
+mod slots;
+
+use equivalent::Equivalent;
 use foldhash::quality::RandomState;
-use hashbrown::{Equivalent, HashTable, hash_table::Entry};
+use slots::Slots;
 use std::{
     collections::VecDeque,
     hash::{BuildHasher, Hash},
@@ -10,7 +13,7 @@ use std::{
 /// The bounds of a [`DedupWindow`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DedupLimits {
-    /// Keys remembered; above it the oldest is forgotten. 0 remembers none.
+    /// Keys remembered; above it the oldest is forgotten. 0 remembers none; 2^30 is the most.
     pub keys: usize,
     /// How long a key is remembered.
     pub age: Duration,
@@ -42,11 +45,11 @@ pub struct DedupCounts {
 #[derive(Debug)]
 pub struct DedupWindow<K, V> {
     limits: DedupLimits,
-    /// Oldest first; numbered from `first` on.
+    /// Oldest first; numbered from `first` on, modulo 2^32.
     remembered: VecDeque<Remembered<K, V>>,
-    first: u64,
+    first: u32,
     /// The numbers of what is remembered, by hash. A key is hashed once: forgetting the oldest for a new one costs no hashing.
-    numbers: HashTable<u64>,
+    numbers: Slots,
     hasher: RandomState,
     counts: DedupCounts,
 }
@@ -54,7 +57,7 @@ pub struct DedupWindow<K, V> {
 #[derive(Debug)]
 struct Remembered<K, V> {
     at: Duration,
-    hash: u64,
+    hash: slots::Hash,
     key: K,
     value: V,
 }
@@ -63,14 +66,15 @@ impl<K: Eq + Hash, V> DedupWindow<K, V> {
     /// An empty window.
     #[must_use]
     pub fn new(limits: DedupLimits) -> Self {
-        let (numbers, hasher) = (HashTable::new(), RandomState::default());
+        let (numbers, hasher) = (Slots::new(), RandomState::default());
+        let limits = DedupLimits { keys: limits.keys.min(Slots::MOST), ..limits };
         Self { limits, remembered: VecDeque::new(), first: 0, numbers, hasher, counts: DedupCounts::default() }
     }
 
     /// What this key got within the window.
     pub fn find<Q: Hash + Equivalent<K> + ?Sized>(&mut self, now: Duration, key: &Q) -> Option<&V> {
         self.handle_timeout(now);
-        let number = self.number_of(self.hasher.hash_one(key), key)?;
+        let number = self.numbers.find(self.hash_of(key), |number| self.at(number).is_some_and(|one| key.equivalent(&one.key))).ok()?;
         self.counts.repeated += 1;
         self.at(number).map(|one| &one.value)
     }
@@ -81,17 +85,17 @@ impl<K: Eq + Hash, V> DedupWindow<K, V> {
         if self.limits.keys == 0 {
             return;
         }
-        let hash = self.hasher.hash_one(&key);
-        let (first, remembered) = (self.first, &self.remembered);
-        let is_same = |number: &u64| at(remembered, first, *number).is_some_and(|one| one.key == key);
-        let hash_of = |number: &u64| at(remembered, first, *number).map_or(0, |one| one.hash);
-        let Entry::Vacant(place) = self.numbers.entry(hash, is_same, hash_of) else { return };
-        place.insert(first + remembered.len() as u64);
+        let hash = self.hash_of(&key);
+        let Err(place) = self.numbers.find(hash, |number| self.at(number).is_some_and(|one| one.key == key)) else { return };
+        self.numbers.put(place, hash, self.first.wrapping_add(self.remembered.len() as u32));
         self.remembered.push_back(Remembered { at: now, hash, key, value });
         self.counts.inserted += 1;
         if self.remembered.len() > self.limits.keys {
             self.forget_oldest();
             self.counts.evicted += 1;
+        }
+        if self.remembered.len() == self.numbers.room() && self.remembered.len() < self.limits.keys {
+            self.numbers.grow();
         }
     }
 
@@ -126,25 +130,19 @@ impl<K: Eq + Hash, V> DedupWindow<K, V> {
         self.counts
     }
 
-    fn number_of<Q: Equivalent<K> + ?Sized>(&self, hash: u64, key: &Q) -> Option<u64> {
-        self.numbers.find(hash, |number| self.at(*number).is_some_and(|one| key.equivalent(&one.key))).copied()
+    fn hash_of<Q: Hash + ?Sized>(&self, key: &Q) -> slots::Hash {
+        slots::Hash::of(self.hasher.hash_one(key))
     }
 
-    fn at(&self, number: u64) -> Option<&Remembered<K, V>> {
-        at(&self.remembered, self.first, number)
+    fn at(&self, number: u32) -> Option<&Remembered<K, V>> {
+        self.remembered.get(number.wrapping_sub(self.first) as usize)
     }
 
     fn forget_oldest(&mut self) {
         let Some(oldest) = self.remembered.pop_front() else { return };
-        if let Ok(entry) = self.numbers.find_entry(oldest.hash, |number| *number == self.first) {
-            entry.remove();
-        }
-        self.first += 1;
+        self.numbers.remove(oldest.hash, self.first);
+        self.first = self.first.wrapping_add(1);
     }
-}
-
-fn at<K, V>(remembered: &VecDeque<Remembered<K, V>>, first: u64, number: u64) -> Option<&Remembered<K, V>> {
-    remembered.get(usize::try_from(number.checked_sub(first)?).ok()?)
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub use batcher::{BatchCounts, BatchLimits, Batcher, Batches};
 pub use circuit_breaker::{BreakerConfig, BreakerCounts, CircuitBreaker};
 pub use compressor::{CompressionCounts, Compressor, CompressorConfig, InflateError, InflateLimits, Inflater};
 pub use dedup::{DedupCounts, DedupLimits, DedupWindow};
-pub use hashbrown::Equivalent;
+pub use equivalent::Equivalent;
 pub use health_score::{Health, HealthScore};
 pub use lanes::{Hole, Lanes, Next, Shed, ShedCounts, SlowPolicy};
 pub use prepared::Prepared;
