@@ -80,7 +80,7 @@ test-ts: test-tools ## lint, types, unit tests under React 18 and 19, the packag
 test-python: dist ## lint, types, and the suite over uvicorn, hypercorn and granian, from the built wheel
 	@tools/python-tests.sh
 
-test-cross: dist ## random envelopes from Rust to Python and Node and back (COUNT= and SEED= change the run)
+test-cross: dist ## random messages of every kind from Rust to Python and Node and back (COUNT= of each and SEED= change the run)
 	@tests/cross/run.sh
 
 test-wire: dist ## the protocol over real sockets, on four servers
