@@ -180,13 +180,46 @@ def as_text(frame: bytes) -> str | None:
 
 def test_messages_are_taken_and_refused_as_listed(session: Session) -> None:
     file = vectors("messages.json")
-    assert [len(file[part]) for part in ("server", "client", "refused")] == [32, 23, 50]
+    assert [len(file[part]) for part in ("server", "client", "refused")] == [33, 23, 50]
     late = {"client_hello": "UNEXPECTED_MESSAGE", "snapshot_request": "NO_SNAPSHOT", "presence": "PRESENCE_OFF"}  # had its hello, no topic
     for case in file["client"]:
         nameless = case["kind"] == "presence" and not any(word in case["text"] for word in ('"key"', '"leave"'))  # and this client has no user
         assert session.code_of(case["text"]) == ("INVALID_MESSAGE" if nameless else late.get(case["kind"])), case["name"]
     for case in file["refused"]:
         assert session.code_of(case["text"]) == case["code"], case["name"]
+
+
+def test_names_are_counted_as_listed(engine: _native.Engine) -> None:
+    file = vectors("names.json")
+    assert (len(file["cases"]), file["count"]) == (16, 16)
+    assert file["limits"] == {"subscriptions": _defaults.SUBSCRIPTIONS, "names_beyond": _defaults.NAMES_BEYOND}
+    for case in file["cases"]:
+        code, answered = answers_of_names(engine, case)
+        assert (code, len(answered)) == (case["code"], case["named"]), case["name"]
+        assert answered[: len(case.get("first", []))] == case.get("first", []), case["name"]
+
+
+def answers_of_names(engine: _native.Engine, case: Any) -> tuple[str | None, list[str]]:
+    """The error that a message of names.json gets, and the topics that it is answered for."""
+    kind, names = case["kind"], [*case["topics"], *(f"t{n}" for n in range(case["numbered"]))]
+    if kind == "client_hello":
+        session = Session(engine, json.dumps({"v": 2, "c": "WSE", "t": kind, "p": {"topics": names}}))
+    else:
+        session, p = Session(engine), {"topics": names}
+        message = {"t": kind, "p": p} if kind == "snapshot_request" else {"t": "subscription", "p": {"action": kind, **p}}
+        session.engine.push(session.number, json.dumps({"v": 2, "c": "WSE", "cid": "q", **message}))
+    code, answered = None, list[str]()
+    while case["named"] > len(answered) or (code is None and case["code"]):
+        answer = session.receive()
+        assert answer.get("cid") == (None if kind == "client_hello" else "q"), answer
+        if answer["t"] == "subscription_update":
+            answered += [entry["tp"] for entry in answer["p"]["topics"]]
+        elif answer["p"]["code"] == "NO_SNAPSHOT":
+            answered.append(answer["p"]["topic"])
+        else:
+            code = answer["p"]["code"]
+    assert session.code_of("{}") == "INVALID_MESSAGE", "nothing else came"
+    return code, answered
 
 
 def test_topic_names_are_judged_as_listed(engine: _native.Engine, session: Session) -> None:

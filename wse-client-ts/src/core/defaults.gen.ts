@@ -30,6 +30,7 @@ export const DEFAULTS = {
   nestingDepth: 64,
   subscriptions: 128,
   patterns: 16,
+  namesBeyond: 1024,
   patternTopics: 1000,
   filterLimit: 64,
   snapshotTimeoutMs: 10000,

@@ -5,14 +5,14 @@ use std::{
     sync::Arc,
 };
 use wse_protocol::{
-    ErrorCode, Followed, Position, Topic, Value, WireError,
+    ErrorCode, Followed, Position, Topic, Value, WireError, defaults,
     messages::{Action, SnapshotRequest, Status, Subscription, SubscriptionUpdate, TopicStatus},
 };
 
 /// Requests that may wait; then the peer is not read.
 const WAITING: usize = 16;
 /// Names that one request may have beyond the subscriptions that a connection may hold ([P-23]).
-const NAMED_BEYOND: usize = 1024;
+const NAMED_BEYOND: usize = defaults::NAMES_BEYOND as usize;
 
 /// What the hub is asked to do.
 #[derive(Debug, Clone)]

@@ -59,6 +59,8 @@ pub const NESTING_DEPTH: u64 = 64;
 pub const SUBSCRIPTIONS: u64 = 128;
 /// Default of `patterns`.
 pub const PATTERNS: u64 = 16;
+/// Default of `names_beyond`.
+pub const NAMES_BEYOND: u64 = 1024;
 /// Default of `pattern_topics`.
 pub const PATTERN_TOPICS: u64 = 1000;
 /// Default of `filter_limit`.

@@ -4,6 +4,64 @@ use super::*;
 /// A connection may hold 128, and one message names at most 1,024 more.
 const MOST: usize = 128 + 1024;
 
+/// A case of names.json.
+struct Case {
+    kind: String,
+    topics: Vec<String>,
+}
+
+impl Case {
+    fn read(case: &serde_json::Value) -> Self {
+        let listed = case["topics"].as_array().expect("topics").iter().map(|name| name.as_str().expect("a name").to_owned());
+        let numbered = (0..case["numbered"].as_u64().expect("numbered")).map(|number| format!("t{number}"));
+        Self { kind: case["kind"].as_str().expect("kind").into(), topics: listed.chain(numbered).collect() }
+    }
+
+    /// The error that it gets, and the topics that it is answered for; the hub does what it is asked to.
+    fn answers(&self) -> (Option<String>, Vec<String>) {
+        let is_hello = self.kind == "client_hello";
+        let mut pair = if is_hello { Pair::new(Offer { hello_promised: true, ..Offer::default() }) } else { Pair::ready() };
+        let (message, rest) = match &*self.kind {
+            "client_hello" | "snapshot_request" => (&*self.kind, String::new()),
+            action => ("subscription", format!(r#""action":"{action}","#)),
+        };
+        pair.send(&request(message, &rest, &self.topics.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(",")));
+        let mut answered = Vec::new();
+        for event in pair.events() {
+            match event {
+                Event::Subscribe(wanted) => {
+                    assert!(wanted.len() <= 128, "the hub is asked for no more than a connection may hold");
+                    let now = pair.now;
+                    pair.session.subscribed(now, wanted.iter().map(|_| Outcome::Live(position(0))).collect());
+                }
+                Event::Snapshot { topics, .. } => answered.extend(topics.iter().map(|topic| topic.as_str().to_owned())),
+                _ => {}
+            }
+        }
+        pair.pump();
+        let updates = pair.received.iter().filter(|message| message.get_str("t") == Some("subscription_update"));
+        let entries = updates.flat_map(|update| update["p"]["topics"].as_array().expect("entries"));
+        answered.extend(entries.map(|entry| entry.get_str("tp").expect("a name").to_owned()));
+        (pair.error_codes().first().map(|code| (*code).to_owned()), answered)
+    }
+}
+
+#[test]
+fn names_are_counted_as_the_vectors_say() {
+    let file: serde_json::Value = serde_json::from_str(include_str!("../../../../vectors/names.json")).expect("JSON");
+    let cases = file["cases"].as_array().expect("cases");
+    assert_eq!((cases.len(), file["count"].as_u64()), (16, Some(16)));
+    let limits = [&file["limits"]["subscriptions"], &file["limits"]["names_beyond"]].map(|limit| limit.as_u64().expect("a number"));
+    assert_eq!(limits.iter().sum::<u64>(), MOST as u64);
+    for case in cases {
+        let (code, answered) = Case::read(case).answers();
+        assert_eq!(code.as_deref(), case["code"].as_str(), "{}", case["name"]);
+        assert_eq!(Some(answered.len() as u64), case["named"].as_u64(), "{}", case["name"]);
+        let first = case["first"].as_array().map(Vec::as_slice).unwrap_or_default();
+        assert!(answered.iter().zip(first).all(|(name, first)| name == first), "{}: {answered:?}", case["name"]);
+    }
+}
+
 fn names(count: usize) -> String {
     (0..count).map(|n| format!("\"t{n}\"")).collect::<Vec<_>>().join(",")
 }
