@@ -45,6 +45,16 @@ class Documents(unittest.TestCase):
             listed = dict(zip(re.findall(r"`(\w+)`", names), map(int, values.split(", ")), strict=True))
             self.assertEqual(listed, {name: defaults[name] for name in listed})
 
+    def test_who_reads_which_vectors_is_what_the_architecture_says(self) -> None:
+        rows = re.findall(r"^\| `(\w+\.json)` \|[^|]*\| (yes|-) \| (yes|-) \| (yes|-) \|$", text("docs/ARCHITECTURE.md"), re.M)
+        self.assertEqual([row[0] for row in rows], sorted(Path(name).name for name in LISTED if name.startswith("vectors/")))
+        runners = [("wse-", ".rs"), ("wse-python/tests/", ".py"), ("wse-client-ts/tests/", ".ts")]
+        sources = ["".join(text(name) for name in LISTED if name.startswith(start) and name.endswith(end)) for start, end in runners]
+        for name, *said in rows:
+            # What reads a file names it alone in quotes, or at the end of a path.
+            reads = ["yes" if re.search(rf"""['"/]{re.escape(name)}['"]""", source) else "-" for source in sources]
+            self.assertEqual(said, reads, name)
+
     def test_the_codes_of_the_protocol_are_those_of_the_table(self) -> None:
         codes = json.loads(text("vectors/codes.json"))
         section = text("docs/PROTOCOL.md").split("## 5. Codes")[1].split("\n## ")[0]
