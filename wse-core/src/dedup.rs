@@ -19,11 +19,9 @@ pub struct DedupLimits {
     pub age: Duration,
 }
 
-/// What a [`DedupWindow`] has seen so far.
+/// What a [`DedupWindow`] has seen so far. New keys are not counted: each is a message.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct DedupCounts {
-    /// Keys remembered.
-    pub inserted: u64,
     /// Repetitions found.
     pub repeated: u64,
     /// Keys forgotten for want of room, before their time.
@@ -89,7 +87,6 @@ impl<K: Eq + Hash, V> DedupWindow<K, V> {
         let Err(place) = self.numbers.find(hash, |number| self.at(number).is_some_and(|one| one.key == key)) else { return };
         self.numbers.put(place, hash, self.first.wrapping_add(self.remembered.len() as u32));
         self.remembered.push_back(Remembered { at: now, hash, key, value });
-        self.counts.inserted += 1;
         if self.remembered.len() > self.limits.keys {
             self.forget_oldest();
             self.counts.evicted += 1;

@@ -136,10 +136,18 @@ pub struct BusHealth {
     pub patterns: usize,
     /// Outcomes and producers that were forgotten before their time, because there were too many.
     pub outcomes_forgotten: u64,
+    /// Publishes that repeated an earlier one by their retry key, and got its receipt.
+    pub retries_answered: u64,
     /// Retry keys that were forgotten before their time, because there were too many: a retry under one is a second message.
     pub retries_forgotten: u64,
     /// Messages that came while what was before them was read from the log, and were handed on behind it without a read of their own.
     pub reordered: u64,
+    /// Messages that found no room then, and were read from the log.
+    pub reorder_dropped: u64,
+    /// Times that the circuit breaker of publishes opened.
+    pub breaker_opened: u64,
+    /// Publishes that it refused: they were not sent.
+    pub breaker_refused: u64,
     /// Members that this process was refused because there were too many.
     pub presence_refused: u64,
     /// Members' holds that this process removed because their process was not heard of.

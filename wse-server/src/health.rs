@@ -76,10 +76,18 @@ pub struct Health {
     pub outcomes_unknown: u64,
     /// Outcomes that the bus forgot before their time, because there were too many.
     pub outcomes_forgotten: u64,
+    /// Publishes that repeated an earlier one by their idempotency key, and got its receipt.
+    pub retries_answered: u64,
     /// Idempotency keys that were forgotten before their time, because there were too many.
     pub retries_forgotten: u64,
     /// Messages that came while the bus read what was before them, and were handed on behind it without a read of their own.
     pub reordered: u64,
+    /// Messages that found no room then, and were read from the log.
+    pub reorder_dropped: u64,
+    /// Times that publishes in a row had no answer, and the circuit breaker opened.
+    pub breaker_opened: u64,
+    /// Publishes that failed at once while it was open.
+    pub breaker_refused: u64,
     /// Messages whose handlers failed, put among the dead letters.
     pub dead_lettered: u64,
     /// Dead letters that were too old or too many.
@@ -149,8 +157,12 @@ impl Health {
             repeats_answered: counters.repeats_answered.load(Relaxed),
             outcomes_unknown: counters.outcomes_unknown.load(Relaxed),
             outcomes_forgotten: bus.outcomes_forgotten,
+            retries_answered: bus.retries_answered,
             retries_forgotten: bus.retries_forgotten,
             reordered: bus.reordered,
+            reorder_dropped: bus.reorder_dropped,
+            breaker_opened: bus.breaker_opened,
+            breaker_refused: bus.breaker_refused,
             dead_lettered: counters.dead_lettered.load(Relaxed),
             dead_letters_dropped: counters.dead_letters_dropped.load(Relaxed),
             presence_members: counters.presence_members.load(Relaxed),

@@ -213,17 +213,21 @@ impl Bus for MemoryBus {
         let (topics, patterns) = (store.interested(), store.namespaces().followed());
         let (outcomes_forgotten, fault) = (held(&self.outcomes).forgotten(), state.closed.then(|| "closed".into()));
         let (presence_refused, presence_lapsed) = (state.rooms.refused(), state.rooms.lapsed());
-        let (proved, retries_forgotten) = (Duration::ZERO, state.retries.forgotten());
+        let retries = state.retries.counts();
         BusHealth {
             kind: "memory",
             up,
-            proved,
+            proved: Duration::ZERO,
             topics,
             patterns,
             outcomes_forgotten,
-            retries_forgotten,
-            // There is no way on which a message could overtake another.
+            retries_answered: retries.repeated,
+            retries_forgotten: retries.evicted,
+            // There is no way on which a message could overtake another, and nobody who might not answer.
             reordered: 0,
+            reorder_dropped: 0,
+            breaker_opened: 0,
+            breaker_refused: 0,
             presence_refused,
             presence_lapsed,
             fault,

@@ -1,7 +1,7 @@
 //! The idempotency window: which receipt a topic's retry key got.
 use crate::Receipt;
 use std::{sync::Arc, time::Duration};
-use wse_core::{DedupLimits, DedupWindow, Equivalent};
+use wse_core::{DedupCounts, DedupLimits, DedupWindow, Equivalent};
 use wse_protocol::Topic;
 
 /// Receipts by topic and retry key, bounded by age and count; the oldest goes first.
@@ -23,9 +23,9 @@ impl RetryWindow {
         self.0.insert(now, (topic.clone(), key.into()), receipt);
     }
 
-    /// Keys forgotten before their time.
-    pub(crate) fn forgotten(&self) -> u64 {
-        self.0.counts().evicted
+    /// Repetitions found, and keys forgotten before their time.
+    pub(crate) fn counts(&self) -> DedupCounts {
+        self.0.counts()
     }
 }
 

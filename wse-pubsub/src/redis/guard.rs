@@ -3,7 +3,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
-use wse_core::{BreakerConfig, CircuitBreaker};
+use wse_core::{BreakerConfig, BreakerCounts, CircuitBreaker};
 
 /// One breaker for all publishes of a bus.
 #[derive(Debug)]
@@ -46,6 +46,11 @@ impl Guard {
         let breaker = self.lock();
         let say = || format!("{} publishes in a row had no answer; publishes fail at once until one gets through", breaker.failures());
         breaker.is_open().then(say)
+    }
+
+    /// How often it opened, and what it refused.
+    pub(crate) fn counts(&self) -> BreakerCounts {
+        self.lock().counts()
     }
 
     fn now(&self) -> Duration {

@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::Notify;
-use wse_core::ReorderLimits;
+use wse_core::{ReorderCounts, ReorderLimits};
 use wse_protocol::{Followed, Position};
 
 /// The name of a topic or pattern.
@@ -42,7 +42,7 @@ struct State {
     /// Those whose log must be read, each once.
     suspects: VecDeque<Name>,
     /// Entries that came while what was before them was read, and needed no read of their own.
-    reordered: u64,
+    reorder: ReorderCounts,
 }
 
 /// What to tell the server.
@@ -261,9 +261,9 @@ impl Interests {
         (count(|of| matches!(of, Followed::Topic(topic) if !topic.is_own())), count(|of| matches!(of, Followed::Pattern(_))))
     }
 
-    /// See `BusHealth::reordered`.
-    pub(crate) fn reordered(&self) -> u64 {
-        self.lock().reordered
+    /// See `BusHealth::reordered` and `reorder_dropped`.
+    pub(crate) fn reorder_counts(&self) -> ReorderCounts {
+        self.lock().reorder
     }
 
     /// Ends the events.
@@ -272,9 +272,11 @@ impl Interests {
     }
 
     fn carry_out(&self, state: &mut State, name: &str, step: Step, out: &[Told]) {
-        let State { tracks, suspects, reordered, .. } = state;
+        let State { tracks, suspects, reorder, .. } = state;
         if let Some(track) = tracks.get_mut(name) {
-            *reordered += track.take_reordered();
+            let counts = track.take_counts();
+            reorder.reordered += counts.reordered;
+            reorder.dropped += counts.dropped;
             out.iter().for_each(|told| self.hand_over(track, told));
         }
         if step == Step::Read {

@@ -38,7 +38,7 @@ use scripts::Scripts;
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -79,6 +79,8 @@ pub(crate) struct Core {
     guard: Guard,
     peers: Peers,
     canary: String,
+    /// See `BusHealth::retries_answered`.
+    retries_answered: AtomicU64,
     closed: AtomicBool,
 }
 
@@ -105,6 +107,7 @@ impl RedisBus {
             guard: Guard::new(config.breaker),
             peers: Peers::new(scripts.keys().own("serving") + "here"),
             canary: scripts.keys().canary(random_u64()),
+            retries_answered: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             client,
             scripts,
@@ -211,6 +214,7 @@ impl Bus for RedisBus {
         let (up, fault) = (heard && mute.is_none(), deaf.or(mute));
         let (topics, patterns) = self.core.interests.count();
         let (presence_refused, presence_lapsed) = self.core.rooms.counts();
+        let (reorder, breaker) = (self.core.interests.reorder_counts(), self.core.guard.counts());
         // Redis keeps each retry key for its time.
         let (outcomes_forgotten, retries_forgotten) = (self.core.outcomes.forgotten(), 0);
         BusHealth {
@@ -220,8 +224,12 @@ impl Bus for RedisBus {
             topics,
             patterns,
             outcomes_forgotten,
+            retries_answered: self.core.retries_answered.load(Ordering::Relaxed),
             retries_forgotten,
-            reordered: self.core.interests.reordered(),
+            reordered: reorder.reordered,
+            reorder_dropped: reorder.dropped,
+            breaker_opened: breaker.opened,
+            breaker_refused: breaker.refused,
             presence_refused,
             presence_lapsed,
             fault,

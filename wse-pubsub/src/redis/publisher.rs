@@ -3,7 +3,7 @@ use super::{Core, link, reader, record};
 use crate::{BusError, NewEntry, Receipt, random::random_share};
 use futures_util::{StreamExt, stream};
 use redis::{ErrorKind, RedisError, ServerErrorKind};
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::atomic::Ordering::Relaxed};
 use tokio::time::{Instant, sleep, timeout_at};
 use wse_core::Backoff;
 use wse_protocol::Topic;
@@ -66,7 +66,7 @@ impl Core {
         loop {
             self.open()?;
             let error = match self.publish_once(topic, run, &call, deadline).await {
-                Ok(texts) => return receipts(run, &texts).ok_or_else(|| strange(topic)),
+                Ok(texts) => return self.receipts(run, &texts).ok_or_else(|| strange(topic)),
                 Err(error) if passes(&error) => error,
                 Err(error) => return Err(reader::failure(&self.config.url, topic.as_str(), &error)),
             };
@@ -86,6 +86,15 @@ impl Core {
             self.link.discard(&node).await;
         }
         outcome
+    }
+
+    fn receipts(&self, run: &[NewEntry], texts: &[String]) -> Option<Vec<Receipt>> {
+        let whole = run.len() == texts.len();
+        let receipts = run.iter().zip(texts).map(|(entry, text)| record::decode_receipt(text, &entry.publication.id));
+        let receipts: Vec<_> = receipts.collect::<Option<_>>().filter(|_| whole)?;
+        let repeated = run.iter().zip(&receipts).filter(|(entry, receipt)| entry.publication.id != receipt.id).count();
+        self.retries_answered.fetch_add(repeated as u64, Relaxed);
+        Some(receipts)
     }
 }
 
@@ -112,12 +121,6 @@ fn run_length(entries: &[NewEntry]) -> usize {
         before < RUN_BYTES
     };
     entries.iter().take(RUN).take_while(fits).count()
-}
-
-fn receipts(run: &[NewEntry], texts: &[String]) -> Option<Vec<Receipt>> {
-    let whole = run.len() == texts.len();
-    let receipts = run.iter().zip(texts).map(|(entry, text)| record::decode_receipt(text, &entry.publication.id));
-    receipts.collect::<Option<_>>().filter(|_| whole)
 }
 
 pub(super) fn strange(topic: &Topic) -> BusError {

@@ -3,7 +3,7 @@ use super::{reader::Read, record};
 use crate::{Consumer, HistoryGap, handover::Place};
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
-use wse_core::{Pushed, ReorderBuffer, ReorderLimits};
+use wse_core::{Pushed, ReorderBuffer, ReorderCounts, ReorderLimits};
 use wse_protocol::{Epoch, Followed, Position, Publication, Seq, Topic};
 
 /// What has been handed over of a log, and what was rung while the log is being read.
@@ -27,8 +27,8 @@ pub(crate) struct Track {
     room: ReorderLimits,
     /// Something may have been missed since the read began.
     missed: bool,
-    /// Handed over behind a read, without one of its own, since that was last asked.
-    reordered: u64,
+    /// What the reorder buffers did since that was last asked.
+    counts: ReorderCounts,
 }
 
 /// What was rung of one epoch, and cannot be handed over yet.
@@ -127,8 +127,8 @@ impl Content {
 impl Track {
     /// Nothing is known yet.
     pub(crate) fn new(of: Followed, room: ReorderLimits) -> Self {
-        let (interests, reordered) = (Vec::new(), 0);
-        Self { of, held: false, interests, listening: false, position: None, filling: false, ahead: None, room, missed: false, reordered }
+        let (interests, counts) = (Vec::new(), ReorderCounts::default());
+        Self { of, held: false, interests, listening: false, position: None, filling: false, ahead: None, room, missed: false, counts }
     }
 
     /// Counts one interest; true if it is the first of all.
@@ -248,18 +248,20 @@ impl Track {
             if same {
                 ahead.entries.start(Duration::ZERO, position.seq.next(), |entry| {
                     position.seq = entry.position.seq;
-                    self.reordered += 1;
                     out.push(Told::Entry(entry));
                 });
             }
             self.missed |= !same || ahead.entries.has_gap();
+            let ReorderCounts { reordered, dropped } = ahead.entries.counts();
+            self.counts.reordered += reordered;
+            self.counts.dropped += dropped;
         }
         if self.missed { self.suspect() } else { Step::Rest }
     }
 
-    /// Entries that the reorder buffer gave since this was last asked.
-    pub(crate) fn take_reordered(&mut self) -> u64 {
-        std::mem::take(&mut self.reordered)
+    /// What the reorder buffers gave, and had no room for, since this was last asked.
+    pub(crate) fn take_counts(&mut self) -> ReorderCounts {
+        std::mem::take(&mut self.counts)
     }
 
     /// Holds an entry until `settle`; one without room, or of another epoch than those held, is left in the log.
