@@ -175,7 +175,7 @@ export class PresenceDriver implements Presence {
 
   /** An error came for the request `cid`, or for none. */
   handleError(cid: string | undefined, error: WSEError): void {
-    if (this.#stays.handleError(cid, error, this.#roles.clock.now())) this.#poll();
+    if (this.#stays.handleError(cid, error, this.#roles.clock.now(), this.#roles.environment.random())) this.#poll();
   }
 
   #forget(): void {

@@ -1,4 +1,5 @@
 // The topics that the client is in: who wants it there and with which data, and what this connection was told; pure.
+import { Backoff } from './backoff';
 import type { WSEError } from './errors';
 
 /** One message to send; `text` is the data as JSON, null for `leave`. */
@@ -22,11 +23,8 @@ export interface StayState {
 /** Says which holder wants it; each is one object. */
 export type Holder = object;
 
-/** A refusal that may pass by itself is tried again after this long, and after twice as long each time that it comes again. */
-const RETRY_REFUSED_MS = 5_000;
-
-/** The longest such wait. */
-const RETRY_CAP_MS = 60_000;
+/** When a refusal that may pass by itself is tried again: with jitter, since all whom a full topic refused would come at once. */
+const RETRY_REFUSED = { baseMs: 10_000, capMs: 60_000, breakerFailures: Infinity, restartTries: 0 };
 
 /** Others are in its place; also told unasked, where the server had lost it for a while ([P-62]). */
 const FULL = 'PRESENCE_FULL';
@@ -46,8 +44,8 @@ class Stay {
   /** Infinity: it does not linger, it is not tried again. */
   lingerUntil = Infinity;
   retryAt = Infinity;
-  /** Refusals since it was in the topic. */
-  refusals = 0;
+  /** Of refusals since it was in the topic. */
+  readonly backoff = new Backoff(RETRY_REFUSED);
   state: StayState = { entered: false, error: null, id: null };
 
   /** The connection is gone or another one, which knows nothing; one that it moved to is not to be seen. */
@@ -58,12 +56,11 @@ class Stay {
     if (!isMove) this.state = { ...this.state, entered: false, error: null };
   }
 
-  refuse(error: WSEError, now: number): void {
+  refuse(error: WSEError, now: number, random: number): void {
     const isFull = error.code === FULL;
     if (isFull) this.had = false;
     const passing = isFull || error.fault === 'network' || error.fault === 'server';
-    this.retryAt = passing ? now + Math.min(RETRY_REFUSED_MS * 2 ** this.refusals, RETRY_CAP_MS) : Infinity;
-    this.refusals += 1;
+    this.retryAt = passing ? now + this.backoff.next(random) : Infinity;
     this.state = { entered: this.had, error, id: this.had ? this.state.id : null };
   }
 }
@@ -142,18 +139,18 @@ export class Stays {
     stay.due = null;
     stay.retryAt = Infinity;
     stay.had = true;
-    stay.refusals = 0;
+    stay.backoff.reset();
     stay.state = { entered: true, error: null, id: id ?? stay.state.id };
     return true;
   }
 
   /** The server, or the client itself, refuses a request, or unasked takes the place away; returns whether one of ours. */
-  handleError(cid: string | undefined, error: WSEError, now: number): boolean {
+  handleError(cid: string | undefined, error: WSEError, now: number, random: number): boolean {
     const stay = cid === undefined ? (error.code === FULL ? this.#stays.get(error.topic ?? '') : undefined) : this.#find(cid);
     if (stay === undefined) return false;
     // Where a request is under way when the place is taken, its answer is what counts.
     if (stay.due === cid) stay.due = null;
-    stay.refuse(error, now);
+    stay.refuse(error, now, random);
     return true;
   }
 

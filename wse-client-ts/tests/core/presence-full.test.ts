@@ -15,7 +15,8 @@ describe('entering', () => {
       await clock.advance(1_000);
       if (said({ server }).length > before) tries.push(second);
     }
-    expect(tries).toEqual([5, 15, 35, 75, 135, 195, 255]);
+    // Each is the middle of its wait: of 10, 20, 40 and 60 s.
+    expect(tries).toEqual([5, 15, 35, 65, 95, 125, 155, 185, 215, 245, 275]);
     server.drop();
     await clock.advance(4_000);
     expect(said({ server })).toHaveLength(1);
@@ -29,6 +30,24 @@ describe('entering', () => {
     expect(state()).toMatchObject({ status: 'refused', error: { code: 'PRESENCE_FULL' } });
     await clock.advance(5_000);
     expect(said({ server }).slice(2)).toEqual([{ action: 'update', topic: 'room', data: 'y' }, { action: 'enter', topic: 'room', data: 'y' }]);
+  });
+
+  it('of a full topic is tried again by each client at another time', async () => {
+    const waits = await Promise.all(
+      [0.1, 0.4, 0.9].map(async (draw) => {
+        const { client, clock, server, environment } = await connected();
+        environment.draw = draw;
+        server.refusedTopics.set('room', 'PRESENCE_FULL');
+        client.presence.enter('room', 'x');
+        await clock.advance(0);
+        for (let ms = 500; ms <= 60_000; ms += 500) {
+          await clock.advance(500);
+          if (said({ server }).length > 1) return ms;
+        }
+        return Infinity;
+      }),
+    );
+    expect(waits).toEqual([1_000, 4_000, 9_000]);
   });
 
   it('that the server takes back unasked is refused, told, and tried again; other errors that name the topic mean nothing', async () => {
