@@ -20,6 +20,9 @@ const upTo = (count) => numbered(count).map(({ n }) => n);
 /** The page's clock is so far ahead. */
 const setClock = (ms) => `{ const now = Date.now; Date.now = () => now() + ${ms}; }`;
 
+/** Longer than a lease lasts. */
+const SLEEP = 200_000;
+
 let bus, page, site;
 before(async () => {
   [bus, page] = await Promise.all([redis(), builtPage('outbox')]);
@@ -138,6 +141,42 @@ describe('the outbox in Chromium', { concurrency: false }, () => {
     await site.untilEffects(4, 25_000);
     assert.deepEqual(site.effects(), ['ada order 4', ...lines('ada', 'order', upTo(3))]);
   });
+
+  for (const [what, isTaken, isGone] of [['has them, sends none of them', true, false], ['had them and is gone, sends none of them', true, true], ['had, sends them itself', false, false]]) {
+    test(`G3: a page without Web Locks that slept, and finds that ${isTaken ? 'another' : 'no other'} ${what}: no row is sent twice`, LIMIT, async () => {
+      await open();
+      const sleeper = await Tab.open(context, site, { prepare: withoutLocks, canSleep: true });
+      await sleeper.untilConnected();
+      await sleeper.away(site);
+      await sleeper.send('order', [{ n: 1, nap: isGone ? 0 : 3 }, { n: 2 }, { n: 3 }]);
+      await sleeper.untilCounts({ queued: 3, isDurable: true });
+      await sleeper.page.evaluate(() => window.sleep());
+      site.gate.mend();
+      const tabs = [sleeper];
+      if (isTaken) {
+        const other = await Tab.open(context, site, { prepare: `(${withoutLocks})(); ${setClock(SLEEP)}` });
+        tabs.push(other);
+        await site.untilEffects(isGone ? 3 : 1);
+        if (isGone) {
+          await other.untilCounts({ queued: 0, sent: 0 });
+          await other.page.goto('about:blank');
+        }
+      }
+      await sleeper.page.evaluate((ms) => window.wake(ms), SLEEP);
+      await sleeper.send('order', [{ n: 4 }]);
+      await until('all outcomes', async () => Object.keys(await sleeper.replies()).length === 4);
+      assert.deepEqual(await sleeper.replies(), isTaken ? { 1: 'TAKEN_OVER', 2: 'TAKEN_OVER', 3: 'TAKEN_OVER', 4: { done: 4 } } : { 1: { done: 1 }, 2: { done: 2 }, 3: { done: 3 }, 4: { done: 4 } });
+      await site.untilEffects(4);
+      for (const tab of isGone ? [sleeper] : tabs) await tab.untilCounts({ queued: 0, sent: 0, failed: 0 });
+      assert.deepEqual(site.effects().sort(), lines('ada', 'order', upTo(4)));
+      // Not only handled once: once on the wire.
+      await until('all frames to be seen', () => tabs.flatMap((tab) => tab.sent('order')).length >= 4);
+      const sent = tabs.flatMap((tab) => tab.sent('order'));
+      assert.deepEqual([sent.length, new Set(sent).size], [4, 4]);
+      const { begun, repeats_answered: repeats } = await site.health();
+      assert.deepEqual({ begun, repeats }, { begun: 4, repeats: 0 });
+    });
+  }
 
   test('G3: another user neither sends nor sees what is left; its writer does, later', LIMIT, async () => {
     await open();

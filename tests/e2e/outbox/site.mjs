@@ -44,6 +44,11 @@ export class Site {
     await this.#server.ended;
   }
 
+  /** What the server counts of messages that clients keep. */
+  async health() {
+    return (await fetch(`${this.page}wse/health`)).json();
+  }
+
   /** What handlers did, one line each, in order. */
   effects() {
     return existsSync(this.#effects) ? readFileSync(this.#effects, 'utf8').split('\n').slice(0, -1) : [];
@@ -69,11 +74,12 @@ export class Tab {
   #frames = [];
   page;
 
-  /** `prepare` runs in the page before anything else. */
-  static async open(context, site, { options = {}, prepare } = {}) {
+  /** `prepare` runs in the page before anything else; `canSleep`: with `sleep` and `wake`. */
+  static async open(context, site, { options = {}, prepare, canSleep = false } = {}) {
     const tab = new Tab();
     tab.page = await context.newPage();
     tab.page.on('websocket', (socket) => socket.on('framesent', ({ payload }) => tab.#frames.push(readFrame(payload).envelope)));
+    if (canSleep) await tab.page.addInitScript(sleepingTimers);
     if (prepare !== undefined) await tab.page.addInitScript(prepare);
     await tab.load(site, options);
     return tab;
@@ -130,6 +136,30 @@ export class Tab {
   sent(type) {
     return this.#frames.filter(({ t }) => t === type).map(({ pid, n }) => `${pid} ${n}`);
   }
+}
+
+/** In the page: from `sleep()` on nothing runs by its timers; `wake(ms)` runs what was due, and its clock is so far ahead then. */
+function sleepingTimers() {
+  const due = new Map();
+  let [isAsleep, ahead] = [false, 0];
+  const { now } = Date;
+  Date.now = () => now() + ahead;
+  for (const name of ['setTimeout', 'setInterval']) {
+    const set = window[name].bind(window);
+    window[name] = (task, ms, ...args) => {
+      const id = set(() => (isAsleep ? due.set(id, task) : task(...args)), ms);
+      return id;
+    };
+  }
+  for (const name of ['clearTimeout', 'clearInterval']) {
+    const clear = window[name].bind(window);
+    window[name] = (id) => (due.delete(id), clear(id));
+  }
+  window.sleep = () => (isAsleep = true);
+  window.wake = (ms) => {
+    [isAsleep, ahead] = [false, ms];
+    for (const [id, task] of [...due]) if (due.delete(id)) task();
+  };
 }
 
 /** In the page: how many rows its database has. */

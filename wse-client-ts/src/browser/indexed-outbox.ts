@@ -90,6 +90,11 @@ export class IndexedOutbox implements OutboxStore {
     });
   }
 
+  /** A lock is held as long as its page lives. */
+  holds(producer: string): boolean {
+    return this.#leases?.holds(producer) ?? true;
+  }
+
   #rows(mode: IDBTransactionMode): IDBObjectStore {
     if (this.#db === null) throw new Error('open() comes first');
     return this.#db.transaction(ROWS, mode).objectStore(ROWS);

@@ -11,6 +11,7 @@ export const CLIENT_CODES = {
   CLOSED: { fault: 'application', advice: 'The client is closed; call connect() or mount useWSE first. What the outbox holds is sent then.' },
   TOKEN_CHANGED: { fault: 'application', advice: 'The token changed before this message was sent; send it again as the new user.' },
   USER_CHANGED: { fault: 'application', advice: 'Another user is connected; the message stays in the outbox for the user who wrote it.' },
+  TAKEN_OVER: { fault: 'application', advice: 'This page slept, and another page of this browser has its messages now: what was stored is sent there; do not send it again.' },
   OUTBOX_FULL: { fault: 'application', advice: 'The outbox is full; wait until messages are acknowledged, cancel some, or send with `keep: false`.' },
   OUTBOX_NOT_KEPT: { fault: 'configuration', advice: 'Messages cannot be stored and are kept in memory only: they do not survive a reload. Private windows, blocked storage and a full disk do that.' },
   EXPIRED: { fault: 'network', advice: 'The message was older than the outbox keeps messages.' },

@@ -60,9 +60,9 @@ export class Failures {
     return false;
   }
 
-  /** Others' are not this user's to see; their rows stay in the store. */
-  keepOnly(user: string | null): void {
-    for (const [id, { row }] of this.#kept) if (row.user !== user) this.take(id);
+  /** Others' are not this page's to see; their rows stay in the store. */
+  keepOnly(isOurs: (row: OutboxRow) => boolean): void {
+    for (const [id, { row }] of this.#kept) if (!isOurs(row)) this.take(id);
   }
 
   clear(): void {

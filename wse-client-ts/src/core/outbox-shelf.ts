@@ -13,6 +13,8 @@ const STORE_MS = 5_000;
 export interface ShelfEvents {
   /** These rows are kept, or are not going to be. */
   onWritten(writes: readonly Write[]): void;
+  /** A producer that was not held any more is again, or its rows are another page's. */
+  onClaim(producer: string, isOurs: boolean): void;
   /** `isDurable` or `ofOthers` changed. */
   onChange(): void;
   /** Told once. */
@@ -28,6 +30,10 @@ export class Shelf {
   readonly #producers = new Map<string, Producer>();
   /** Rows of other users, by producer. */
   readonly #others = new Map<string, number>();
+  /** What is asked of producers whose claims have run out. */
+  readonly #asking = new Map<string, Promise<void>>();
+  /** Other pages'; until all that was to be written of them is left out. */
+  readonly #lost = new Set<string>();
   /** Rows that could not be removed: the next look tries again. */
   #left: OutboxRow[] = [];
   #store: OutboxStore;
@@ -53,6 +59,7 @@ export class Shelf {
 
   /** The next number of the client's own producer. */
   next(): { readonly scope: string; readonly producer: string; readonly n: number } {
+    if (this.#own !== null && !this.holds(this.#own.id)) this.#own = null;
     this.#own ??= new Producer(this.#roles.environment.uuid());
     this.#producers.set(this.#own.id, this.#own);
     return { scope: this.#scope, producer: this.#own.id, n: this.#own.next() };
@@ -61,6 +68,13 @@ export class Shelf {
   /** Up to this number a producer's outcomes are known. */
   seen(producer: string): number {
     return this.#producers.get(producer)?.seen ?? 0;
+  }
+
+  /** Whether a producer's rows are this page's for certain. Where the claim has run out it is taken again, and `onClaim` tells. */
+  holds(id: string): boolean {
+    const producer = this.#producers.get(id);
+    if (producer !== undefined && !this.#asking.has(id) && this.#store.holds?.(id) === false) this.#asking.set(id, this.#ask(producer));
+    return !this.#asking.has(id);
   }
 
   put(row: OutboxRow): void {
@@ -92,13 +106,8 @@ export class Shelf {
 
   /** Gives producers up, once all is written; what is left of them is for whoever looks next. */
   letGo(isInUse: (producer: string) => boolean): void {
-    const left = [...this.#producers.values()].filter(({ id }) => !isInUse(id));
-    for (const { id } of left) this.#producers.delete(id);
-    if (this.#own !== null && left.includes(this.#own)) this.#own = null;
+    this.#part([...this.#producers.values()].filter(({ id }) => !isInUse(id)));
     this.#others.clear();
-    this.#parting = Promise.all([this.#parting, this.#writer.idle()]).then(() => {
-      for (const producer of left) producer.release();
-    });
   }
 
   /**
@@ -106,6 +115,7 @@ export class Shelf {
    * no room stays where it is, for the next look or another tab.
    */
   async adopt(ours: (row: OutboxRow) => boolean, isForgotten: (row: OutboxRow) => boolean, hasRoom: (rows: readonly OutboxRow[]) => boolean): Promise<readonly OutboxRow[]> {
+    for (const id of this.#producers.keys()) this.holds(id);
     for (const row of this.#left.splice(0)) this.remove(row);
     const found: (readonly OutboxRow[])[] = [];
     const before = this.ofOthers;
@@ -139,6 +149,32 @@ export class Shelf {
     return found.sort(([a], [b]) => (a?.at ?? 0) - (b?.at ?? 0)).flat();
   }
 
+  #part(left: readonly Producer[]): void {
+    for (const { id } of left) this.#producers.delete(id);
+    if (this.#own !== null && left.includes(this.#own)) this.#own = null;
+    this.#parting = Promise.all([this.#parting, this.#writer.idle()]).then(() => {
+      for (const producer of left) {
+        producer.release();
+        this.#lost.delete(producer.id);
+      }
+    });
+  }
+
+  /** Without an answer its rows are as good as another page's: they are in the store, for whoever can claim them. */
+  async #ask(producer: Producer): Promise<void> {
+    const { id } = producer;
+    const isOurs = await this.#inTime(() => producer.claim(this.#store)).catch((cause: unknown) => {
+      this.#tell(cause);
+      return false;
+    });
+    this.#asking.delete(id);
+    if (!isOurs) {
+      this.#lost.add(id);
+      this.#part([producer]);
+    }
+    this.#events.onClaim(id, isOurs);
+  }
+
   async #take(producer: Producer, ours: (row: OutboxRow) => boolean, isForgotten: (row: OutboxRow) => boolean): Promise<readonly OutboxRow[]> {
     if (!(await producer.claim(this.#store))) return [];
     const all = await this.#store.rows(this.#scope, producer.id);
@@ -154,7 +190,10 @@ export class Shelf {
   async #write(puts: readonly OutboxRow[], removals: readonly OutboxRow[]): Promise<void> {
     await this.open();
     await this.#inTime(async () => {
+      for (const id of new Set([...puts, ...removals].map(({ producer }) => producer))) if (!this.holds(id)) await this.#asking.get(id);
       for (const id of new Set(puts.map(({ producer }) => producer))) await this.#producers.get(id)?.claim(this.#store);
+      const isOurs = ({ producer }: OutboxRow): boolean => !this.#lost.has(producer);
+      [puts, removals] = [puts.filter(isOurs), removals.filter(isOurs)];
       const stale = puts.filter(({ producer, n }) => this.#producers.get(producer)?.isKept(n) === true);
       await this.#store.write(puts, removals).catch(async (cause: unknown) => {
         // What is sent now must not stand there as never sent: a later page would take it for new.
@@ -166,7 +205,7 @@ export class Shelf {
     });
   }
 
-  #inTime(task: () => Promise<void>): Promise<void> {
+  #inTime<T>(task: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const cancel = this.#roles.clock.setTimer(() => reject(new Error(`the store did not answer within ${STORE_MS} ms`)), STORE_MS);
       void task().then(resolve, reject).finally(cancel);

@@ -47,6 +47,11 @@ export interface OutboxStore {
   rows(scope: string, producer: string): Promise<readonly OutboxRow[]>;
   /** Puts and removes in one step: all of it is kept when this resolves, or nothing when it rejects. */
   write(puts: readonly OutboxRow[], removals: readonly OutboxKey[]): Promise<void>;
-  /** Makes the caller the only one, of all tabs, who touches the producer's rows; resolves with what gives that back, or null where another has it. */
+  /**
+   * Makes the caller the only one, of all tabs, who touches the producer's rows; resolves with what gives that back, or null where another has it,
+   * or where the caller's own claim had run out and another has had it since.
+   */
   claim(producer: string): Promise<(() => void) | null>;
+  /** False where the caller's claim has run out; true of a producer that it has not claimed. For stores whose claims can run out. */
+  holds?(producer: string): boolean;
 }

@@ -73,6 +73,11 @@ export class Outbox {
         }
         events.onReady();
       },
+      onClaim: (producer, isOurs) => {
+        if (isOurs) this.#review();
+        else this.#lose(producer);
+        events.onReady();
+      },
       onChange: () => events.onChange(null),
       onFault: (error) => events.onFault(error),
     });
@@ -137,13 +142,12 @@ export class Outbox {
     const isOther = this.#owner.handleReady(link.user);
     for (const entry of [...this.#entries.values()]) {
       if (!this.#owner.hasWritten(entry.row, entry.age, link.user)) this.#disown(entry);
-      // Timers stand still while a machine sleeps.
-      else if (this.#isExpired(entry.row)) this.#giveUp(entry, expired(entry));
-      else if (entry.isSent && !isRepeatable(entry.row, link)) this.#giveUp(entry, unknownOutcome());
     }
+    // Timers stand still while a machine sleeps.
+    this.#review();
     if (isOther) {
       this.#era += 1;
-      this.#failures.keepOnly(link.user);
+      this.#failures.keepOnly(({ user }) => user === link.user);
       this.#letGo();
     }
     this.#look();
@@ -171,7 +175,7 @@ export class Outbox {
     const entry = this.#shown.find(({ row }) => row.id === id);
     if (entry?.isSent === true) return false;
     const row = entry?.row ?? this.failed(id);
-    if (row === undefined) return false;
+    if (row === undefined || !this.#shelf.holds(row.producer)) return false;
     if (entry === undefined) this.#failures.take(id);
     else this.#release(entry, WSEError.client('CANCELLED'));
     this.#shelf.remove(row);
@@ -181,7 +185,8 @@ export class Outbox {
 
   /** What a failed message said. */
   failed(id: string): OutboxRow | undefined {
-    return this.#owner.isUnknown ? undefined : this.#failures.find(id);
+    const row = this.#owner.isUnknown ? undefined : this.#failures.find(id);
+    return row !== undefined && this.#shelf.holds(row.producer) ? row : undefined;
   }
 
   get #shown(): readonly Entry[] {
@@ -202,7 +207,12 @@ export class Outbox {
 
   /** Under which epoch it is sent first stands in the store before it is sent: else a later page would take it for new. */
   #prepare(entry: Entry): boolean {
-    if (this.#link === null || !this.#hasLooked) return false;
+    if (this.#link === null || !this.#hasLooked || !this.#shelf.holds(entry.row.producer)) return false;
+    if (entry.isSent && !isRepeatable(entry.row, this.#link)) {
+      this.#giveUp(entry, unknownOutcome());
+      this.#events.onReady();
+      return false;
+    }
     if (!entry.isSent && entry.row.epoch !== (this.#link.epoch ?? '')) this.#put(entry, this.#stamped(entry.row));
     return entry.isKept;
   }
@@ -241,6 +251,18 @@ export class Outbox {
   #giveUp(entry: Entry, error: WSEError): void {
     this.#events.onGone(entry.row.id);
     this.#fail(entry, error);
+  }
+
+  /** What is too old fails; where another page may have it, only once that is known. */
+  #review(): void {
+    for (const entry of [...this.#entries.values()]) if (this.#shelf.holds(entry.row.producer) && this.#isExpired(entry.row)) this.#giveUp(entry, expired(entry));
+  }
+
+  /** Another page has taken a producer over. */
+  #lose(producer: string): void {
+    for (const entry of [...this.#entries.values()]) if (entry.row.producer === producer) this.#release(entry, WSEError.client('TAKEN_OVER'));
+    this.#failures.keepOnly((row) => row.producer !== producer);
+    this.#tell(null);
   }
 
   #keepFailure(row: OutboxRow, isEarlier: boolean): void {
@@ -344,7 +366,6 @@ export class Outbox {
       }
       const entry = this.#admit(row, true);
       if (this.#isExpired(row)) this.#fail(entry, expired(entry));
-      else if (entry.isSent && this.#link !== null && !isRepeatable(row, this.#link)) this.#fail(entry, unknownOutcome());
       else adopted.push(entry);
     }
     if (adopted.length === 0) return;
@@ -357,7 +378,7 @@ export class Outbox {
     this.#cancelTimer?.();
     const handleTimer = (): void => {
       this.#arm(delayMs * 2);
-      for (const entry of [...this.#entries.values()]) if (this.#isExpired(entry.row)) this.#giveUp(entry, expired(entry));
+      this.#review();
       this.#look();
     };
     this.#cancelTimer = this.#roles.clock.setTimer(handleTimer, Math.min(delayMs, LOOK_MS, this.#config.ageMs));

@@ -64,8 +64,9 @@ export class Producer {
     if ((isRemoval || hasFailed) && !this.#kept.has(n)) this.#open.delete(n);
   }
 
-  /** Keeps other tabs away from its rows; returns whether it does. */
+  /** Keeps other tabs away from its rows, again where its claim has run out; returns whether it does. */
   async claim(store: OutboxStore): Promise<boolean> {
+    if (store.holds?.(this.id) === false) this.#claim = null;
     this.#claim ??= store.claim(this.id);
     const claim = await this.#claim;
     if (claim === null) this.#claim = null;

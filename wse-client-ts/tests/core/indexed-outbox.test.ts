@@ -108,6 +108,78 @@ describe('a lease', () => {
   });
 });
 
+describe('a lease of a page that slept', () => {
+  /** Two pages, the first of which has a lease and sleeps: its timers do not run. */
+  async function twoPages(): Promise<{ readonly first: IndexedOutbox; readonly second: IndexedOutbox; readonly release: () => void; readonly at: number }> {
+    vi.useFakeTimers({ toFake: ['Date', 'setInterval', 'clearInterval'] });
+    const indexedDB = new IDBFactory();
+    const [first, second] = [new IndexedOutbox({ indexedDB, locks: null }), new IndexedOutbox({ indexedDB, locks: null })];
+    await first.open();
+    await second.open();
+    const release = await first.claim('a');
+    if (release === null) throw new Error('nobody has it');
+    return { first, second, release, at: Date.now() };
+  }
+
+  it('counts as over before another page can take it, and is had again where none did', async () => {
+    const { first, second, at } = await twoPages();
+    expect([first.holds('a'), first.holds('b'), second.holds('a')]).toEqual([true, true, true]);
+    vi.setSystemTime(at + 139_000);
+    expect(first.holds('a')).toBe(true);
+    vi.setSystemTime(at + 141_000);
+    expect([first.holds('a'), await second.claim('a')]).toEqual([false, null]);
+    vi.setSystemTime(at + 1_000_000);
+    expect(first.holds('a')).toBe(false);
+    expect(await first.claim('a')).not.toBeNull();
+    expect([first.holds('a'), await second.claim('a')]).toEqual([true, null]);
+  });
+
+  it('is not had again where another page has it, nor where one had it and gave it back', async () => {
+    const { first, second, release, at } = await twoPages();
+    vi.setSystemTime(at + 151_000);
+    const releaseOther = await second.claim('a');
+    expect([first.holds('a'), second.holds('a')]).toEqual([false, true]);
+    // The first one wakes: it renews nothing, and removes nothing.
+    await vi.advanceTimersByTimeAsync(20_000);
+    await new Promise((done) => setTimeout(done, 20));
+    expect(first.holds('a')).toBe(false);
+    release();
+    expect([await first.claim('a'), second.holds('a')]).toEqual([null, true]);
+    releaseOther?.();
+    vi.setSystemTime(at + 152_000);
+    // As a new one, to look what is there.
+    await vi.waitFor(async () => expect(await first.claim('a')).not.toBeNull(), PATIENCE);
+  });
+
+  it('is not had again where one had it and gave it back before the page woke', async () => {
+    const { first, second, at } = await twoPages();
+    vi.setSystemTime(at + 151_000);
+    (await second.claim('a'))?.();
+    vi.setSystemTime(at + 152_000);
+    expect([first.holds('a'), await first.claim('a')]).toEqual([false, null]);
+  });
+
+  it('is over where the clock was set back to before it began, by more than two clocks differ', async () => {
+    const { first, second, at } = await twoPages();
+    vi.setSystemTime(at - 9_000);
+    expect([first.holds('a'), await second.claim('a')]).toEqual([true, null]);
+    vi.setSystemTime(at - 11_000);
+    expect(first.holds('a')).toBe(false);
+    expect(await second.claim('a')).not.toBeNull();
+    expect(await first.claim('a')).toBeNull();
+  });
+
+  it.each([false, true])('is free at once where the page goes; if it comes back it has it again unless another took it (%s)', async (isTaken) => {
+    const window = new EventTarget();
+    vi.stubGlobal('window', window);
+    const { first, second } = await twoPages();
+    window.dispatchEvent(new Event('pagehide'));
+    expect(first.holds('a')).toBe(false);
+    if (isTaken) (await second.claim('a'))?.();
+    expect((await first.claim('a')) !== null).toBe(!isTaken);
+  });
+});
+
 describe('where a page may not store', () => {
   it.each([
     ['is no IndexedDB', undefined],
