@@ -81,7 +81,7 @@ export function useLive(): Live {
   }, [isConnected, sendMessage]);
 
   useEffect(() => {
-    if (prices.status === 'recovered') note('Missed messages recovered', 'good');
+    if (prices.status === 'recovered') note(`${prices.recovered} missed messages recovered`, 'good');
     if (prices.status === 'resync') note('Gap in the log: history loaded again', 'plain');
   }, [prices.status]);
 
