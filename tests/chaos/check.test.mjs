@@ -21,6 +21,7 @@ function judge({ log, published, sends = [], effects = [], bus = 'redis', kills 
   return breaches({ plan: { bus, drains, clients: [{ holds: [hold] }] }, published, effects, seen: [client], kills });
 }
 
+const DIRECT = { topic: '@user:c' };
 const THREE = [stored(1), stored(2), stored(3)];
 
 test('a run in which everything came in order is right', () => {
@@ -51,6 +52,21 @@ for (const [what, log, clause] of [
 test('a position that was given twice is found', () => {
   assert.match(judge({ log: [came(1), came(2), came(3)], published: [...THREE, stored(2, { n: 7 })] }).join(), /\[G4\] position 2/);
 });
+
+for (const [what, log, found] of [
+  ['that all came', [came(1, DIRECT), came(2, DIRECT)], ''],
+  ['of which the first never came', [came(2, DIRECT)], '[G2] 1 of 2 positions'],
+  ['of which none came', [], '[G2] 2 of 2 positions'],
+  ['that came in another order', [came(2, DIRECT), came(1, DIRECT)], '[G1] position 1 came after 2'],
+  ['that are told to be lost, and nothing was', [{ kind: 'resync', topic: '@user:c', reason: 'history', at: 150 }, came(1, DIRECT), came(2, DIRECT)], '[G2] resync 1 (history)'],
+]) {
+  test(`what was sent to the client's user, ${what}, is ${found === '' ? 'right' : 'found'}`, () => {
+    const toOther = stored(1, { topic: '@user:another' });
+    const judged = judge({ log: [came(1), ...log], published: [stored(1), toOther, stored(1, { ...DIRECT, began: 10 }), stored(2, DIRECT)] });
+    if (found === '') assert.deepEqual(judged, []);
+    else assert.ok(judged.some((text) => text.startsWith(found)), JSON.stringify(judged));
+  });
+}
 
 const SKIPS = { latest: 'latest', low: 'drop_low', ttl: 'ttl' };
 

@@ -4,8 +4,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openBrowser } from './lib/clients.mjs';
-import { planOf } from './lib/plan.mjs';
+import { planOf, worldOf } from './lib/plan.mjs';
 import { OUT, redis, worker } from './lib/processes.mjs';
+import { openProxy } from './lib/proxy.mjs';
 import { runSeed } from './lib/run-seed.mjs';
 import { Summary } from './lib/summary.mjs';
 
@@ -27,17 +28,20 @@ const browser = values['without-pages'] ? null : await openBrowser();
 const summary = new Summary();
 
 /** Workers of one job: its seeds run one after the other. */
-async function openWorld(bus, job) {
-  const effectsFile = join(OUT, `effects-${bus}-${job}`);
-  const env = { EFFECTS: effectsFile, ...(bus === 'redis' ? { REDIS_URL: broker.url } : {}) };
-  const count = bus === 'redis' ? 2 : 1;
-  const workers = await Promise.all(Array.from({ length: count }, (_, i) => worker(`worker-${bus}-${job}-${i}`, values.python, env)));
-  return { effectsFile, workers };
+async function openWorld(kind, job) {
+  const effectsFile = join(OUT, `effects-${kind}-${job}`);
+  const open = async (transport) => {
+    const way = kind === 'outages' ? await openProxy(Number(new URL(broker.url).port)) : null;
+    const url = way === null ? broker.url : `redis://127.0.0.1:${way.port}`;
+    const env = { EFFECTS: effectsFile, USERS: '1', TAKEOVER: transport === 'asgi' ? 'never' : 'always', ...(kind === 'memory' ? {} : { REDIS_URL: url }) };
+    return { ...(await worker(`worker-${kind}-${job}-${transport}`, values.python, env)), transport, way };
+  };
+  return { effectsFile, workers: await Promise.all(['native', 'asgi'].map(open)) };
 }
 
-async function runJob(bus, job, queue) {
+async function runJob(kind, job, queue) {
   if (queue.length === 0) return;
-  const world = await openWorld(bus, job);
+  const world = await openWorld(kind, job);
   for (let seed = queue.shift(); seed !== undefined; seed = queue.shift()) {
     const result = await runSeed(seed, world, browser).catch((error) => ({ plan: planOf(seed), breaches: [`the run itself failed: ${error.stack}`] }));
     summary.add(result);
@@ -45,21 +49,23 @@ async function runJob(bus, job, queue) {
     if (result.breaches.length > 0 && values['until-red']) for (const rest of Object.values(queues)) rest.length = 0;
   }
   await Promise.all(world.workers.map((each) => each.stop()));
+  for (const { way } of world.workers) way?.close();
 }
 
 function report(seed, { plan, breaches, ...rest }) {
   const file = join(OUT, `seed-${seed}.json`);
   writeFileSync(file, JSON.stringify({ plan, breaches, ...rest }, null, 1));
-  const { faults, kills, drains, bus, browser: isPage } = plan;
-  console.log(`seed ${seed} FAILED on ${bus}${isPage ? ' in Chromium' : ''}; all of it in ${file}`);
+  const { faults, kills, drains, outages, bus, transport, browser: isPage } = plan;
+  console.log(`seed ${seed} FAILED on ${bus}, ${transport}${isPage ? ' in Chromium' : ''}; all of it in ${file}`);
   for (const line of breaches.slice(0, 12)) console.log(`    ${line}`);
-  console.log(`    faults ${JSON.stringify(faults)} kills ${JSON.stringify(kills)} drains ${JSON.stringify(drains)}`);
+  console.log(`    faults ${JSON.stringify(faults)} kills ${JSON.stringify(kills)} drains ${JSON.stringify(drains)} outages ${JSON.stringify(outages)}`);
 }
 
-const queues = { redis: seeds.filter((seed) => planOf(seed).bus === 'redis'), memory: seeds.filter((seed) => planOf(seed).bus === 'memory') };
-// A quarter of the seeds is on the in-process bus, and so is a quarter of the jobs, but at least one.
-const jobs = Array.from({ length: Math.max(2, Number(values.jobs)) }, (_, i) => (i % 4 === 1 ? 'memory' : 'redis'));
-await Promise.all(jobs.map((bus, i) => runJob(bus, i, queues[bus])));
+const KINDS = ['redis', 'memory', 'outages'];
+const queues = Object.fromEntries(KINDS.map((kind) => [kind, seeds.filter((seed) => worldOf(planOf(seed)) === kind)]));
+// A quarter of the seeds is on the in-process bus, a quarter has a Redis that is out of reach, and so it is with the jobs, but for one of each at least.
+const jobs = Array.from({ length: Math.max(3, Number(values.jobs)) }, (_, i) => KINDS[i % 4] ?? 'redis');
+await Promise.all(jobs.map((kind, i) => runJob(kind, i, queues[kind])));
 await browser?.close();
 await broker.stop();
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
-from wse_server import Connection, Message, Publication, SlowPolicy, TopicPolicy, WSEConfig, create_wse_router
+from wse_server import Connection, Message, Publication, SlowPolicy, Takeover, TopicPolicy, WSEConfig, create_wse_router
 
 EFFECTS = os.open(os.environ["EFFECTS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 # One file for each topic that has a state: the database, which outlives a worker that is killed.
@@ -24,6 +24,7 @@ TIMES = {"heartbeat": 0.5, "idle_timeout": 2, "presence_grace": 1.2, "presence_l
 app = FastAPI()
 wse = create_wse_router(
     WSEConfig(
+        takeover=Takeover(os.environ.get("TAKEOVER", "auto")),
         redis_url=os.environ.get("REDIS_URL"),
         restart_retry=0.2,
         # Little enough that a stalled client falls behind within the run.
@@ -60,9 +61,12 @@ async def publish(request: Request) -> list[dict[str, Any]]:
     """What is told twice under one `retry` is one message, where the bus still knows the first."""
     messages = await request.json()
     commit(messages)
-    receipts = await wse.publish_many([
-        Publication(m["topic"], m["payload"], priority=m["priority"], key=m["key"], ttl=m.get("ttl"), idempotency_key=m["retry"]) for m in messages
-    ])  # fmt: skip
+    if messages[0]["topic"].startswith("@user:"):
+        receipts = [await wse.send_to_user(m["topic"][6:], "note", m["payload"], priority=m["priority"], idempotency_key=m["retry"]) for m in messages]
+    else:
+        receipts = await wse.publish_many([
+            Publication(m["topic"], m["payload"], priority=m["priority"], key=m["key"], ttl=m.get("ttl"), idempotency_key=m["retry"]) for m in messages
+        ])  # fmt: skip
     return [{"epoch": r.epoch, "seq": r.seq} for r in receipts]
 
 

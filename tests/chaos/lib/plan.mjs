@@ -13,7 +13,7 @@ const HANDLERS = ['plain', 'plain', 'plain', 'slow', 'raise'];
 
 /**
  * The plan of a seed. Every tenth runs in Chromium, every third has its server killed, every fourth is on the in-process bus. Of those on Redis that are not
- * killed, every second has a worker that is told to end.
+ * killed, every second has a worker that is told to end. Of those on Redis without a flood six in eleven have a worker whose way there breaks.
  */
 export function planOf(seed) {
   const choose = chooser(seed);
@@ -26,23 +26,36 @@ export function planOf(seed) {
   return {
     seed,
     bus,
+    /** Where its clients begin: at a worker that takes sockets from uvicorn, or at one that is an ASGI application alone. */
+    transport: seed % 7 < 3 ? 'asgi' : 'native',
     browser: seed % 10 === 0,
     lasts,
     workers,
     topics,
     clients,
-    publishes: [...publishesOf(lasts, topics, choose), ...flood.publishes],
+    publishes: [...publishesOf(lasts, topics, choose), ...flood.publishes, ...directsOf(seed, lasts, clients)],
     sends: clients.flatMap((_, client) => sendsOf(client, lasts, choose)),
     faults: [...beside(faultsOf(clients.length, lasts, choose), flood.faults), ...flood.faults],
     kills: seed % 3 === 1 ? killsOf(lasts, workers, choose) : [],
     drains: bus === 'redis' && seed % 3 !== 1 && seed % 2 === 0 ? drainsOf(seed, lasts) : [],
+    outages: seed % 4 < 2 && seed % 11 < 6 ? outagesOf(seed, lasts) : [],
     room: roomOf(seed, lasts, clients.length),
   };
+}
+
+/** The name under which what is sent to a client's user comes. */
+export function directOf(name) {
+  return `@user:${name}`;
 }
 
 /** What a topic is, by its name. */
 export function kindOf(topic) {
   return topic.replace(/:.*/, '');
+}
+
+/** Which workers a plan needs: on Redis, on Redis by a way that breaks, or on the in-process bus. */
+export function worldOf({ bus, outages }) {
+  return outages.length > 0 ? 'outages' : bus;
 }
 
 /** Whether the server has a snapshot of the topic. */
@@ -64,7 +77,7 @@ function clientOf(name, topics, choose) {
   const exact = topics.filter(({ name: topic, born }) => born === 0 && (!topic.startsWith('ns') || choose.chance(0.3)));
   const holds = exact.map(({ name: topic }) => (!topic.startsWith('ns') && choose.chance(0.25) ? { topic, filter: { group: choose.between(0, GROUPS - 1) } } : { topic }));
   if (choose.chance(0.7)) holds.push({ topic: pattern });
-  const options = { format: choose.pick(['json', 'msgpack']), compression: choose.chance(0.5), batch: choose.chance(0.7), requestTimeoutMs: 15_000 };
+  const options = { format: choose.pick(['json', 'msgpack']), compression: choose.chance(0.5), batch: choose.chance(0.7), requestTimeoutMs: 15_000, token: name };
   return { name, holds, options };
 }
 
@@ -77,6 +90,16 @@ function publishesOf(lasts, topics, choose) {
     bursts.push({ at, topic, count: choose.chance(0.2) ? choose.between(20, 60) : choose.between(1, 6), size });
   }
   return bursts.map((burst) => ({ ...burst, ...kept(burst.topic, choose), groups: GROUPS }));
+}
+
+/** What each client's user is sent; drawn by itself. */
+function directsOf(seed, lasts, clients) {
+  const choose = chooser(seed + 32_452_843);
+  return clients.flatMap(({ name }) => {
+    const bursts = [];
+    for (let at = choose.between(0, 200); at < lasts; at += choose.between(50, 400)) bursts.push({ at, topic: directOf(name), count: choose.between(1, 4), size: choose.between(0, 200) });
+    return bursts.map((burst) => ({ ...burst, priority: 5, keys: 1, ttl: null, groups: GROUPS }));
+  });
 }
 
 /** How a burst's messages are kept and left out. A topic with a snapshot is a table, in which a key has one group for good. */
@@ -130,6 +153,15 @@ function beside(faults, flood) {
 function drainsOf(seed, lasts) {
   const choose = chooser(seed + 104_729);
   return [{ at: choose.between(200, lasts - 300), worker: choose.between(0, 1) }];
+}
+
+/** What lies between a worker and Redis breaks, and heals by itself: first one worker's, then perhaps the other's. Drawn by itself, too. */
+function outagesOf(seed, lasts) {
+  const choose = chooser(seed + 15_485_863);
+  const half = Math.floor(lasts / 2);
+  const outage = (from, worker) => ({ at: choose.between(from, from + half - 400), worker, what: choose.pick(['cut', 'stall', 'away']), lasts: choose.between(50, 400) });
+  const first = choose.between(0, 1);
+  return [outage(100, first), ...(choose.chance(0.5) ? [outage(half + 100, choose.chance(0.7) ? 1 - first : first)] : [])];
 }
 
 function killsOf(lasts, workers, choose) {

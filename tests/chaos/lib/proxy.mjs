@@ -27,14 +27,14 @@ export async function openProxy(target) {
 
 function faults(network) {
   return {
-    /** Every connection is reset; `cuts` has the times. */
+    /** Every connection is reset; `cuts` has the times of this, and of when connections fell silent. */
     cut: () => end(network),
     /** Every connection is reset as soon as so many more bytes have passed to a client. */
     cutAfter: (bytes) => (network.bytesBeforeCut = bytes),
     /** Nothing passes until `heal`, then all of it. */
     stall: () => (network.stalled = true),
     /** The connections that are there lose everything from now on and are never closed; new ones pass. */
-    halfOpen: () => network.pairs.forEach((pair) => (pair.silent = true)),
+    halfOpen: () => silence(network),
     /** Everything comes later by so much. */
     delay: (ms) => (network.delayMs = ms),
     /** Not more than so much passes, in each direction of each connection; the sender is held back. */
@@ -45,10 +45,15 @@ function faults(network) {
     holdAnswers: (text) => new Promise((came) => (network.held = { text, came })),
     /** New connections are reset. */
     refuse: () => (network.refusing = true),
+    /** Every connection is reset, and new ones are until `heal`. */
+    away() {
+      network.refusing = true;
+      end(network);
+    },
     /** The network is gone for good: every connection is reset, or, where nobody is told, loses everything from now on. */
     vanish(isSilent) {
       network.isGone = true;
-      if (isSilent) network.pairs.forEach((pair) => (pair.silent = true));
+      if (isSilent) silence(network);
       else end(network);
     },
     /** The network is well again; what it lost stays lost. */
@@ -56,6 +61,12 @@ function faults(network) {
       Object.assign(network, { stalled: false, refusing: false, delayMs: 0, bytesPerTick: Infinity, held: null });
     },
   };
+}
+
+/** From here on neither end sees what the other does, nor that it closes. */
+function silence(network) {
+  network.cuts.push(Date.now());
+  network.pairs.forEach((pair) => (pair.silent = true));
 }
 
 function end(network) {

@@ -1,9 +1,9 @@
 // Whether a loss is told once: no more resyncs of a name than times at which what is behind it can have been lost ([G2]). Pure.
 
-/** Every resync of a topic, or of a pattern, that no loss before it accounts for. */
+/** Every resync of a topic, of a pattern, or of what is for the client's user, that no loss before it accounts for. */
 export function tooManyResyncs({ name, log }, losses) {
   const counts = new Map();
-  return log.filter(({ kind, topic }) => kind === 'resync' && !topic.startsWith('@')).flatMap(({ topic, reason, at }) => {
+  return log.filter(({ kind, topic }) => kind === 'resync' && (!topic.startsWith('@') || topic.startsWith('@user:'))).flatMap(({ topic, reason, at }) => {
     const many = (counts.get(topic) ?? 0) + 1;
     counts.set(topic, many);
     const before = losses.filter((loss) => loss <= at).length;

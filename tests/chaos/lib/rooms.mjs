@@ -14,8 +14,8 @@ const WATCHES = [[], ['list'], ['list'], ['count']];
 export function roomOf(seed, lasts, clients) {
   const choose = chooser(seed + 7_919);
   const topic = `room:s${seed}`;
-  const options = { format: 'json', compression: false, batch: choose.chance(0.5) };
-  const witness = { name: `s${seed}w`, options, watches: ['list', 'count'], fate: 'stays', acts: [], faults: faultsOf(lasts, choose) };
+  const options = { format: 'json', compression: false, batch: choose.chance(0.5), token: `s${seed}w` };
+  const witness = { name: options.token, options, watches: ['list', 'count'], fate: 'stays', acts: [], faults: faultsOf(lasts, choose) };
   const guests = Array.from({ length: choose.between(2, 3) }, (_, i) => guestOf(`s${seed}g${i}`, lasts, choose));
   const attending = Array.from({ length: clients }, () => ({ topic, watches: choose.pick(WATCHES), acts: choose.chance(0.5) ? enters(lasts, choose) : [] }));
   return { topic, guests: [witness, ...guests], attending };
@@ -23,7 +23,7 @@ export function roomOf(seed, lasts, clients) {
 
 function guestOf(name, lasts, choose) {
   const fate = choose.pick(FATES);
-  const options = { format: choose.pick(['json', 'msgpack']), compression: choose.chance(0.5), batch: choose.chance(0.5) };
+  const options = { format: choose.pick(['json', 'msgpack']), compression: choose.chance(0.5), batch: choose.chance(0.5), token: name };
   const acts = [...enters(lasts, choose), ...ends(fate, choose.between(Math.floor(lasts / 2), lasts - 300), choose)];
   return { name, options, watches: choose.pick(WATCHES), fate, acts, faults: faultsOf(lasts, choose) };
 }

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { breaches } from './check.mjs';
 import { inNode } from './clients.mjs';
 import { openGuests, settleRoom, strike, troublesOf } from './guests.mjs';
-import { CRITICAL, hasState, planOf } from './plan.mjs';
+import { CRITICAL, directOf, hasState, planOf } from './plan.mjs';
 import { until } from './processes.mjs';
 import { openProxy } from './proxy.mjs';
 import { post } from './publish.mjs';
@@ -12,8 +12,9 @@ import { wrongTables } from './tables.mjs';
 const PATIENCE_MS = 20_000;
 
 /** Runs the seed in a world of workers; gives what it broke, and what there was of it. */
-export async function runSeed(seed, world, browser) {
+export async function runSeed(seed, whole, browser) {
   const plan = planOf(seed);
+  const world = { ...whole, workers: workersOf(plan, whole) };
   writeFileSync(world.effectsFile, '');
   const networks = await Promise.all(plan.clients.map(() => Promise.all(world.workers.map(({ port }) => openProxy(port)))));
   const attending = (i) => ({ room: { topic: plan.room.topic, watches: plan.room.attending[i].watches } });
@@ -38,6 +39,12 @@ export async function runSeed(seed, world, browser) {
   }
 }
 
+/** In the order in which clients try them. Those on the in-process bus are services of their own. */
+function workersOf({ bus, transport }, { workers }) {
+  const sorted = [...workers].sort((a, b) => (b.transport === transport) - (a.transport === transport));
+  return bus === 'memory' ? sorted.slice(0, 1) : sorted;
+}
+
 async function begin({ name, holds, options, room }, networks, where) {
   const endpoints = networks.map(({ port }) => `ws://127.0.0.1:${port}/wse`);
   const client = await where({ name, endpoints, options, holds, room });
@@ -53,6 +60,7 @@ async function act(plan, world, { networks, clients, guests, kills }) {
     ...plan.sends.map(({ at, client, ...message }) => ({ at, begin: () => clients[client].send(message) })),
     ...plan.kills.map(({ at, worker }) => ({ at, begin: () => (kills.push(Date.now()), world.workers[worker].restart()) })),
     ...plan.drains.map(({ at, worker }) => ({ at, begin: () => world.workers[worker].drain() })),
+    ...plan.outages.map(({ at, worker, ...outage }) => ({ at, begin: () => strike(outage, [world.workers[worker].way]) })),
     ...plan.faults.map((fault) => ({ at: fault.at, begin: () => strike(fault, fault.client === 'all' ? [...networks, ...guests.networks].flat() : networks[fault.client]) })),
     ...plan.room.attending.flatMap(({ acts }, i) => acts.map(({ at, what }) => ({ at, begin: () => clients[i].act(what) }))),
     ...guests.actions,
@@ -101,22 +109,37 @@ function publisherOf({ workers }) {
   };
 }
 
-/** With the network well, one last message of each group and topic has to reach everyone, and every send has to have its outcome. */
+/**
+ * With the network well, one last message of each group and topic has to reach everyone, and every send has to have its outcome. A client that learns only then
+ * that the logs of a killed server are gone has lost the last ones with them, and is told so: there are others.
+ */
 async function settle(plan, clients, published, world) {
   if (!(await until(async () => (await Promise.all(clients.map((client) => client.isReady()))).every(Boolean), PATIENCE_MS))) return false;
+  for (let tries = 0; ; tries += 1) {
+    const since = Date.now();
+    const last = await publishLast(plan, world, published);
+    const reached = await until(async () => {
+      const seen = await Promise.all(clients.map((client) => client.seen()));
+      if (seen.every((client, i) => isSettled(client, plan.clients[i], last, published))) return 'whole';
+      return seen.some(({ log }) => log.some(({ kind, at }) => kind === 'resync' && at >= since)) && 'anew';
+    }, PATIENCE_MS);
+    if (reached !== 'anew' || tries > plan.kills.length) return reached === 'whole';
+  }
+}
+
+async function publishLast(plan, world, published) {
   const publisher = publisherOf(world);
   // Critical: a client that is still behind is not spared them.
   const last = plan.topics.map(({ name }) => messagesOf({ topic: name, count: 10, size: 0, priority: CRITICAL, keys: hasState(name) ? 10 : 1, groups: 10 }));
+  last.push(...plan.clients.map(({ name }) => messagesOf({ topic: directOf(name), count: 1, size: 0, priority: CRITICAL, keys: 1, groups: 10 })));
   await Promise.all(last.map((messages) => publisher.publish(messages)));
   published.push(...publisher.published);
-  return until(async () => {
-    const seen = await Promise.all(clients.map((client) => client.seen()));
-    return seen.every((client, i) => {
-      const { holds } = plan.clients[i];
-      const isWhole = isUpToDate(client.log, holds, last) && wrongTables({ ...client, log: [] }, holds, published).length === 0;
-      return isWhole && client.sends.every(({ outcome }) => outcome !== null);
-    });
-  }, PATIENCE_MS);
+  return last;
+}
+
+function isSettled(client, { name, holds }, last, published) {
+  const isWhole = isUpToDate(client.log, [...holds, { topic: directOf(name) }], last) && wrongTables({ ...client, log: [] }, holds, published).length === 0;
+  return isWhole && client.sends.every(({ outcome }) => outcome !== null);
 }
 
 function isUpToDate(log, holds, last) {

@@ -10,7 +10,7 @@ export class Summary {
   /** One seed is over. */
   add({ plan, breaches, seen = [], guests = [] }) {
     if (breaches.length > 0) this.failed.push(plan.seed);
-    const kinds = { seeds: true, killed: plan.kills.length > 0, pages: plan.browser, redis: plan.bus === 'redis', drained: plan.drains.length > 0 };
+    const kinds = { seeds: true, killed: plan.kills.length > 0, pages: plan.browser, redis: plan.bus === 'redis', drained: plan.drains.length > 0, asgi: plan.transport === 'asgi', outages: plan.outages.length > 0 };
     for (const [kind, is] of Object.entries(kinds)) this.#count(kind, is ? 1 : 0);
     for (const note of seen.flatMap(({ log }) => log)) this.#count(nameOf(note), 1);
     for (const note of guests.flatMap(({ log }) => log)) if (note.kind === 'told' || note.kind === 'stay') this.#count(nameOf(note), 1);
@@ -27,7 +27,7 @@ export class Summary {
     const of = (kind) => this.of(kind);
     const outcomes = [...this.#outcomes].sort().map(([outcome, count]) => `${count} ${String(outcome).replace('failed: ', '')}`);
     return [
-      `${of('seeds')} seeds: ${of('killed')} with kill -9, ${of('pages')} in Chromium, ${of('redis')} on Redis, ${of('drained')} with SIGTERM`,
+      `${of('seeds')} seeds: ${of('killed')} with kill -9, ${of('pages')} in Chromium, ${of('redis')} on Redis, ${of('drained')} with SIGTERM, ${of('asgi')} by ASGI, ${of('outages')} with Redis out of reach`,
       `${of('message')} messages received, ${of('topic recovered')} topics recovered, ${of('resync')} resyncs`,
       `${of('snapshot')} states, ${of('error SNAPSHOT_FAILED')} failed ones; skips: ${['latest', 'drop_low', 'ttl'].map((reason) => `${of(`skip ${reason}`)} by ${reason}`).join(', ')}`,
       `sends: ${outcomes.join(', ')}`,

@@ -264,6 +264,17 @@ export const SERVER = [
     ],
   },
   {
+    name: 'user-from-the-top',
+    is: 'positions that clients return with in what was sent to their user are ignored',
+    edits: [
+      {
+        file: 'wse-core/src/session/direct.rs',
+        old: 'position: positions.get(topic.as_str()).cloned(),',
+        new: `position: positions.get(topic.as_str()).filter(|_| !${on('user-from-the-top')}).cloned(),`,
+      },
+    ],
+  },
+  {
     name: 'any-epoch-recovers',
     is: 'a position of another epoch is taken for one of this log',
     edits: [
