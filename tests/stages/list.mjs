@@ -8,8 +8,18 @@ const LANES = 'wse-core/src/lanes.rs';
 const INCOMING = 'wse-core/src/session/incoming.rs';
 const TRACK = 'wse-pubsub/src/redis/track.rs';
 const BEACONS = 'wse-server/src/hub/beacons.rs';
+const LISTENER = 'wse-pubsub/src/redis/listener.rs';
+const RATE = 'wse-core/src/session/rate.rs';
+const HANGS_UP = [['-p', 'wse-pubsub', '--test', 'redis'], 'while_the_server_hangs_up_attempts_are_spaced_and_afterwards_it_works_again'];
 
 const HOLES = 'test_holes.py::test_what_comes_while_a_lost_message_is_read_follows_it_without_being_read_again_as_far_as_it_is_kept';
+
+/** A call to the Redis bus that is tried again at once. */
+const unspaced = (file, name) => ({
+  file: `wse-pubsub/src/redis/${file}.rs`,
+  old: '            sleep(wait).await;\n',
+  new: `            if !${on(name)} {\n                sleep(wait).await;\n            }\n`,
+});
 
 export const STAGES = [
   {
@@ -69,16 +79,42 @@ export const STAGES = [
     python: ['test_stage_knobs.py::test_breaker_failures_and_breaker_cooldown'],
   },
   {
-    name: 'backoff',
+    name: 'backoff-of-listening',
     edits: [
       {
-        file: 'wse-pubsub/src/redis/listener.rs',
+        file: LISTENER,
         old: '        sleep(backoff.next(random_share())).await;\n    }\n}',
-        new: `        if !${on('backoff')} {\n            sleep(backoff.next(random_share())).await;\n        }\n    }\n}`,
+        new: `        if !${on('backoff-of-listening')} {\n            sleep(backoff.next(random_share())).await;\n        }\n    }\n}`,
       },
     ],
-    cargo: [[['-p', 'wse-pubsub', '--test', 'redis'], 'while_the_server_hangs_up_attempts_are_spaced_and_afterwards_it_works_again']],
+    cargo: [HANGS_UP],
     python: ['test_stage_knobs.py::test_redis_backoff_base_and_redis_backoff_cap'],
+  },
+  {
+    name: 'backoff-of-reading',
+    edits: [
+      {
+        file: LISTENER,
+        old: '                sleep(backoff.next(random_share())).await;\n',
+        new: `                if !${on('backoff-of-reading')} {\n                    sleep(backoff.next(random_share())).await;\n                }\n`,
+      },
+    ],
+    cargo: [[['-p', 'wse-pubsub', '--test', 'redis'], 'while_the_server_refuses_to_read_a_log_attempts_are_spaced_and_afterwards_what_was_missed_comes']],
+  },
+  {
+    name: 'backoff-of-publishing',
+    edits: [unspaced('publisher', 'backoff-of-publishing')],
+    cargo: [HANGS_UP],
+  },
+  {
+    name: 'backoff-of-outcomes',
+    edits: [unspaced('outcomes', 'backoff-of-outcomes')],
+    cargo: [[['-p', 'wse-pubsub', '--test', 'redis'], 'while_the_server_hangs_up_attempts_to_begin_a_message_are_spaced']],
+  },
+  {
+    name: 'backoff-of-presence',
+    edits: [unspaced('presence', 'backoff-of-presence')],
+    cargo: [[['-p', 'wse-pubsub', '--test', 'redis'], 'while_the_server_hangs_up_attempts_to_read_who_is_present_are_spaced']],
   },
   {
     name: 'drain',
@@ -92,15 +128,26 @@ export const STAGES = [
     python: ['test_drain.py::test_sigterm_has_clients_move_to_another_worker_and_then_ends_this_one'],
   },
   {
-    name: 'token-bucket',
+    name: 'message-rate',
     edits: [
       {
-        file: INCOMING,
-        old: 'if self.rate.handle_message(now, bytes, self.config.rate_patience) {',
-        new: `if !${on('token-bucket')} && self.rate.handle_message(now, bytes, self.config.rate_patience) {`,
+        file: RATE,
+        old: 'self.messages.as_mut().and_then(',
+        new: `self.messages.as_mut().filter(|_| !${on('message-rate')}).and_then(`,
       },
     ],
     wire: ['test_slow.py::test_a_flood_is_held_back_and_nothing_of_it_is_lost', 'test_slow.py::test_who_never_keeps_to_the_rate_is_closed_after_a_while'],
+  },
+  {
+    name: 'byte-rate',
+    edits: [
+      {
+        file: RATE,
+        old: 'self.bytes.as_mut().and_then(',
+        new: `self.bytes.as_mut().filter(|_| !${on('byte-rate')}).and_then(`,
+      },
+    ],
+    python: ['test_stage_knobs.py::test_bytes_per_second'],
   },
   {
     name: 'lanes-rank',

@@ -6,8 +6,8 @@ use support::RedisServer;
 use tokio::time::{Instant, sleep};
 use wse_protocol::Position;
 use wse_pubsub::{
-    Bus, BusError, BusEvent, Consumer, EventReceiver, HistoryGap, PageLimit, RedisBus, RedisConfig,
-    conformance::{entries, events, publication, topic, within_a_minute},
+    Bus, BusError, BusEvent, Consumer, EventReceiver, HistoryGap, PageLimit, Presence, Producers, RedisBus, RedisConfig,
+    conformance::{entries, events, first, producer, publication, topic, within_a_minute},
 };
 
 const ONE: Consumer = Consumer(0);
@@ -327,6 +327,70 @@ async fn while_the_server_hangs_up_attempts_are_spaced_and_afterwards_it_works_a
         publish(&bus, "after").await;
         assert_reset(&events(&mut receivers[0], 1).await[0], HistoryGap::Epoch);
         assert_eq!(ids(&entries(&mut receivers[0], 1).await), ["after"]);
+    })
+    .await;
+}
+
+/// Connections within 3 s to a server that hangs up, where the bus tries `call` for 2 s, and to listen again.
+async fn attempts_of<F>(call: impl FnOnce(Arc<RedisBus>) -> F) -> usize
+where
+    F: Future<Output = Result<(), BusError>> + Send + 'static,
+{
+    let mut server = RedisServer::start();
+    let (bus, _receivers) = RedisBus::connect(server.config().publish_timeout(Duration::from_secs(2)), 1).await.expect("connected");
+    until_up(&bus, true).await;
+    server.kill();
+    let waiting = tokio::spawn(call(Arc::new(bus)));
+    let came = tokio::task::spawn_blocking(move || server.hang_up_for(Duration::from_secs(3))).await.expect("no panic");
+    assert!(matches!(waiting.await.expect("no panic"), Err(BusError::Unavailable { .. })));
+    came
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_server_hangs_up_attempts_to_begin_a_message_are_spaced() {
+    within_a_minute(async {
+        let of = producer(None, "p");
+        let came = attempts_of(|bus| async move { bus.begin(&first(&of, 1, 1)).await.map(drop) }).await;
+        assert!((5..=80).contains(&came), "{came} connections within 3 s");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_server_hangs_up_attempts_to_read_who_is_present_are_spaced() {
+    within_a_minute(async {
+        let came = attempts_of(|bus| async move { bus.presence(&topic("t"), true).await.map(drop) }).await;
+        assert!((5..=80).contains(&came), "{came} connections within 3 s");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_server_refuses_to_read_a_log_attempts_are_spaced_and_afterwards_what_was_missed_comes() {
+    within_a_minute(async {
+        let server = RedisServer::start();
+        let (bus, mut receiver) = connect(&server).await;
+        bus.subscribe(&topic("t"), ONE).await.expect("subscribed");
+        publish(&bus, "before").await;
+        entries(&mut receiver, 1).await;
+        let refused = || {
+            let info = String::from_utf8(redis::from_redis_value(server.command(&["INFO", "errorstats"])).expect("text")).expect("UTF-8");
+            info.split_once("errorstat_NOPERM:count=")
+                .map_or(0, |(_, rest)| rest.split(['\r', '\n']).next().expect("a part").parse::<u32>().expect("a number"))
+        };
+        server.command(&["ACL", "SETUSER", "default", "-evalsha", "-evalsha_ro", "-eval", "-eval_ro", "-xrange"]);
+        server.command(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while refused() == 0 {
+            assert!(Instant::now() < deadline, "the log is not read");
+            sleep(Duration::from_millis(20)).await;
+        }
+        sleep(Duration::from_secs(3)).await;
+        let attempts = refused();
+        assert!(attempts <= 80, "{attempts} within 3 s");
+        server.command(&["ACL", "SETUSER", "default", "+@all"]);
+        publish(&bus, "after").await;
+        assert_eq!(ids(&entries(&mut receiver, 1).await), ["after"]);
     })
     .await;
 }
