@@ -205,7 +205,13 @@ const ANSWERS = [
   {
     name: 'refused-is-counted',
     is: 'a topic that the hub refused counts as subscribed',
-    edits: [{ file: SUBSCRIPTIONS, old: 'if is_refused(&outcome) && !held {', new: `if is_refused(&outcome) && !held && !${on('refused-is-counted')} {` }],
+    edits: [
+      {
+        file: SUBSCRIPTIONS,
+        old: '(None, _) => drop(self.names.remove(followed)),',
+        new: `(None, _) => if !${on('refused-is-counted')} { drop(self.names.remove(followed)) },`,
+      },
+    ],
   },
   {
     name: 'one-subscription-more',

@@ -3,6 +3,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../tools/test-venv.sh"
 count=${COUNT:-60} seed=${SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
+echo "cross: SEED=$seed" >&2 # whatever fails, this says how to see it again
 mkdir -p "$root/.work/cross"
 peer="$root/.work/cross/peer.mjs"
 rolldown="$root/wse-client-ts/node_modules/.bin/rolldown"

@@ -151,6 +151,7 @@ describe('the outbox in Chromium', { concurrency: false }, () => {
       await sleeper.send('order', [{ n: 1, nap: isGone ? 0 : 3 }, { n: 2 }, { n: 3 }]);
       await sleeper.untilCounts({ queued: 3, isDurable: true });
       await sleeper.page.evaluate(() => window.sleep());
+      await site.gate.untilStill();
       site.gate.mend();
       const tabs = [sleeper];
       if (isTaken) {
@@ -158,7 +159,7 @@ describe('the outbox in Chromium', { concurrency: false }, () => {
         tabs.push(other);
         await site.untilEffects(isGone ? 3 : 1);
         if (isGone) {
-          await other.untilCounts({ queued: 0, sent: 0 });
+          await until('its rows to be gone', async () => (await other.rows()) === 0);
           await other.page.goto('about:blank');
         }
       }

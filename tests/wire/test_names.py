@@ -40,23 +40,20 @@ async def unharmed(started: Started) -> AsyncIterator[Server]:
         neighbours = [a, b, c, d]
         assert len(neighbours) == NEIGHBOURS
         before, done = resident(process), asyncio.Event()
-        serving = [asyncio.create_task(served(neighbour, done)) for neighbour in neighbours]
-        yield server
-        done.set()
-        answers = await asyncio.gather(*serving)
-        assert min(answers) >= 1, answers
+        async with asyncio.TaskGroup() as serving:
+            for neighbour in neighbours:
+                serving.create_task(served(neighbour, done))
+            yield server
+            done.set()
         grown = resident(process, "VmHWM") - before
         assert grown < MEMORY, f"{grown / 2**20:.0f} MiB more at the most"
 
 
-async def served(client: Client, done: asyncio.Event) -> int:
-    """How often a client was answered until all was done; each time in good time."""
-    answers = 0
-    while not done.is_set() or answers == 0:
-        answers += 1
-        assert (await client.ask("echo", answers))["p"] == answers
+async def served(client: Client, done: asyncio.Event) -> None:
+    """Asks until all is done; no answer may take as long as a test has patience."""
+    while not done.is_set():
+        assert (await client.ask("echo", 1))["p"] == 1
         await asyncio.sleep(0.02)
-    return answers
 
 
 def resident(process: "subprocess.Popen[bytes]", line: str = "VmRSS") -> int:
@@ -122,3 +119,15 @@ async def test_a_request_that_names_as_many_as_it_may_is_answered_for_each(start
         answers = [await client.receive() for _ in range(MOST)]
         assert {(answer["cid"], answer["p"]["code"]) for answer in answers} == {("q", "NO_SNAPSHOT")}
         assert {answer["p"]["topic"] for answer in answers} == set(names(MOST))
+
+
+async def test_the_patterns_of_a_connections_filters_cost_no_more_than_stated_together(started: Started) -> None:
+    """[P-78]: each of these costs nearly 512, and all that one connection has may cost 4,096."""
+    filters = {name: {"a": {"$regex": f"^{name}.{{62}}"}} for name in names(128)}
+    async with unharmed(started) as server, server.agreed() as client:
+        await client.protocol("subscription", {"action": "subscribe", "topics": names(128), "filters": filters}, cid="q")
+        got = await entries(client, "q")
+        assert [(entry["tp"], entry.get("code")) for entry in got] == [
+            (name, None if n < 8 else "INVALID_FILTER") for n, name in enumerate(names(128))
+        ]
+        assert (await client.ask("echo", 1))["p"] == 1

@@ -1,4 +1,4 @@
-//! Users who come and go and are sent nothing leave nothing behind, however many there are.
+//! Users who come and go and are sent nothing leave nothing behind, however many there are ([P-65]).
 mod support;
 
 use std::{fs, time::Duration};
@@ -25,35 +25,33 @@ async fn comes_and_goes(bus: &dyn Bus, topic: &Topic) -> Position {
 
 fn resident_kib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("a line");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
 #[tokio::test]
 async fn a_million_users_cost_the_bus_in_memory_nothing_and_still_get_their_first_message() {
-    within_a_minute(async {
-        let (bus, mut events) = MemoryBus::new(MemoryConfig::default(), 1);
-        for number in 0..1_000 {
-            comes_and_goes(&bus, &user(number)).await;
-        }
-        let before = resident_kib();
-        let mut starts = Vec::new();
-        for number in 0..1_000_000 {
-            let start = comes_and_goes(&bus, &user(number)).await;
-            starts.extend((number % 100_000 == 7).then_some((number, start)));
-        }
-        // Were 20 bytes left of each user, it would be more. The other tests of this binary have room in it too.
-        let more = resident_kib().saturating_sub(before);
-        assert!(more < 16_384, "{more} KiB more");
-        for (number, start) in starts {
-            let topic = user(number);
-            assert_eq!(bus.subscribe(&topic, ONE).await.expect("subscribed"), start, "nobody sent it anything");
-            let receipt = bus.publish(&topic, publication("first"), None).await.expect("published");
-            assert!(start.epoch.precedes(&receipt.position.epoch) && receipt.position.seq.number() == 1);
-        }
-        assert_eq!(entries(&mut events[0], 10).await.len(), 10);
-    })
-    .await;
+    // No time limit: a million turns of a debug build take 5 s, or on a busy machine many more.
+    let (bus, mut events) = MemoryBus::new(MemoryConfig::default(), 1);
+    for number in 0..1_000 {
+        comes_and_goes(&bus, &user(number)).await;
+    }
+    let before = resident_kib();
+    let mut starts = Vec::new();
+    for number in 0..1_000_000 {
+        let start = comes_and_goes(&bus, &user(number)).await;
+        starts.extend((number % 100_000 == 7).then_some((number, start)));
+    }
+    // Were 20 bytes left of each user, it would be more. The other tests of this binary have room in it too.
+    let more = resident_kib().saturating_sub(before);
+    assert!(more < 16_384, "{more} KiB more");
+    for (number, start) in starts {
+        let topic = user(number);
+        assert_eq!(bus.subscribe(&topic, ONE).await.expect("subscribed"), start, "nobody sent it anything");
+        let receipt = bus.publish(&topic, publication("first"), None).await.expect("published");
+        assert!(start.epoch.precedes(&receipt.position.epoch) && receipt.position.seq.number() == 1);
+    }
+    assert_eq!(entries(&mut events[0], 10).await.len(), 10);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -23,6 +23,12 @@ export function planOf(seed) {
   const topics = topicsOf(seed, choose);
   const clients = Array.from({ length: choose.between(2, 3) }, (_, i) => clientOf(`s${seed}c${i}`, topics, choose));
   const flood = seed % 4 === 2 ? floodOf(lasts, topics, clients[0], choose) : { publishes: [], faults: [] };
+  // Drawn one after the other: what a seed means stays as it was.
+  const publishes = publishesOf(lasts, topics, choose);
+  const sends = clients.flatMap((_, client) => sendsOf(client, lasts, choose));
+  const faults = faultsOf(clients.length, lasts, choose);
+  const kills = seed % 3 === 1 ? killsOf(lasts, workers, choose) : [];
+  const drains = bus === 'redis' && seed % 3 !== 1 && seed % 2 === 0 ? drainsOf(seed, lasts) : [];
   return {
     seed,
     bus,
@@ -33,12 +39,12 @@ export function planOf(seed) {
     workers,
     topics,
     clients,
-    publishes: [...publishesOf(lasts, topics, choose), ...flood.publishes, ...directsOf(seed, lasts, clients)],
-    sends: clients.flatMap((_, client) => sendsOf(client, lasts, choose)),
-    faults: [...beside(faultsOf(clients.length, lasts, choose), flood.faults), ...flood.faults],
-    kills: seed % 3 === 1 ? killsOf(lasts, workers, choose) : [],
-    drains: bus === 'redis' && seed % 3 !== 1 && seed % 2 === 0 ? drainsOf(seed, lasts) : [],
-    outages: seed % 4 < 2 && seed % 11 < 6 ? outagesOf(seed, lasts) : [],
+    publishes: [...publishes, ...flood.publishes, ...directsOf(seed, lasts, clients)],
+    sends,
+    faults: [...beside(faults, flood.faults), ...flood.faults],
+    kills,
+    drains,
+    outages: seed % 4 < 2 && seed % 11 < 6 ? outagesOf(seed, lasts, new Set([...kills, ...drains].map(({ worker }) => worker))) : [],
     room: roomOf(seed, lasts, clients.length),
   };
 }
@@ -155,11 +161,15 @@ function drainsOf(seed, lasts) {
   return [{ at: choose.between(200, lasts - 300), worker: choose.between(0, 1) }];
 }
 
-/** What lies between a worker and Redis breaks, and heals by itself: first one worker's, then perhaps the other's. Drawn by itself, too. */
-function outagesOf(seed, lasts) {
+/**
+ * What lies between a worker and Redis breaks, and heals by itself: first one worker's, then perhaps the other's. Drawn by itself, too. One that starts anew in the run
+ * has to find Redis: without it a server does not start.
+ */
+function outagesOf(seed, lasts, restarted) {
   const choose = chooser(seed + 15_485_863);
   const half = Math.floor(lasts / 2);
-  const outage = (from, worker) => ({ at: choose.between(from, from + half - 400), worker, what: choose.pick(['cut', 'stall', 'away']), lasts: choose.between(50, 400) });
+  const kindFor = (what, worker) => (what === 'away' && restarted.has(worker) ? 'cut' : what);
+  const outage = (from, worker) => ({ at: choose.between(from, from + half - 400), worker, what: kindFor(choose.pick(['cut', 'stall', 'away']), worker), lasts: choose.between(50, 400) });
   const first = choose.between(0, 1);
   return [outage(100, first), ...(choose.chance(0.5) ? [outage(half + 100, choose.chance(0.7) ? 1 - first : first)] : [])];
 }

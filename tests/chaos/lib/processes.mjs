@@ -89,23 +89,30 @@ export async function worker(name, python, env) {
   env = { TABLES: tables, ...env };
   const args = ['-m', 'uvicorn', 'main:app', '--port', String(port), '--log-level', 'warning', '--no-access-log'];
   const boot = async () => {
+    if (await listens(port)) throw new Error(`another process has the port of ${name}`);
     const server = start(name, python, args, { cwd: APP, env });
     if (!(await until(() => server.child.exitCode !== null || listens(port), 20_000)) || server.child.exitCode !== null) throw new Error(`${name} does not start: see ${OUT}`);
     return server;
   };
   let server = await boot();
+  let turn = Promise.resolve();
+  /** One after the other: what is to end while it starts ends as soon as it has started. `onSignal` hears when that is. */
+  const again = (signal, onSignal) => {
+    const next = turn.then(async () => {
+      if (server.child.exitCode !== null || server.child.signalCode !== null) throw new Error(`${name} was to get ${signal}, and did not run`);
+      onSignal();
+      await server.end(signal);
+      server = await boot();
+    });
+    turn = next.catch(() => undefined);
+    return next;
+  };
   return {
     port,
     /** `kill -9`, and a new process on the same port. */
-    async restart() {
-      await server.end('SIGKILL');
-      server = await boot();
-    },
+    restart: (onSignal = () => undefined) => again('SIGKILL', onSignal),
     /** It is told to end, has its clients go on elsewhere, and a new process comes on the same port. */
-    async drain() {
-      await server.end('SIGTERM');
-      server = await boot();
-    },
+    drain: (onSignal = () => undefined) => again('SIGTERM', onSignal),
     /** The process stands still, with all its sockets open, until `wake`. */
     stall: () => server.child.kill('SIGSTOP'),
     wake: () => server.child.kill('SIGCONT'),

@@ -21,8 +21,8 @@ export async function runSeed(seed, whole, browser) {
   const clients = await Promise.all(plan.clients.map((client, i) => begin({ ...client, ...attending(i) }, networks[i], plan.browser ? browser.inPage : inNode)));
   const guests = await openGuests(plan.room, world);
   try {
-    const kills = [];
-    const published = await act(plan, world, { networks, clients, guests, kills });
+    const [kills, drains] = [[], []];
+    const published = await act(plan, world, { networks, clients, guests, kills, drains });
     const caughtUp = await settle(plan, clients, published, world);
     const seenBy = () => Promise.all(clients.map((client) => client.seen()));
     // A page beside many others is slow too.
@@ -32,7 +32,7 @@ export async function runSeed(seed, whole, browser) {
     const seen = await seenBy();
     const found = breaches({ plan, published, effects: effectsIn(world.effectsFile), seen, kills });
     const late = caughtUp ? [] : [`[G8] clients were not up to date after ${PATIENCE_MS} ms`];
-    return { plan, seen, guests: await guests.seen(), published, kills, breaches: [...late, ...found, ...rosters] };
+    return { plan, seen, guests: await guests.seen(), published, kills, drains, breaches: [...late, ...found, ...rosters] };
   } finally {
     await Promise.all([...clients, guests].map((each) => each.close()));
     for (const network of networks.flat()) network.close();
@@ -52,14 +52,14 @@ async function begin({ name, holds, options, room }, networks, where) {
   return client;
 }
 
-/** Everything of the plan, each begun at its time and in the plan's order: timers of their own may overtake one another. `kills` gets the times of those. */
-async function act(plan, world, { networks, clients, guests, kills }) {
+/** Everything of the plan, each begun at its time and in the plan's order: timers of their own may overtake one another. `kills` and `drains` get the times at which they happened. */
+async function act(plan, world, { networks, clients, guests, kills, drains }) {
   const publisher = publisherOf(world);
   const actions = [
     ...plan.publishes.map((burst) => ({ at: burst.at, begin: () => publisher.publish(messagesOf(burst)) })),
     ...plan.sends.map(({ at, client, ...message }) => ({ at, begin: () => clients[client].send(message) })),
-    ...plan.kills.map(({ at, worker }) => ({ at, begin: () => (kills.push(Date.now()), world.workers[worker].restart()) })),
-    ...plan.drains.map(({ at, worker }) => ({ at, begin: () => world.workers[worker].drain() })),
+    ...plan.kills.map(({ at, worker }) => ({ at, begin: () => world.workers[worker].restart(() => kills.push(Date.now())) })),
+    ...plan.drains.map(({ at, worker }) => ({ at, begin: () => world.workers[worker].drain(() => drains.push(Date.now())) })),
     ...plan.outages.map(({ at, worker, ...outage }) => ({ at, begin: () => strike(outage, [world.workers[worker].way]) })),
     ...plan.faults.map((fault) => ({ at: fault.at, begin: () => strike(fault, fault.client === 'all' ? [...networks, ...guests.networks].flat() : networks[fault.client]) })),
     ...plan.room.attending.flatMap(({ acts }, i) => acts.map(({ at, what }) => ({ at, begin: () => clients[i].act(what) }))),
@@ -115,7 +115,7 @@ function publisherOf({ workers }) {
  */
 async function settle(plan, clients, published, world) {
   if (!(await until(async () => (await Promise.all(clients.map((client) => client.isReady()))).every(Boolean), PATIENCE_MS))) return false;
-  for (let tries = 0; ; tries += 1) {
+  for (const began = Date.now(); ; ) {
     const since = Date.now();
     const last = await publishLast(plan, world, published);
     const reached = await until(async () => {
@@ -123,7 +123,7 @@ async function settle(plan, clients, published, world) {
       if (seen.every((client, i) => isSettled(client, plan.clients[i], last, published))) return 'whole';
       return seen.some(({ log }) => log.some(({ kind, at }) => kind === 'resync' && at >= since)) && 'anew';
     }, PATIENCE_MS);
-    if (reached !== 'anew' || tries > plan.kills.length) return reached === 'whole';
+    if (reached !== 'anew' || since > began + PATIENCE_MS) return reached === 'whole';
   }
 }
 

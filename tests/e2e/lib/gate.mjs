@@ -35,6 +35,13 @@ export async function openGate(target) {
     get attempts() {
       return attempts;
     },
+    /** Waits until nobody asks for a connection any more. */
+    async untilStill() {
+      for (let before = -1; before !== attempts; ) {
+        before = attempts;
+        await new Promise((done) => setTimeout(done, 500));
+      }
+    },
     /** From now on nothing passes, in no connection, old or new. */
     cut() {
       silent = true;

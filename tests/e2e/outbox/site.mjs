@@ -117,7 +117,12 @@ export class Tab {
     const isThere = async () => ((shown = await this.counts()), Object.entries(wanted).every(([name, value]) => shown[name] === value));
     await until(`counts ${JSON.stringify(wanted)}`, isThere, timeout).catch((error) => Promise.reject(new Error(`${error.message}; they are ${JSON.stringify(shown)}`)));
     const { queued, sent, failed, isDurable } = shown;
-    if (isDurable) await until('all of it to be written', async () => (await this.page.evaluate(writtenRows)) >= queued + sent + failed, timeout);
+    if (isDurable) await until('all of it to be written', async () => (await this.rows()) >= queued + sent + failed, timeout);
+  }
+
+  /** How many rows its database has. */
+  rows() {
+    return this.page.evaluate(writtenRows);
   }
 
   told() {

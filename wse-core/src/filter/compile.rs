@@ -3,7 +3,7 @@ use super::clause::{Bound, Clause, Relation, Set, Test};
 use super::error::{FilterError, FilterFault, Trail};
 use super::literal::{Literal, Unreadable};
 use super::path::Path;
-use super::pattern::{self, PATTERN_COST, PatternFault};
+use super::pattern::{self, PATTERN_COST};
 use super::view::View;
 
 /// The most bytes of a filter's JSON without white space.
@@ -23,8 +23,8 @@ const VALUES: usize = 256;
 
 type Entries = [(Box<str>, Literal)];
 
-/// Compiles a filter as it was read from the wire or from text.
-pub(super) fn compile<'a>(view: impl View<'a>) -> Result<Clause, FilterError> {
+/// Compiles a filter as it was read from the wire or from text, and says what its patterns cost: no more than `room`.
+pub(super) fn compile<'a>(view: impl View<'a>, room: u32) -> Result<(Clause, u32), FilterError> {
     let filter = Literal::read(view, LEVELS).map_err(|error| {
         Trail::TOP.fault(match error {
             Unreadable::TooDeep => FilterFault::TooDeep,
@@ -36,13 +36,16 @@ pub(super) fn compile<'a>(view: impl View<'a>) -> Result<Clause, FilterError> {
     if json.len() > BYTES {
         return Err(Trail::TOP.fault(FilterFault::TooLong));
     }
-    Compiler { clauses: 0, pattern_cost: 0 }.filter(&filter, &Trail::TOP, DEPTH)
+    let mut compiler = Compiler { clauses: 0, pattern_cost: 0, room: room.min(PATTERN_COST) };
+    Ok((compiler.filter(&filter, &Trail::TOP, DEPTH)?, compiler.pattern_cost))
 }
 
 /// What of the caps is used up.
 struct Compiler {
     clauses: usize,
     pattern_cost: u32,
+    /// What patterns may cost.
+    room: u32,
 }
 
 impl Compiler {
@@ -127,11 +130,8 @@ impl Compiler {
 
     fn pattern(&mut self, operand: &Literal, at: &Trail<'_>) -> Result<Test, FilterError> {
         let pattern = text(operand, at)?;
-        let (regex, cost) = pattern::compile(&pattern).map_err(|fault| at.fault(fault))?;
+        let (regex, cost) = pattern::compile(&pattern, self.room - self.pattern_cost).map_err(|fault| at.fault(fault))?;
         self.pattern_cost += cost;
-        if self.pattern_cost > PATTERN_COST {
-            return Err(at.fault(PatternFault::TooCostly));
-        }
         Ok(Test::Pattern(regex, pattern))
     }
 

@@ -25,6 +25,7 @@ pub use payload::{NotJson, Payload, Scratch};
 
 use clause::Clause;
 use error::Trail;
+use pattern::PATTERN_COST;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use wse_protocol::Value;
@@ -48,6 +49,7 @@ pub struct Filter {
 struct Compiled {
     root: Clause,
     canonical: Box<str>,
+    pattern_cost: u32,
 }
 
 impl Filter {
@@ -56,7 +58,12 @@ impl Filter {
     /// # Errors
     /// [`FilterError`], for `INVALID_FILTER`, naming the place of the fault.
     pub fn compile(filter: &Value) -> Result<Self, FilterError> {
-        Ok(Self::new(compile::compile(filter)?))
+        Self::compile_within(filter, PATTERN_COST)
+    }
+
+    /// [`Filter::compile`] where less is left for the cost of patterns than one filter may have.
+    pub(crate) fn compile_within(filter: &Value, room: u32) -> Result<Self, FilterError> {
+        compile::compile(filter, room).map(Self::new)
     }
 
     /// Compiles a filter from its JSON.
@@ -66,12 +73,17 @@ impl Filter {
     pub fn compile_json(filter: &[u8]) -> Result<Self, FilterError> {
         let mut scratch = Scratch::default();
         let filter = Payload::parse(&mut scratch, filter).map_err(|_| Trail::TOP.fault(FilterFault::NotJson))?;
-        Ok(Self::new(compile::compile(filter.root())?))
+        compile::compile(filter.root(), PATTERN_COST).map(Self::new)
     }
 
-    fn new(root: Clause) -> Self {
+    fn new((root, pattern_cost): (Clause, u32)) -> Self {
         let canonical = root.canonical().into();
-        Self { compiled: Arc::new(Compiled { root, canonical }) }
+        Self { compiled: Arc::new(Compiled { root, canonical, pattern_cost }) }
+    }
+
+    /// What its patterns cost together ([P-76]).
+    pub(crate) fn pattern_cost(&self) -> u32 {
+        self.compiled.pattern_cost
     }
 
     /// Whether a decoded payload passes.
@@ -89,7 +101,8 @@ impl Filter {
     /// The filter that passes what both pass: how a server's rule is put on a subscription. The caps hold for each of the two, not for both together.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
-        Self::new(Clause::all(vec![self.compiled.root.clone(), other.compiled.root.clone()]))
+        let root = Clause::all(vec![self.compiled.root.clone(), other.compiled.root.clone()]);
+        Self::new((root, self.pattern_cost() + other.pattern_cost()))
     }
 
     /// Whether it is `{}`, or another filter that leaves nothing to ask.

@@ -33,7 +33,9 @@ pub enum PatternFault {
     #[error("a pattern has at most 256 bytes")]
     TooLong,
     /// The filter's patterns cost too much.
-    #[error("the patterns of a filter cost at most 512 together: use fewer or smaller repetitions")]
+    #[error(
+        "the patterns of a filter cost at most 512 together, and those of a connection's filters 4,096: use fewer or smaller repetitions"
+    )]
     TooCostly,
     /// An escape outside the subset.
     #[error("`\\{0}` is not in the subset of regular expressions that filters take")]
@@ -58,12 +60,15 @@ pub enum PatternFault {
     Trailing,
 }
 
-/// Compiles a pattern and returns its cost with it.
-pub(super) fn compile(pattern: &str) -> Result<(Regex, u32), PatternFault> {
+/// Compiles a pattern and returns its cost with it; one that costs more than `room` is not built.
+pub(super) fn compile(pattern: &str, room: u32) -> Result<(Regex, u32), PatternFault> {
     if pattern.len() > PATTERN_BYTES {
         return Err(PatternFault::TooLong);
     }
     let (translated, cost) = Translator::new(pattern).run()?;
+    if cost > room {
+        return Err(PatternFault::TooCostly);
+    }
     let mut builder = RegexBuilder::new(&translated);
     builder.size_limit(COMPILED_BYTES).dfa_size_limit(CACHE_BYTES).nest_limit(4 * PATTERN_BYTES as u32);
     Ok((builder.build().map_err(|_| PatternFault::TooCostly)?, cost))

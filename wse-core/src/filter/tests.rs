@@ -1,5 +1,8 @@
 //! Laws that hold for every filter and payload, and what the vectors cannot say.
-use super::{Filter, FilterFault, PatternFault, Payload, Scratch, pattern};
+use super::{
+    Filter, FilterFault, PatternFault, Payload, Scratch,
+    pattern::{self, PATTERN_COST},
+};
 use proptest::prelude::*;
 use wse_protocol::Value;
 
@@ -131,7 +134,7 @@ fn every_pattern_within_the_cost_compiles() {
         &stars,
     ];
     for pattern in patterns {
-        assert!(pattern::compile(pattern).is_ok(), "{pattern}");
+        assert!(pattern::compile(pattern, PATTERN_COST).is_ok(), "{pattern}");
     }
 }
 
@@ -267,7 +270,7 @@ proptest! {
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), pattern in "[\\\\(){}\\[\\]^$.*+?|a-c0-9,:=!<-]{0,24}") {
         let _ = Filter::compile_json(&bytes);
         let _ = Payload::parse(&mut Scratch::default(), &bytes);
-        let _ = pattern::compile(&pattern);
+        let _ = pattern::compile(&pattern, PATTERN_COST);
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Session {
         let own: Vec<Topic> = self.subscriptions.owned().to_vec();
         let names: HashSet<&str> = own.iter().map(Topic::as_str).collect();
         let is_strange = |name: &str| name.starts_with('@') && !names.contains(name) && Topic::parse_watched(name).is_err();
-        let strange = positions.keys().filter(|name| is_strange(name));
+        let strange = positions.keys().filter(|name| is_strange(name)).take(self.subscriptions.most_named());
         let topics: Vec<_> = strange.map(|name| TopicStatus::refused(name.clone(), &not_yours())).collect();
         if !topics.is_empty() {
             self.push_with(|format, out| SubscriptionUpdate { topics }.encode(format, out, None));

@@ -1,7 +1,7 @@
 //! What a connection is subscribed to, and its requests to change that, answered one at a time in order.
 use crate::filter::Filter;
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::Arc,
 };
 use wse_protocol::{
@@ -13,6 +13,8 @@ use wse_protocol::{
 const WAITING: usize = 16;
 /// Names that one request may have beyond the subscriptions that a connection may hold ([P-23]).
 const NAMED_BEYOND: usize = defaults::NAMES_BEYOND as usize;
+/// What the patterns of all filters of a connection may cost together ([P-78]): some 1.6 MB, and 2 ms of its shard to compile.
+const PATTERN_COST: u32 = 4_096;
 
 /// What the hub is asked to do.
 #[derive(Debug, Clone)]
@@ -90,13 +92,16 @@ struct Asked {
     /// Its index among the entries.
     index: usize,
     followed: Followed,
-    /// It was subscribed before: a refusal leaves it as it was.
-    held: bool,
+    held: Held,
 }
+
+/// The cost of a name's filter if it was subscribed before: a refusal leaves it as it was.
+type Held = Option<u32>;
 
 #[derive(Debug)]
 pub(super) struct Subscriptions {
-    names: HashSet<Followed>,
+    /// With what the patterns of their filters cost.
+    names: HashMap<Followed, u32>,
     /// The server's own for this connection: not asked for, not counted, and never left.
     owned: Box<[Topic]>,
     limit: usize,
@@ -107,11 +112,11 @@ pub(super) struct Subscriptions {
 
 impl Subscriptions {
     pub(super) fn new(limit: usize, patterns: usize) -> Self {
-        Self { names: HashSet::new(), owned: Box::default(), limit, patterns, waiting: VecDeque::new(), open: None }
+        Self { names: HashMap::new(), owned: Box::default(), limit, patterns, waiting: VecDeque::new(), open: None }
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &Followed> {
-        self.names.iter()
+        self.names.keys()
     }
 
     /// The server has these for the connection.
@@ -125,7 +130,7 @@ impl Subscriptions {
 
     pub(super) fn clear(&mut self) -> Vec<Followed> {
         self.waiting = VecDeque::new();
-        std::mem::take(&mut self.names).into_iter().collect()
+        std::mem::take(&mut self.names).into_keys().collect()
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -169,9 +174,8 @@ impl Subscriptions {
         let (mut entries, mut asked, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
         for name in topics {
             let filter = filters.get(&name).filter(|_| !self.owned.iter().any(|topic| topic.as_str() == name));
-            let admitted = compiled(&name, filter).and_then(|filter| Ok((self.admit(&name)?, filter)));
-            match admitted {
-                Ok(((followed, held), filter)) => {
+            match self.admit(&name, filter) {
+                Ok((followed, held, filter)) => {
                     asked.push(Asked { index: entries.len(), followed: followed.clone(), held });
                     wanted.push(Wanted { position: positions.get(&name).cloned(), known: known(&followed, &positions), followed, filter });
                     entries.push(TopicStatus::new(name, Status::Live));
@@ -183,31 +187,39 @@ impl Subscriptions {
         Work::Subscribe(wanted)
     }
 
-    /// What a name stands for, and whether it was subscribed already.
-    fn admit(&mut self, name: &str) -> Result<(Followed, bool), WireError> {
+    /// What a name stands for, whether it was subscribed already, and what of it is wanted.
+    fn admit(&mut self, name: &str, filter: Option<&Value>) -> Result<(Followed, Held, Option<Arc<Filter>>), WireError> {
         if let Some(owned) = self.owned.iter().find(|topic| topic.as_str() == name) {
-            return Ok((Followed::Topic(owned.clone()), true));
+            return Ok((Followed::Topic(owned.clone()), Some(0), None));
         }
         let followed = Followed::parse(name)?;
-        if self.names.contains(&followed) {
-            return Ok((followed, true));
+        let held = self.names.get(&followed).copied();
+        if held.is_none() {
+            self.has_place(&followed)?;
         }
+        // Last: a name that is refused costs no more than its text.
+        let spent: u32 = self.names.values().sum();
+        let filter = compiled(name, filter, PATTERN_COST.saturating_sub(spent - held.unwrap_or_default()))?;
+        self.names.insert(followed.clone(), filter.as_deref().map_or(0, Filter::pattern_cost));
+        Ok((followed, held, filter))
+    }
+
+    fn has_place(&self, followed: &Followed) -> Result<(), WireError> {
         if self.names.len() >= self.limit {
             let text = format!("this connection may hold {} subscriptions; unsubscribe from others first", self.limit);
             return Err(WireError::new(ErrorCode::TooManySubscriptions, text));
         }
-        let patterns = self.names.iter().filter(|name| matches!(name, Followed::Pattern(_))).count();
+        let patterns = self.names().filter(|name| matches!(name, Followed::Pattern(_))).count();
         if matches!(followed, Followed::Pattern(_)) && patterns >= self.patterns {
             let text = format!("this connection may hold {} patterns; unsubscribe from others first", self.patterns);
             return Err(WireError::new(ErrorCode::TooManyPatterns, text));
         }
-        self.names.insert(followed.clone());
-        Ok((followed, false))
+        Ok(())
     }
 
     fn begin_unsubscribe(&mut self, request: Subscription) -> Work {
         let named = request.topics.iter().filter_map(|name| Followed::parse(name).ok());
-        let left = named.filter_map(|name| self.names.take(&name)).collect();
+        let left = named.filter_map(|name| self.names.remove_entry(&name)).map(|(name, _)| name).collect();
         let entries = request.topics.into_iter().map(|name| TopicStatus::new(name, Status::Unsubscribed)).collect();
         self.open = Some(Box::new(Open { cid: request.cid, entries, asked: Vec::new() }));
         Work::Unsubscribe(left)
@@ -218,12 +230,20 @@ impl Subscriptions {
         let mut open = *self.open.take()?;
         for (Asked { index, followed, held }, outcome) in open.asked.into_iter().zip(outcomes) {
             let Some(entry) = open.entries.get_mut(index) else { continue };
-            if is_refused(&outcome) && !held {
-                self.names.remove(&followed);
+            if is_refused(&outcome) {
+                self.restore(&followed, held);
             }
             *entry = status(std::mem::take(&mut entry.topic), outcome);
         }
         Some((SubscriptionUpdate { topics: open.entries }, open.cid))
+    }
+
+    fn restore(&mut self, followed: &Followed, held: Held) {
+        match (held, self.names.get_mut(followed)) {
+            (Some(before), Some(cost)) => *cost = before,
+            (Some(_), None) => {} // the server's own
+            (None, _) => drop(self.names.remove(followed)),
+        }
     }
 }
 
@@ -250,11 +270,11 @@ fn is_refused(outcome: &Outcome) -> bool {
     }
 }
 
-fn compiled(name: &str, filter: Option<&Value>) -> Result<Option<Arc<Filter>>, WireError> {
+fn compiled(name: &str, filter: Option<&Value>, room: u32) -> Result<Option<Arc<Filter>>, WireError> {
     if filter.is_some() && name.starts_with('@') && Topic::parse_watched(name).is_ok() {
         return Err(WireError::new(ErrorCode::InvalidFilter, "who is in a topic is not filtered: subscribe without a filter"));
     }
-    let compile = |filter| Filter::compile(filter).map_err(|error| WireError::new(error.code(), error.to_string()));
+    let compile = |filter| Filter::compile_within(filter, room).map_err(|error| WireError::new(error.code(), error.to_string()));
     let filter = filter.map(compile).transpose()?;
     Ok(filter.filter(|filter| !filter.is_empty()).map(Arc::new))
 }

@@ -123,3 +123,69 @@ fn a_hello_of_a_hundred_thousand_names_is_read_in_a_moment() {
     pair.send(&request("client_hello", "", &names(100_000)));
     assert_eq!(pair.error_codes(), ["TOO_MANY_SUBSCRIPTIONS"]);
 }
+
+/// One that costs as much as a filter may ([P-76]), of its own for each topic.
+fn costly(name: usize) -> String {
+    format!(r#""t{name}":{{"a":{{"$regex":"^{name}{}"}}}}"#, ".{62}")
+}
+
+fn filtered(first: usize, count: usize) -> String {
+    let filters: Vec<_> = (first..first + count).map(costly).collect();
+    let topics: Vec<_> = (first..first + count).map(|n| format!("\"t{n}\"")).collect();
+    request("subscription", &format!(r#""action":"subscribe","filters":{{{}}},"#, filters.join(",")), &topics.join(","))
+}
+
+/// The entries of the answer, once the hub has done what it was asked to.
+fn entries(pair: &mut Pair, message: &str, outcome: impl Fn() -> Outcome) -> Vec<String> {
+    pair.received.clear();
+    pair.send(message);
+    for event in pair.events() {
+        let Event::Subscribe(wanted) = event else { continue };
+        let now = pair.now;
+        pair.session.subscribed(now, wanted.iter().map(|_| outcome()).collect());
+    }
+    pair.pump();
+    let update = pair.received.iter().find(|message| message.get_str("t") == Some("subscription_update")).expect("an answer");
+    let entries = update["p"]["topics"].as_array().expect("entries");
+    entries.iter().map(|entry| entry.get_str("code").unwrap_or("").to_owned()).collect()
+}
+
+#[test]
+fn the_patterns_of_a_connections_filters_cost_no_more_than_stated_together() {
+    let live = || Outcome::Live(position(0));
+    let mut pair = Pair::ready();
+    let codes = entries(&mut pair, &filtered(0, 10), live);
+    assert_eq!(codes, [[""; 8].as_slice(), &["INVALID_FILTER"; 2]].concat(), "4,096 by 512");
+    assert_eq!(entries(&mut pair, &filtered(0, 8), live), [""; 8], "another filter of a topic counts in place of the one before");
+    assert_eq!(entries(&mut pair, &filtered(8, 1), live), ["INVALID_FILTER"]);
+    assert_eq!(entries(&mut pair, &request("subscription", r#""action":"subscribe","#, r#""t0""#), live), [""], "none any more");
+    let refused = || Outcome::Refused(WireError::new(ErrorCode::FilterLimit, "no room"));
+    assert_eq!(entries(&mut pair, &filtered(8, 1), refused), ["FILTER_LIMIT"]);
+    assert_eq!(entries(&mut pair, &filtered(0, 1), refused), ["FILTER_LIMIT"], "it has the filter that it had, which is none");
+    assert_eq!(entries(&mut pair, &filtered(8, 1), live), [""], "what was refused costs nothing");
+}
+
+#[test]
+fn a_name_that_is_refused_anyway_costs_no_filter() {
+    let mut pair = Pair::ready();
+    let names = names(MOST);
+    let filters: Vec<_> = (0..MOST).map(|n| format!(r#""t{n}":{{"a":{{"$regex":"("}}}}"#)).collect();
+    let message = request("subscription", &format!(r#""action":"subscribe","filters":{{{}}},"#, filters.join(",")), &names);
+    let codes = entries(&mut pair, &message, || Outcome::Live(position(0)));
+    // None of them is held, so that each is admitted, and then its filter is looked at.
+    assert!(codes.iter().all(|code| code == "INVALID_FILTER"));
+    let held = entries(&mut pair, &request("subscription", r#""action":"subscribe","#, &self::names(128)), || Outcome::Live(position(0)));
+    assert_eq!(held, [""; 128]);
+    let codes = entries(&mut pair, &message, || Outcome::Live(position(0)));
+    assert_eq!(codes, [["INVALID_FILTER"; 128].as_slice(), &["TOO_MANY_SUBSCRIPTIONS"; 1024]].concat());
+}
+
+#[test]
+fn no_more_strange_positions_are_answered_than_names() {
+    let positions: Vec<_> = (0..5_000).map(|n| format!(r#""@user:u{n}":{{"e":"e","seq":1}}"#)).collect();
+    let mut pair = Pair::new(Offer { hello_promised: true, ..Offer::default() });
+    pair.send(&format!(r#"{{"v":2,"c":"WSE","t":"client_hello","p":{{"positions":{{{}}}}}}}"#, positions.join(",")));
+    pair.pump();
+    let updates = pair.received.iter().filter(|message| message.get_str("t") == Some("subscription_update"));
+    assert_eq!(updates.flat_map(|update| update["p"]["topics"].as_array().expect("entries")).count(), MOST);
+}
