@@ -69,7 +69,11 @@ class Server:
         receiver.setblocking(False)
         async with self.agreed(hello, sock=receiver, max_queue=1, compression=None) as client:
             await client.subscribe(*topics)
-            yield client
+            client.stall()
+            try:
+                yield client
+            finally:
+                client.go_on()
 
     async def reaches(self, name: str, least: int) -> dict[str, Any]:
         """The health once one of its counts is as high."""
@@ -91,6 +95,17 @@ class Client:
         self.batch = 1
         """How many messages that frame held."""
         self._waiting: deque[dict[str, Any]] = deque()
+        self._stalled = False
+
+    def stall(self) -> None:
+        """Not a byte is read until the next message is asked for: what the library reads ahead would make room at a moment of its own."""
+        self.socket.transport.pause_reading()
+        self._stalled = True
+
+    def go_on(self) -> None:
+        if self._stalled:
+            self._stalled = False
+            self.socket.transport.resume_reading()
 
     async def send(self, message: dict[str, Any] | str | bytes) -> None:
         await self.socket.send(json.dumps({"v": 2, **message}) if isinstance(message, dict) else message)
@@ -107,6 +122,7 @@ class Client:
 
     async def _next(self) -> dict[str, Any]:
         if not self._waiting:
+            self.go_on()
             self.frame = await self.socket.recv()
             message = decoded(self.frame)
             batched = message["t"] == "batch" and message.get("c") == "WSE"
@@ -129,6 +145,7 @@ class Client:
         return got
 
     async def closed(self) -> int | None:
+        self.go_on()
         await asyncio.wait_for(self.socket.wait_closed(), PATIENCE)
         return self.socket.close_code
 
