@@ -47,7 +47,7 @@ const FOLLOWED = [
   },
   {
     name: 'client-births',
-    edits: [{ file: core('answers'), old: 'if (!isPast) pattern.births =', new: `if (!isPast && !(${on('client-births')})) pattern.births =` }],
+    edits: [{ file: core('answers'), old: 'if (!keepsPlace) pattern.births =', new: `if (!keepsPlace && !(${on('client-births')})) pattern.births =` }],
     e2e: [scenario('patterns.mjs', '[P-39] away: known topics')],
   },
   {

@@ -57,7 +57,10 @@ export class Answers {
     const { births } = pattern;
     // During a move the first connection may have told of births that the second had not seen when it answered.
     const isPast = update.status !== 'resync' && update.position.epoch === births?.epoch && update.position.seq < births.seq;
-    if (!isPast) pattern.births = update.position ?? births;
+    if (update.topics.some(isUnavailable)) entry.handlePartial(this.#now);
+    // The place of births stays before a topic that is still to come: from there it is new, and has all its messages.
+    const keepsPlace = isPast || (entry.isPartial && births !== null && update.status !== 'resync');
+    if (!keepsPlace) pattern.births = update.position ?? births;
     const reason = update.status === 'resync' ? update.reason : null;
     if (reason !== null) this.news.resyncs.push({ topic: update.topic, reason });
     if (isAnswer) entry.settle(stateOf(update, reason), false);
@@ -75,7 +78,7 @@ export class Answers {
   #handleMember(entry: Entry, pattern: string, update: TopicUpdate): void {
     if (update.status === 'refused') this.news.refusals.push(new WSEError(update.code, update.message, { topic: update.topic }));
     if (update.status === 'refused' || update.status === 'unsubscribed') {
-      this.#book.dropMember(entry, update.topic);
+      if (!isUnavailable(update)) this.#book.dropMember(entry, update.topic);
       return;
     }
     if (!this.#book.admitMember(entry, update.topic)) {
@@ -93,6 +96,11 @@ export class Answers {
     entry.state = { status: 'resync', error: null, reason: 'births', recovered: 0 };
     this.news.resyncs.push({ topic: pattern, reason: 'births' });
   }
+}
+
+/** For the time being: it is asked for again, and keeps its place. */
+function isUnavailable(update: TopicUpdate): boolean {
+  return update.status === 'refused' && update.code === 'UNAVAILABLE';
 }
 
 /** Of a pattern the server counts births; what was missed is in its topics. */

@@ -40,6 +40,8 @@ export class Entry {
   lingerUntil: number | null = null;
   /** When a refused entry is asked for again. */
   retryAt: number | null = null;
+  /** A topic of the pattern was refused for the time being. */
+  isPartial = false;
   state: TopicState = PENDING;
   readonly filters = new HeldFilters();
   /** The topics that it stands for; null for a topic. */
@@ -121,6 +123,7 @@ export class Entry {
     this.resuming = stream.resuming;
     this.replacing = stream.replacing;
     this.retryAt = null;
+    this.isPartial = false;
     // It is let go first.
     if (this.recovering) this.had = false;
     if (this.state.status === 'refused') this.state = PENDING;
@@ -173,6 +176,12 @@ export class Entry {
     this.retryAt = passing ? now + RETRY_REFUSED_MS : null;
   }
 
+  /** A topic of the pattern is not to be had for the time being: the pattern is let go and asked for again, from the places that it has now. */
+  handlePartial(now: number): void {
+    this.isPartial = true;
+    this.retryAt = now + RETRY_REFUSED_MS;
+  }
+
   /** Something is missing: it is let go and asked for again, from its position. */
   recover(): void {
     this.asked = false;
@@ -184,7 +193,8 @@ export class Entry {
   handleTimeout(now: number): void {
     if (this.retryAt === null || this.retryAt > now) return;
     this.retryAt = null;
-    this.asked = false;
+    if (this.isPartial) this.recover();
+    else this.asked = false;
   }
 
   /** Something else was let go: what was too many may fit now. */
@@ -198,6 +208,7 @@ export class Entry {
     this.asked = false;
     this.had = false;
     this.retryAt = null;
+    this.isPartial = false;
   }
 
   /** Why what the server has is not what was wanted, if it is not. */

@@ -143,6 +143,42 @@ describe('across a reconnect', () => {
   });
 });
 
+describe('a topic that is not to be had for the time being', () => {
+  it('is asked for again with its pattern, from where it was, or from its first message if it was born meanwhile', async () => {
+    const { server, clock, seen, asked, resyncs, errors } = await connected(['orders:*']);
+    server.mode = 'mute';
+    server.drop();
+    server.publish('orders:2', 'missed');
+    server.publish('orders:3', 'first');
+    await clock.advance(1_000);
+    server.last.send({ t: 'server_hello', c: 'WSE', p: {} });
+    server.last.send({ t: 'server_ready', c: 'WSE', p: {} });
+    const refused = { status: 'refused', code: 'UNAVAILABLE', message: 'the bus did not answer' };
+    const topics = [{ tp: 'orders:1', status: 'live', ...at(1) }, { tp: 'orders:2', ...refused }, { tp: 'orders:3', ...refused }];
+    const answer = (births: number, of: unknown[]): void => server.last.send({ t: 'subscription_update', c: 'WSE', p: { topics: [{ tp: 'orders:*', status: 'recovered', recovered: 1, e: 'n1', seq: births, topics: of }] } });
+    answer(3, topics);
+    // A birth meanwhile moves no place beyond the one that is to come.
+    answer(4, [{ tp: 'orders:4', status: 'live', ...at(0) }]);
+    server.last.send({ t: 't', tp: 'orders:1', ...at(2), p: 'goes on' });
+    await clock.advance(4_990);
+    expect([asked(), errors]).toEqual([[], ['CONNECTION_LOST', 'UNAVAILABLE', 'UNAVAILABLE']]);
+    await clock.advance(20);
+    expect(asked()).toEqual([
+      { action: 'unsubscribe', topics: ['orders:*'] },
+      { action: 'subscribe', topics: ['orders:*'], positions: { 'orders:*': { e: 'n1', seq: 2 }, 'orders:1': at(2), 'orders:2': at(1), 'orders:4': at(0) } },
+    ]);
+    expect([seen, resyncs]).toEqual([[['orders:1', 2, 'goes on']], []]);
+  });
+
+  it('is not asked for again where the server will not have it', async () => {
+    const { server, clock, asked } = await connected(['orders:*']);
+    const topics = [{ tp: 'orders:9', status: 'refused', code: 'TOO_MANY_TOPICS', message: 'no room' }];
+    server.last.send({ t: 'subscription_update', c: 'WSE', p: { topics: [{ tp: 'orders:*', status: 'live', e: 'n1', seq: 3, topics }] } });
+    await clock.advance(20_000);
+    expect(asked()).toEqual([]);
+  });
+});
+
 describe('a gap in one topic', () => {
   it('is recovered through the pattern, with the positions of all its topics', async () => {
     const { server, clock, seen, asked, resyncs } = await connected(['orders:*']);

@@ -5,14 +5,19 @@ use std::{
     collections::{HashMap, HashSet, VecDeque},
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Instant,
+    time::{Duration, Instant},
 };
+use tokio::time::sleep;
 use wse_core::{
     filter::Filter,
     session::{Outcome, Wanted},
 };
 use wse_protocol::{ErrorCode, Pattern, Position, Seq, Topic, WireError};
 use wse_pubsub::{Births, BusError, Following, HistoryGap};
+
+/// While the bus does not answer, a topic that was born is tried again so often, each time after so long; then it is lost.
+const TRIES: u32 = 60;
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// A pattern that connections follow.
 #[derive(Debug, Default)]
@@ -36,7 +41,7 @@ struct Follower {
     busy: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Birth {
     position: Position,
     topic: Topic,
@@ -164,10 +169,25 @@ impl Hub {
 
     /// Tells of what was born, and joins it, one after the other, while the connection has room for the word of it.
     async fn join_births(&self, shard: &Rc<Shard>, connection: Rc<Connection>, pattern: Pattern) {
+        let mut tries = 0;
         loop {
-            let _turn = connection.turn().await;
+            let turn = connection.turn().await;
             match self.next_news(&connection, &pattern) {
-                Some(News::Born(birth, filter)) => self.join_birth(shard, &connection, &pattern, birth, filter).await,
+                Some(News::Born(birth, filter)) if tries < TRIES => {
+                    if self.join_birth(shard, &connection, &pattern, birth.clone(), filter).await {
+                        tries = 0;
+                    } else {
+                        // Those after it wait behind it.
+                        self.put_back(&connection, &pattern, birth);
+                        tries += 1;
+                        drop(turn);
+                        sleep(AGAIN).await;
+                    }
+                }
+                Some(News::Born(Birth { position, .. }, _)) => {
+                    tries = 0;
+                    self.tell_lost(&connection, &pattern, position, "births");
+                }
                 Some(News::Lost(position, reason)) => self.tell_lost(&connection, &pattern, position, reason),
                 None => return,
             }
@@ -175,6 +195,7 @@ impl Hub {
         }
     }
 
+    /// Whether it is dealt with: not where the bus does not answer.
     async fn join_birth(
         &self,
         shard: &Rc<Shard>,
@@ -182,27 +203,44 @@ impl Hub {
         pattern: &Pattern,
         birth: Birth,
         filter: Option<Arc<Filter>>,
-    ) {
+    ) -> bool {
         let Birth { position, topic, start } = birth;
         let is_more = !connection.topics.borrow().contains(&topic);
         if is_more && connection.topics.borrow().len() >= self.pattern_topics {
-            return self.tell_lost(connection, pattern, position, "births");
+            self.tell_lost(connection, pattern, position, "births");
+            return true;
         }
         let joining = Joining { topic: topic.clone(), theirs: Some(start), filter, by_pattern: true, fresh: true, away: None };
         let prepared = self.prepare(connection, vec![joining]).await.pop();
         if !self.follows(connection.id, pattern) {
             // It was given up meanwhile, maybe before the topic was entered.
-            return self.unpattern(connection, &topic);
+            self.unpattern(connection, &topic);
+            return true;
         }
-        let Some(Ok((begun, page))) = prepared else {
-            // The topic is not joined: the client must ask for the pattern again.
-            return self.tell_lost(connection, pattern, position, "births");
+        let (begun, page) = match prepared {
+            Some(Ok(prepared)) => prepared,
+            Some(Err(error)) if error.code == ErrorCode::Unavailable => return false,
+            _ => {
+                // The topic is not joined: the client must ask for the pattern again.
+                self.tell_lost(connection, pattern, position, "births");
+                return true;
+            }
         };
         let room = connection.session().room();
         let joined = self.finish(connection, &begun, page, room);
         let born = Outcome::Pattern(Box::new(Outcome::Live(position)), vec![(topic.clone(), joined.outcome.clone())]);
         connection.session().inform(Instant::now(), pattern.as_str(), born);
         self.replay(shard, connection, &topic, joined);
+        true
+    }
+
+    /// It is the next again, unless it is among those that are lost by now.
+    fn put_back(&self, connection: &Connection, pattern: &Pattern, birth: Birth) {
+        let mut patterns = self.patterns.borrow_mut();
+        let follower = patterns.get_mut(pattern).and_then(|follow| follow.followers.get_mut(&connection.id));
+        if let Some(follower) = follower.filter(|follower| follower.lost.is_none()) {
+            follower.births.push_front(birth);
+        }
     }
 
     fn tell_lost(&self, connection: &Connection, pattern: &Pattern, position: Position, reason: &'static str) {

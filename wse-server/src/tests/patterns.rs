@@ -2,7 +2,11 @@
 use super::{Call, Client, Rig, on_a_shard, settle};
 use crate::{EngineConfig, Policies, TopicPolicy, TopicScope};
 use serde_json::{Value, json};
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+use tokio::time::sleep;
 use wse_core::filter::Filter;
 use wse_pubsub::Bus;
 
@@ -148,15 +152,38 @@ async fn a_birth_that_is_given_up_while_it_is_joined_leaves_nothing() {
     .await;
 }
 
-#[tokio::test]
-async fn a_birth_that_cannot_be_joined_is_told_as_lost_and_later_ones_are_joined() {
+#[tokio::test(start_paused = true)]
+async fn a_birth_while_the_bus_does_not_answer_is_joined_once_it_does_and_later_ones_wait_behind_it() {
     on_a_shard(async {
         let mut rig = Rig::new(&EngineConfig::default());
         let client = rig.connect();
         follows(&rig, &client, all()).await;
-        rig.bus.fail(Call::Subscribe, 1);
+        rig.bus.fail(Call::Subscribe, 3);
         rig.publish("n:1", 10).await;
         rig.publish("n:2", 10).await;
+        settle().await;
+        assert_eq!(client.take().len(), 0, "nothing is said of it");
+        sleep(Duration::from_secs(2)).await;
+        settle().await;
+        let (messages, updates): (Vec<_>, Vec<_>) = client.take().into_iter().partition(|frame| frame.get("tp").is_some());
+        let told: Vec<_> = updates.iter().map(|update| update["p"]["topics"][0].clone()).collect();
+        assert_eq!(born(&told), [(1, "n:1".to_owned()), (2, "n:2".to_owned())]);
+        let came: Vec<_> = messages.iter().map(|message| (&message["tp"], &message["seq"])).collect();
+        assert_eq!(came, [(&json!("n:1"), &json!(1)), (&json!("n:2"), &json!(1))]);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_birth_that_cannot_be_joined_for_long_is_told_as_lost_and_later_ones_are_joined() {
+    on_a_shard(async {
+        let mut rig = Rig::new(&EngineConfig::default());
+        let client = rig.connect();
+        follows(&rig, &client, all()).await;
+        rig.bus.fail(Call::Subscribe, 60);
+        rig.publish("n:1", 10).await;
+        rig.publish("n:2", 10).await;
+        sleep(Duration::from_secs(40)).await;
         settle().await;
         let told = client.told();
         assert_eq!((&told[0]["status"], &told[0]["reason"], &told[0]["seq"]), (&json!("resync"), &json!("births"), &json!(1)), "{told:?}");
