@@ -13,7 +13,10 @@ export const filters = {
     const topic = stage.name('prices');
     const { peer } = await stage.open();
     await stage.follow(peer, 'cheap', topic, CHEAP);
+    const answers = () => ofType(peer.frames('in'), 'subscription_update').length;
+    const before = answers();
     await stage.follow(peer, 'dear', topic, DEAR);
+    await until('the answer for both filters', () => answers() > before);
     await stage.publish(...prices(topic, 1, 50, 200, 60, 2, 70));
     await stage.heard(peer, [{ price: 1 }, { price: 200 }, { price: 2 }]);
     await until('what is shown', async () => shown(await peer.view('cheap')) === 2 && shown(await peer.view('dear')) === 200, 2_000);
