@@ -74,6 +74,13 @@ async function asleep(fakes: Fakes, page: Page, ...messages: readonly string[]):
   return { client, outcomes };
 }
 
+/** The handler of `flaky` always fails. */
+function failing({ server }: Fakes): void {
+  server.on('flaky', () => {
+    throw new Error('not yet');
+  });
+}
+
 describe('a page that slept longer than its claims last', () => {
   it('takes them again before it sends, once, and sends nothing before that is answered', async () => {
     const [fakes, shared] = [createFakes(), new Shared()];
@@ -149,9 +156,7 @@ describe('a page that slept longer than its claims last', () => {
   it('neither cancels, nor sends anew, nor gives up what another page may have', async () => {
     const [fakes, shared] = [createFakes(), new Shared()];
     const server = handling(fakes);
-    fakes.server.on('flaky', () => {
-      throw new Error('not yet');
-    });
+    failing(fakes);
     const sleeper = new Page(shared);
     const client = clientOf(fakes, sleeper, { outboxAgeMs: 30_000 });
     client.connect();
@@ -177,9 +182,7 @@ describe('a page that slept longer than its claims last', () => {
   it('leaves the row of what is answered after all to the page that has it now, and shows no failed message that is another page\'s', async () => {
     const [fakes, shared] = [createFakes(), new Shared()];
     const server = handling(fakes);
-    fakes.server.on('flaky', () => {
-      throw new Error('not yet');
-    });
+    failing(fakes);
     const sleeper = new Page(shared);
     const client = clientOf(fakes, sleeper);
     client.connect();
@@ -203,9 +206,7 @@ describe('a page that slept longer than its claims last', () => {
 
   it('learns by itself that its failed messages are another page\'s', async () => {
     const [fakes, shared] = [createFakes(), new Shared()];
-    fakes.server.on('flaky', () => {
-      throw new Error('not yet');
-    });
+    failing(fakes);
     const sleeper = new Page(shared);
     const client = clientOf(fakes, sleeper);
     client.connect();

@@ -152,15 +152,21 @@ async fn a_birth_that_is_given_up_while_it_is_joined_leaves_nothing() {
     .await;
 }
 
+/// `n:1` and `n:2` are born to a client that follows their pattern, and so many subscriptions are not answered.
+async fn born_while_away(failures: usize) -> (Rig, Client) {
+    let mut rig = Rig::new(&EngineConfig::default());
+    let client = rig.connect();
+    follows(&rig, &client, all()).await;
+    rig.bus.fail(Call::Subscribe, failures);
+    rig.publish("n:1", 10).await;
+    rig.publish("n:2", 10).await;
+    (rig, client)
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_birth_while_the_bus_does_not_answer_is_joined_once_it_does_and_later_ones_wait_behind_it() {
     on_a_shard(async {
-        let mut rig = Rig::new(&EngineConfig::default());
-        let client = rig.connect();
-        follows(&rig, &client, all()).await;
-        rig.bus.fail(Call::Subscribe, 3);
-        rig.publish("n:1", 10).await;
-        rig.publish("n:2", 10).await;
+        let (_rig, client) = born_while_away(3).await;
         settle().await;
         assert_eq!(client.take().len(), 0, "nothing is said of it");
         sleep(Duration::from_secs(2)).await;
@@ -177,12 +183,7 @@ async fn a_birth_while_the_bus_does_not_answer_is_joined_once_it_does_and_later_
 #[tokio::test(start_paused = true)]
 async fn a_birth_that_cannot_be_joined_for_long_is_told_as_lost_and_later_ones_are_joined() {
     on_a_shard(async {
-        let mut rig = Rig::new(&EngineConfig::default());
-        let client = rig.connect();
-        follows(&rig, &client, all()).await;
-        rig.bus.fail(Call::Subscribe, 60);
-        rig.publish("n:1", 10).await;
-        rig.publish("n:2", 10).await;
+        let (_rig, client) = born_while_away(60).await;
         sleep(Duration::from_secs(40)).await;
         settle().await;
         let told = client.told();
