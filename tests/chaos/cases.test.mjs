@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { openBrowser } from './lib/clients.mjs';
-import { env, follow, fresh, numbers, PATIENCE_MS, publish, PYTHON, serving } from './lib/following.mjs';
+import { env, follow, fresh, health, numbers, PATIENCE_MS, publish, PYTHON, serving } from './lib/following.mjs';
 import { redis, until, worker } from './lib/processes.mjs';
 import { openProxy } from './lib/proxy.mjs';
 import { post } from './lib/publish.mjs';
@@ -238,6 +238,37 @@ describe('what the log cannot bring back is told', () => {
     assert.deepEqual(await returns.notes('resync'), []);
     await stays.end();
     await returns.end();
+    way.close();
+  });
+
+  test('[P-39] [G2] a topic that was born under its pattern while it was away is refused for the time being, as Redis is out of reach: the client asks again, and gets it from its first message', async () => {
+    const way = await openProxy(new URL(broker.url).port);
+    const server = await serve('partial', { REDIS_URL: `redis://127.0.0.1:${way.port}` });
+    const well = await serve('partial-well', { REDIS_URL: broker.url });
+    const [pattern, old, born] = ['*', 'old', 'born'].map((name) => `partial${process.pid}:${name}`);
+    const one = await follow(server, [{ topic: pattern }]);
+    await publish(well, old, 1, 3);
+    await one.reaches(old, 3);
+    one.network.refuse();
+    one.network.cut();
+    assert.ok(await until(async () => (await health(server)).connections === 0, PATIENCE_MS), 'the server follows the pattern for nobody');
+    await publish(well, born, 1, 50);
+    await publish(well, old, 4, 5);
+    // Of what names the new topic the reading of its log alone names that key: the pattern is answered, and this one topic is not to be had.
+    const broke = way.breakAt(`${born}}:log`);
+    one.network.heal();
+    await broke;
+    const isRefused = async () => (await one.notes('error', born)).some(({ code }) => code === 'UNAVAILABLE');
+    assert.ok(await until(isRefused, PATIENCE_MS), 'it is refused for the time being');
+    assert.deepEqual(await one.got(born), []);
+    way.heal();
+    await one.reaches(born, 50);
+    await publish(well, born, 51, 60);
+    await one.reaches(born, 60);
+    await one.reaches(old, 5);
+    assert.deepEqual([await one.got(old), await one.got(born)], [numbers(1, 5), numbers(1, 60)]);
+    assert.deepEqual((await one.notes('resync')).filter(({ topic }) => !topic.startsWith('@')), []);
+    await one.end();
     way.close();
   });
 

@@ -200,6 +200,21 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     yield from running(request.param)
 
 
+@pytest.fixture(scope="module")
+def well(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, int]]:
+    """A server that has nothing between it and Redis, and where that is."""
+    port = free_port()
+    processes = [redis(port, tmp_path_factory.mktemp("redis"))]
+    try:
+        server, process = start("rust", REDIS_URL=f"redis://127.0.0.1:{port}")
+        processes.append(process)
+        yield server, port
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait(PATIENCE)
+
+
 @pytest.fixture(scope="session", params=SERVERS)
 def guarded(request: pytest.FixtureRequest) -> Iterator[Server]:
     """Every server, where a client's token is the name of its user."""
@@ -228,6 +243,13 @@ def start(kind: str, **more: str) -> "tuple[Server, subprocess.Popen[bytes]]":
         process.wait(PATIENCE)
         raise
     return Server(kind, port), process
+
+
+def redis(port: int, folder: Path) -> "subprocess.Popen[bytes]":
+    command = ["redis-server", "--port", str(port), "--save", "", "--appendonly", "no", "--dir", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    wait_for(port, process)
+    return process
 
 
 def wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:

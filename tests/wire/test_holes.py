@@ -1,18 +1,18 @@
 """A message that Redis announced and that never arrived: what comes while it is read is kept within bounds, and clients have all of it in order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from conftest import PATIENCE, Server, free_port, start
-from test_redis_away import Way, redis
+from conftest import PATIENCE, Server, start
+from test_redis_away import Way
 
 OTHER = "holes-of-others"
 
 
 class Switch(Way):
-    """A way to Redis that knows what passes: it can lose what is announced of one topic, and hold back the answer of whoever reads its log."""
+    """A way to Redis that knows what passes: it can lose what is announced of a topic, hold back the answer of who reads its log, or break there."""
 
     def __init__(self, target: int, topic: str) -> None:
         super().__init__(target)
@@ -23,6 +23,9 @@ class Switch(Way):
         """How often its log was read."""
         self.holding = False
         self.held, self.let_go = asyncio.Event(), asyncio.Event()
+        self.breaking = False
+        """At the next read of its log all connections end, and new ones are refused until it is opened again."""
+        self.broken = asyncio.Event()
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", self.target)
@@ -35,6 +38,11 @@ class Switch(Way):
             if b"EVALSHA" in asked and self.topic in asked:
                 self.reads += 1
                 reads.set()
+                if self.breaking:
+                    self.breaking = False
+                    self.close()
+                    self.broken.set()
+                    return
             back.write(asked)
         back.close()
 
@@ -62,21 +70,6 @@ async def value(reader: asyncio.StreamReader) -> bytes:
         return line + b"".join([await value(reader) for _ in range(parts)])
     except (asyncio.IncompleteReadError, ConnectionError):
         return b""
-
-
-@pytest.fixture(scope="module")
-def well(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, int]]:
-    """A server that has nothing between it and Redis, and where that is."""
-    port = free_port()
-    processes = [redis(port, tmp_path_factory.mktemp("redis"))]
-    try:
-        server, process = start("rust", REDIS_URL=f"redis://127.0.0.1:{port}")
-        processes.append(process)
-        yield server, port
-    finally:
-        for process in reversed(processes):
-            process.terminate()
-            process.wait(PATIENCE)
 
 
 @asynccontextmanager

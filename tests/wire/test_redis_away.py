@@ -1,14 +1,13 @@
 """Clients that return while Redis is out of reach, to what others on the same server follow: nothing is missing, and nothing is told as lost."""
 
 import asyncio
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PATIENCE, Client, Server, free_port, start, wait_for
+from conftest import PATIENCE, Client, Server, free_port, redis, start
 from test_direct import at, connected, notes, send, someone
 
 
@@ -40,13 +39,6 @@ class Way:
         for end in self.ends:
             end.transport.abort()
         self.ends.clear()
-
-
-def redis(port: int, folder: Path) -> "subprocess.Popen[bytes]":
-    command = ["redis-server", "--port", str(port), "--save", "", "--appendonly", "no", "--dir", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    wait_for(port, process)
-    return process
 
 
 @asynccontextmanager

@@ -27,6 +27,11 @@ export async function publish({ port }, topic, from, to, { size = 0, groups = 10
   }
 }
 
+/** What a worker says of itself. */
+export async function health({ port }) {
+  return (await fetch(`http://127.0.0.1:${port}/wse/health`, { signal: AbortSignal.timeout(5_000) })).json();
+}
+
 /** A client behind a network of its own, which may go to `others` too, and what its application saw of one topic. */
 export async function follow(target, holds, { name = 'case', where = inNode, options = {}, others = [], isReady = true, room = null } = {}) {
   const network = await openProxy(target.port);

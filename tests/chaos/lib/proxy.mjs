@@ -5,7 +5,7 @@ const THROTTLE_TICK_MS = 20;
 
 /** Opens the proxy in front of a port of this machine. */
 export async function openProxy(target) {
-  const network = { pairs: new Set(), stalled: false, refusing: false, isGone: false, delayMs: 0, bytesPerTick: Infinity, bytesBeforeCut: Infinity, turns: Infinity, cuts: [], wasSlow: false, held: null };
+  const network = { pairs: new Set(), stalled: false, refusing: false, isGone: false, delayMs: 0, bytesPerTick: Infinity, bytesBeforeCut: Infinity, turns: Infinity, cuts: [], wasSlow: false, held: null, breaking: null };
   const server = net.createServer((client) => {
     if (network.refusing || network.isGone) return client.resetAndDestroy();
     const upstream = net.connect({ port: target, host: '127.0.0.1', noDelay: true });
@@ -43,6 +43,8 @@ function faults(network) {
     letSpeak: (times) => (network.turns = times),
     /** What is answered to a question that has this text does not pass until `heal`, nor what follows it there; resolves when the first such answer has come. */
     holdAnswers: (text) => new Promise((came) => (network.held = { text, came })),
+    /** As soon as a question has this text every connection is reset, and new ones are until `heal`; the question does not pass. Resolves then. */
+    breakAt: (text) => new Promise((came) => (network.breaking = { text, came })),
     /** New connections are reset. */
     refuse: () => (network.refusing = true),
     /** Every connection is reset, and new ones are until `heal`. */
@@ -58,7 +60,7 @@ function faults(network) {
     },
     /** The network is well again; what it lost stays lost. */
     heal() {
-      Object.assign(network, { stalled: false, refusing: false, delayMs: 0, bytesPerTick: Infinity, held: null });
+      Object.assign(network, { stalled: false, refusing: false, delayMs: 0, bytesPerTick: Infinity, held: null, breaking: null });
     },
   };
 }
@@ -89,7 +91,7 @@ async function pass(network, pair, from, to) {
 
 async function carry(network, pair, chunk, to) {
   if (network.delayMs > 0) await sleep(network.delayMs);
-  if (!isInTurn(network, pair, to)) return;
+  if (!isInTurn(network, pair, to) || breaks(network, pair, chunk, to)) return;
   await heldBack(network, pair, chunk, to);
   for (let at = 0; at < chunk.length; ) {
     while (network.stalled) await sleep(THROTTLE_TICK_MS);
@@ -112,6 +114,16 @@ function isInTurn(network, pair, to) {
   if (speaks && pair.heard) pair.turns += 1;
   pair.heard = !speaks;
   return !speaks || pair.turns <= network.turns;
+}
+
+/** Ends all connections at a question that was waited for. */
+function breaks(network, pair, chunk, to) {
+  const { breaking } = network;
+  if (breaking === null || to !== pair.upstream || !chunk.includes(breaking.text)) return false;
+  Object.assign(network, { breaking: null, refusing: true });
+  end(network);
+  breaking.came();
+  return true;
 }
 
 /** Marks the connection of a question whose answer is to be held, and holds it. */

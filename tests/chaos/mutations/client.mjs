@@ -2,6 +2,7 @@
 export const on = (name) => `((globalThis as any).process?.env?.WSE_MUTATION === '${name}')`;
 
 const REORDER = 'wse-client-ts/src/core/reorder.ts';
+const ANSWERS = 'wse-client-ts/src/core/answers.ts';
 const STREAM = 'wse-client-ts/src/core/topic-stream.ts';
 
 export const CLIENT = [
@@ -74,7 +75,7 @@ export const CLIENT = [
     is: 'the application hears twice that a log began anew',
     edits: [
       {
-        file: 'wse-client-ts/src/core/answers.ts',
+        file: ANSWERS,
         old: "    if (outcome.status === 'resync') {\n",
         new: `    if (outcome.status === 'resync') {\n      if (${on('resync-twice')}) this.news.resyncs.push({ topic: update.topic, reason: outcome.reason });\n`,
       },
@@ -88,6 +89,30 @@ export const CLIENT = [
         file: 'wse-client-ts/src/core/client.ts',
         old: "    if (item.kind === 'skip') {\n",
         new: `    if (item.kind === 'skip') {\n      if (${on('skip-kept-quiet')}) return;\n`,
+      },
+    ],
+  },
+  {
+    name: 'birth-unasked',
+    is: 'a topic of a pattern that is refused for the time being is not asked for again',
+    by: [/is refused for the time being/],
+    edits: [
+      {
+        file: ANSWERS,
+        old: 'if (update.topics.some(isUnavailable)) entry',
+        new: `if (update.topics.some(isUnavailable) && !${on('birth-unasked')}) entry`,
+      },
+    ],
+  },
+  {
+    name: 'birth-passed',
+    is: 'the place of births moves past a topic that is refused for the time being',
+    by: [/is refused for the time being/],
+    edits: [
+      {
+        file: ANSWERS,
+        old: 'isPast || (entry.isPartial &&',
+        new: `isPast || (entry.isPartial && !${on('birth-passed')} &&`,
       },
     ],
   },
