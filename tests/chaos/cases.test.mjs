@@ -1,6 +1,6 @@
 // Cases by name: one fault each, at the moment that hurts most. Every test names the clause that it proves.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { openBrowser } from './lib/clients.mjs';
 import { env, follow, fresh, health, numbers, PATIENCE_MS, publish, PYTHON, serving } from './lib/following.mjs';
@@ -304,6 +304,8 @@ describe('what the log cannot bring back is told', () => {
 describe('a page in Chromium', () => {
   let broker, browser, server;
   before(async () => {
+    // What an earlier run left: its names are of the process, and an id comes again.
+    rmSync(env('page').EFFECTS, { force: true });
     [broker, browser] = await Promise.all([redis(), openBrowser()]);
     server = await worker('cases-page', PYTHON, env('page', { REDIS_URL: broker.url }));
   });

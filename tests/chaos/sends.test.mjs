@@ -1,6 +1,6 @@
 // Cases by name of what a client keeps until the server has handled it: effects are counted in a file outside of the server. Every test names the clause that it proves.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { MemoryOutbox } from 'wse-client/core';
 import { inNode } from './lib/clients.mjs';
@@ -12,6 +12,7 @@ for (const bus of ['memory', 'redis']) {
     const { EFFECTS: file, ...rest } = env(`sends-${bus}`);
     let broker, server;
     before(async () => {
+      rmSync(file, { force: true });
       if (bus === 'redis') broker = await redis();
       server = await worker(`sends-${bus}`, PYTHON, { EFFECTS: file, ...rest, ...(broker ? { REDIS_URL: broker.url } : {}) });
     });
