@@ -41,6 +41,7 @@ def outcome(running: _native.Engine, hello: dict[str, Any]) -> tuple[str, Any]:
 
 @pytest.mark.parametrize("limit", [{"direct_messages": 2}, {"direct_bytes": 900}, {"direct_budget_bytes": 900}], ids=lambda limit: next(iter(limit)))
 def test_what_is_kept_for_one_who_is_away_is_bounded_by(limit: dict[str, Any]) -> None:
+    """[P-24] [P-66] G2 G5"""
     with engine(**limit) as running:
         few, many = Returning(running), Returning(running)
         send(running, few.address, 1, 200)
@@ -50,6 +51,7 @@ def test_what_is_kept_for_one_who_is_away_is_bounded_by(limit: dict[str, Any]) -
 
 
 def test_session_grace_ends_what_is_kept() -> None:
+    """[P-66] G2"""
     with engine(session_grace=0.5) as running:
         peer = Returning(running)
         send(running, peer.address)
@@ -59,6 +61,7 @@ def test_session_grace_ends_what_is_kept() -> None:
 
 
 def test_direct_age_ends_what_is_kept_for_a_user() -> None:
+    """[P-65] G2"""
     with engine(direct_age=0.5, auth_handler=lambda _: "ada") as running:
 
         def returned(**hello: Any) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class Sender(Peer):
 
 
 def test_outcome_age_is_told_and_ends_what_is_remembered() -> None:
+    """[P-52] [P-53]"""
     with engine(outcome_age=0.5) as running:
         peer = Sender(running)
         ready = peer.until("server_ready")
@@ -51,6 +52,7 @@ def test_outcome_age_is_told_and_ends_what_is_remembered() -> None:
 
 @pytest.mark.parametrize("limit", [{"outcome_messages": 2}, {"outcome_bytes": 600}], ids=lambda limit: next(iter(limit)))
 def test_what_is_remembered_of_an_outbox_is_bounded_by(limit: dict[str, Any]) -> None:
+    """[P-53] [P-54] G5"""
     reply = json.dumps("x" * 200).encode()
     with engine(**limit) as running:
         peer = Sender(running)
@@ -63,6 +65,7 @@ def test_what_is_remembered_of_an_outbox_is_bounded_by(limit: dict[str, Any]) ->
 
 @pytest.mark.parametrize("limit", [{"outcome_producers": 2}, {"outcome_budget_bytes": 600}], ids=lambda limit: next(iter(limit)))
 def test_what_is_remembered_of_all_outboxes_is_bounded_by(limit: dict[str, Any]) -> None:
+    """[P-53] [P-54] G5"""
     reply = json.dumps("x" * 200).encode()
     with engine(**limit) as running:
         peer = Sender(running)
@@ -74,6 +77,7 @@ def test_what_is_remembered_of_all_outboxes_is_bounded_by(limit: dict[str, Any])
 
 
 def test_outcome_reply_bytes_is_the_largest_reply_that_is_remembered() -> None:
+    """[P-53]"""
     with engine(outcome_reply_bytes=10) as running:
         peer = Sender(running)
         assert peer.ask(1, b'"a longer one"') == "a longer one"
@@ -81,6 +85,7 @@ def test_outcome_reply_bytes_is_the_largest_reply_that_is_remembered() -> None:
 
 
 def test_outcome_lease_is_renewed_while_a_handler_runs() -> None:
+    """[P-53] G3"""
     with engine(outcome_lease=0.4) as running:
         slow, peer = Sender(running), Sender(running)
         slow.send("order", None, cid="p1", pid="p", n=1)
@@ -94,6 +99,7 @@ def test_outcome_lease_is_renewed_while_a_handler_runs() -> None:
 
 @pytest.mark.parametrize("limit", [{"dead_letters": 2}, {"dead_letter_bytes": 600}], ids=lambda limit: next(iter(limit)))
 def test_dead_letters_are_bounded_by(limit: dict[str, Any]) -> None:
+    """G5"""
     with engine(**limit) as running:
         peer = Sender(running)
         for number in range(1, 6):
@@ -104,6 +110,7 @@ def test_dead_letters_are_bounded_by(limit: dict[str, Any]) -> None:
 
 
 def test_dead_letter_age_is_how_long_one_is_kept() -> None:
+    """G5"""
     with engine(dead_letter_age=0.5) as running:
         Sender(running).ask(1, fail=True)
         [letter] = running.dead_letters(10)

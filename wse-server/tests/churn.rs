@@ -1,5 +1,5 @@
 //! Connects and disconnects during a fan-out, over real sockets: nothing of those who came and went is left, and those who stay miss
-//! nothing. `CHURN=40000 cargo test -p wse-server --test churn` is the long form; by default 8,000 come and go.
+//! nothing, in order (G1, G2, G5). `CHURN=40000 cargo test -p wse-server --test churn` is the long form; by default 8,000 come and go.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 use serde_json::Value;

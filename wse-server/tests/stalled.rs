@@ -1,4 +1,4 @@
-//! Half of the subscribers stop reading: the others get everything, memory stays bounded, and those that stalled catch up.
+//! Half of the subscribers stop reading: the others get everything, memory stays bounded, and those that stalled catch up (G2, G5).
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
 use fastwebsockets::{OpCode, Role, WebSocket};

@@ -1,4 +1,4 @@
-//! Word of where filtered topics stand: at the latest so long after the first message that was kept back.
+//! Word of where filtered topics stand: at the latest so long after the first message that was kept back ([P-38]).
 use super::{Client, Rig, on_a_shard, settle};
 use crate::EngineConfig;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! A topic's filters: what becomes of a subscription whose change has no place.
+//! A topic's filters: what becomes of a subscription whose change has no place ([P-24], G5).
 use super::{Rig, on_a_shard, settle};
 use crate::EngineConfig;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Members over a bus that does not hear of the process for a while, and one that is closed.
+//! Members over a bus that does not hear of the process for a while, and one that is closed; members whose topic is full ([P-60], [P-62]).
 use super::{Call, Client, Rig, on_a_shard};
 use crate::{
     ConnectionId, EngineConfig, Policies, TopicPolicy, TopicScope,
