@@ -42,9 +42,9 @@ export function isRepeatable(row: OutboxRow, link: OutboxLink): boolean {
   return row.epoch !== '' && link.epoch !== null;
 }
 
-/** It was sent where nobody can say any more what became of it. */
-export function unknownOutcome(): WSEError {
-  return new WSEError('OUTCOME_UNKNOWN', 'It was sent before, and this server does not know what became of it.', { fault: 'network' });
+/** It was sent where nobody can say any more what became of it; or another page has its producer, and may not have it. */
+export function unknownOutcome(why = 'It was sent before, and this server does not know what became of it.'): WSEError {
+  return new WSEError('OUTCOME_UNKNOWN', why, { fault: 'network' });
 }
 
 /** It is older than the outbox keeps messages. */

@@ -14,7 +14,7 @@ export interface ShelfEvents {
   /** These rows are kept, or are not going to be. */
   onWritten(writes: readonly Write[]): void;
   /** A producer that was not held any more is again, or its rows are another page's. */
-  onClaim(producer: string, isOurs: boolean): void;
+  onClaim(producer: Producer, isOurs: boolean): void;
   /** `isDurable` or `ofOthers` changed. */
   onChange(): void;
   /** Told once. */
@@ -172,7 +172,7 @@ export class Shelf {
       this.#lost.add(id);
       this.#part([producer]);
     }
-    this.#events.onClaim(id, isOurs);
+    this.#events.onClaim(producer, isOurs);
   }
 
   async #take(producer: Producer, ours: (row: OutboxRow) => boolean, isForgotten: (row: OutboxRow) => boolean): Promise<readonly OutboxRow[]> {

@@ -7,6 +7,7 @@ import { OutboxMessage, type OutboxCounts } from './outbox-message';
 import { Owner } from './outbox-owner';
 import { Shelf } from './outbox-shelf';
 import type { OutboxRow } from './outbox-store';
+import type { Producer } from './producer';
 import { withResolvers, type Outgoing } from './requests';
 import type { Roles } from './roles';
 
@@ -258,10 +259,12 @@ export class Outbox {
     for (const entry of [...this.#entries.values()]) if (this.#shelf.holds(entry.row.producer) && this.#isExpired(entry.row)) this.#giveUp(entry, expired(entry));
   }
 
-  /** Another page has taken a producer over. */
-  #lose(producer: string): void {
-    for (const entry of [...this.#entries.values()]) if (entry.row.producer === producer) this.#release(entry, WSEError.client('TAKEN_OVER'));
-    this.#failures.keepOnly((row) => row.producer !== producer);
+  /** Another page has taken a producer over; what was not stored it may not have. */
+  #lose(producer: Producer): void {
+    for (const entry of [...this.#entries.values()]) {
+      if (entry.row.producer === producer.id) this.#release(entry, producer.isKept(entry.row.n) ? WSEError.client('TAKEN_OVER') : unknownOutcome('This page slept, and it was not stored.'));
+    }
+    this.#failures.keepOnly((row) => row.producer !== producer.id);
     this.#tell(null);
   }
 

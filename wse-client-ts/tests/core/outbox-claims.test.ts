@@ -253,6 +253,27 @@ describe('a page that slept longer than its claims last', () => {
     expect([server.handled, receipts(fakes).length]).toEqual([['a'], 1]);
   });
 
+  it('does not say of a message that its store could not keep that another page sends it', async () => {
+    const [fakes, shared] = [createFakes(), new Shared()];
+    const server = handling(fakes);
+    fakes.server.mode = 'hang';
+    const sleeper = new Page(shared);
+    const write = sleeper.store.write.bind(sleeper.store);
+    sleeper.store.write = (puts, removals) => (puts.some(({ payload }) => payload === '"b"') ? Promise.reject(new Error('quota')) : write(puts, removals));
+    const client = clientOf(fakes, sleeper);
+    client.connect();
+    const outcomes: Promise<string>[] = [];
+    for (const message of ['a', 'b']) {
+      outcomes.push(codeOf(client.sendMessage('n', message)));
+      await fakes.clock.advance(0);
+    }
+    sleeper.sleep();
+    fakes.server.mode = 'accept';
+    clientOf(fakes, new Page(shared)).connect();
+    await fakes.clock.advance(20_000);
+    expect([await Promise.all(outcomes), server.handled, client.outbox.messages]).toEqual([['TAKEN_OVER', 'OUTCOME_UNKNOWN'], ['a'], []]);
+  });
+
   it('does not repeat, once it has its messages again, what the server cannot tell from new', async () => {
     const [fakes, shared] = [createFakes(), new Shared()];
     const server = handling(fakes);
