@@ -23,6 +23,8 @@ export class Leases {
   readonly #owner = String(Math.random());
   /** By producer: until when. */
   readonly #held = new Map<string, number>();
+  /** Claims without an answer. */
+  readonly #asked = new Set<string>();
   #timer: ReturnType<typeof setInterval> | undefined;
 
   constructor(db: IDBDatabase) {
@@ -37,10 +39,14 @@ export class Leases {
     return until === undefined || isWithin(until, MARGIN_MS);
   }
 
-  /** Takes a lease that nobody has, or that has run out; one of this page's that has run out only if nobody has had it since. */
+  /**
+   * Takes a lease that nobody has, or that has run out; one of this page's that has run out only if nobody has had it since. None while another
+   * claim of the page's is on its way: who has given that one up gives it back when it comes, which must not end a later one.
+   */
   async claim(producer: string): Promise<(() => void) | null> {
-    if (this.#held.has(producer) && this.holds(producer)) return null;
-    const until = await this.#take(producer, !this.#held.delete(producer));
+    if (this.#asked.has(producer) || (this.#held.has(producer) && this.holds(producer))) return null;
+    this.#asked.add(producer);
+    const until = await this.#take(producer, !this.#held.delete(producer)).finally(() => this.#asked.delete(producer));
     if (until === 0) return null;
     this.#held.set(producer, until);
     this.#timer ??= setInterval(() => this.#renew(), RENEW_MS);
@@ -66,7 +72,7 @@ export class Leases {
   }
 
   /** Resolves with its end, or with 0. In one transaction, so that of two tabs one finds the other's. */
-  #take(producer: string, isNew: boolean): Promise<number> {
+  async #take(producer: string, isNew: boolean): Promise<number> {
     const transaction = this.#db.transaction(STORE, 'readwrite');
     const leases = transaction.objectStore(STORE);
     return new Promise((resolve, reject) => {

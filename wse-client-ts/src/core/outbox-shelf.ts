@@ -32,7 +32,7 @@ export class Shelf {
   readonly #others = new Map<string, number>();
   /** What is asked of producers whose claims have run out. */
   readonly #asking = new Map<string, Promise<void>>();
-  /** Other pages'; until all that was to be written of them is left out. */
+  /** Other pages', until they are taken over from there: what was to be written of them, however late, is left out. */
   readonly #lost = new Set<string>();
   /** Rows that could not be removed: the next look tries again. */
   #left: OutboxRow[] = [];
@@ -129,6 +129,7 @@ export class Shelf {
           throw cause;
         });
         if (!isOver && rows.length > 0 && hasRoom(rows)) {
+          this.#lost.delete(id);
           this.#producers.set(id, producer.adopt(rows));
           found.push(rows);
         } else {
@@ -153,10 +154,7 @@ export class Shelf {
     for (const { id } of left) this.#producers.delete(id);
     if (this.#own !== null && left.includes(this.#own)) this.#own = null;
     this.#parting = Promise.all([this.#parting, this.#writer.idle()]).then(() => {
-      for (const producer of left) {
-        producer.release();
-        this.#lost.delete(producer.id);
-      }
+      for (const producer of left) producer.release();
     });
   }
 
@@ -168,8 +166,12 @@ export class Shelf {
       return false;
     });
     this.#asking.delete(id);
+    this.#handleClaim(producer, isOurs);
+  }
+
+  #handleClaim(producer: Producer, isOurs: boolean): void {
     if (!isOurs) {
-      this.#lost.add(id);
+      this.#lost.add(producer.id);
       this.#part([producer]);
     }
     this.#events.onClaim(producer, isOurs);
@@ -191,7 +193,10 @@ export class Shelf {
     await this.open();
     await this.#inTime(async () => {
       for (const id of new Set([...puts, ...removals].map(({ producer }) => producer))) if (!this.holds(id)) await this.#asking.get(id);
-      for (const id of new Set(puts.map(({ producer }) => producer))) await this.#producers.get(id)?.claim(this.#store);
+      for (const id of new Set(puts.map(({ producer }) => producer))) {
+        const producer = this.#producers.get(id);
+        if (producer !== undefined && !(await producer.claim(this.#store))) this.#handleClaim(producer, false);
+      }
       const isOurs = ({ producer }: OutboxRow): boolean => !this.#lost.has(producer);
       [puts, removals] = [puts.filter(isOurs), removals.filter(isOurs)];
       const stale = puts.filter(({ producer, n }) => this.#producers.get(producer)?.isKept(n) === true);

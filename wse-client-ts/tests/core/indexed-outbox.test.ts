@@ -108,6 +108,35 @@ describe('a lease', () => {
   });
 });
 
+describe('a lease whose database is slow, or gone', () => {
+  it('and is given back as late as it comes ends no later one of its page', async () => {
+    const indexedDB = new IDBFactory();
+    const [first, second] = [new IndexedOutbox({ indexedDB, locks: null }), new IndexedOutbox({ indexedDB, locks: null })];
+    await first.open();
+    await second.open();
+    const [late, anew] = [first.claim('a'), first.claim('a')];
+    (await late)?.();
+    const release = (await anew) ?? (await first.claim('a'));
+    expect([release !== null, first.holds('a'), await second.claim('a')]).toEqual([true, true, null]);
+  });
+
+  it('is not renewed, and nothing is thrown', async () => {
+    vi.useFakeTimers({ toFake: ['Date', 'setInterval', 'clearInterval'] });
+    const indexedDB = new IDBFactory();
+    const first = new IndexedOutbox({ indexedDB, locks: null });
+    await first.open();
+    await first.claim('a');
+    const at = Date.now();
+    await new Promise((done) => (indexedDB.deleteDatabase('wse-client').onsuccess = done));
+    await vi.advanceTimersByTimeAsync(60_000);
+    vi.setSystemTime(at + 139_000);
+    expect(first.holds('a')).toBe(true);
+    vi.setSystemTime(at + 141_000);
+    expect(first.holds('a')).toBe(false);
+    await expect(first.claim('a')).rejects.toThrow();
+  });
+});
+
 describe('a lease of a page that slept', () => {
   /** Two pages, the first of which has a lease and sleeps: its timers do not run. */
   async function twoPages(): Promise<{ readonly first: IndexedOutbox; readonly second: IndexedOutbox; readonly release: () => void; readonly at: number }> {

@@ -8,6 +8,11 @@ import { codeOf, handling, payloads, quiet, storeOver, told } from './outbox-cas
 class Shared {
   readonly inner = new MemoryOutbox();
   readonly owners = new Map<string, { readonly page: Page; isOver: boolean }>();
+
+  /** A page that does nothing with it has it. */
+  takeOver(producer: string): void {
+    this.owners.set(producer, { page: new Page(this), isOver: false });
+  }
 }
 
 /** One page's store, whose claims hold until it sleeps. */
@@ -60,6 +65,9 @@ const clientOf = (fakes: Fakes, { store }: Page, options: Parameters<typeof crea
 
 /** Frames that came with a row's number: twice the same is a row that was sent twice. */
 const receipts = ({ server }: Fakes): string[] => server.connections.flatMap((connection) => connection.of('n').map(({ pid, n }) => `${String(pid)} ${String(n)}`));
+
+/** What the store has of a producer. */
+const payloadsOf = async (shared: Shared, producer: string): Promise<string[]> => (await shared.inner.rows('/wse', producer)).map(({ payload }) => payload);
 
 /** A page that has written messages and lost its connection, and then sleeps. */
 async function asleep(fakes: Fakes, page: Page, ...messages: readonly string[]): Promise<{ client: WSEClient; outcomes: Promise<string>[] }> {
@@ -272,6 +280,54 @@ describe('a page that slept longer than its claims last', () => {
     clientOf(fakes, new Page(shared)).connect();
     await fakes.clock.advance(20_000);
     expect([await Promise.all(outcomes), server.handled, client.outbox.messages]).toEqual([['TAKEN_OVER', 'OUTCOME_UNKNOWN'], ['a'], []]);
+  });
+
+  it('writes nothing where another page takes its claim over between the look at it and the write', async () => {
+    const [fakes, shared] = [createFakes(), new Shared()];
+    fakes.server.mode = 'hang';
+    const sleeper = new Page(shared);
+    const client = clientOf(fakes, sleeper);
+    client.connect();
+    const first = codeOf(client.sendMessage('n', 'a'));
+    await fakes.clock.advance(0);
+    const [producer = ''] = await shared.inner.producers('/wse');
+    const second = codeOf(client.sendMessage('n', 'b'));
+    const holds = sleeper.store.holds?.bind(sleeper.store);
+    sleeper.store.holds = (id) => {
+      const isHeld = holds?.(id) ?? true;
+      shared.takeOver(producer);
+      return isHeld;
+    };
+    await fakes.clock.advance(0);
+    expect([await first, await second, await payloadsOf(shared, producer)]).toEqual(['TAKEN_OVER', 'OUTCOME_UNKNOWN', ['"a"']]);
+  });
+
+  it('writes nothing of what another page has, however late its store goes on with it', async () => {
+    const [fakes, shared] = [createFakes(), new Shared()];
+    fakes.server.mode = 'hang';
+    const sleeper = new Page(shared);
+    let bring = (_: string): void => undefined;
+    const token = new Promise<string>((done) => (bring = done));
+    const client = clientOf(fakes, sleeper, { token: () => token });
+    client.connect();
+    const lost = codeOf(client.sendMessage('n', 'a'));
+    await fakes.clock.advance(0);
+    const [producer = ''] = await shared.inner.producers('/wse');
+    // What is written now is of a producer of its own; the first one is asked for, and had again.
+    sleeper.sleep();
+    quiet(client.sendMessage('n', 'b'));
+    await fakes.clock.advance(0);
+    sleeper.sleep();
+    shared.takeOver(producer);
+    await shared.inner.write([], await shared.inner.rows('/wse', producer));
+    const wake = sleeper.stall();
+    // Both rows get the token's mark, in one step, for which both producers are asked for: for the first in vain.
+    bring('t');
+    await fakes.clock.advance(6_000);
+    expect(await lost).toBe('TAKEN_OVER');
+    wake();
+    await fakes.clock.advance(0);
+    expect([await payloadsOf(shared, producer), payloads(client)]).toEqual([[], ['b queued']]);
   });
 
   it('does not repeat, once it has its messages again, what the server cannot tell from new', async () => {
