@@ -14,11 +14,10 @@ pub struct NotJson {
 
 /// Memory that scanning needs, kept from message to message.
 ///
-/// It grows to 12 bytes for each value and key of the largest payload, and 4 for each level of its nesting.
+/// It grows to 12 bytes for each value and key of the largest payload.
 #[derive(Debug, Default)]
 pub struct Scratch {
     tokens: Vec<Token>,
-    open: Vec<u32>,
 }
 
 /// A scanned payload: what [`Filter::matches_parsed`](super::Filter::matches_parsed) judges.
@@ -39,14 +38,14 @@ pub struct Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
-    /// Checks that `bytes` are one JSON value and notes where its parts are. About 0.7 ns for each byte; allocates only while `scratch` grows.
+    /// Checks that `bytes` are one JSON value and notes where its parts are. About 0.6 ns for each byte; allocates only while `scratch` grows.
     ///
     /// # Errors
     /// [`NotJson`] for anything that RFC 8259 does not allow, invalid UTF-8 and lone surrogates, and 4 GiB or more.
     pub fn parse(scratch: &'a mut Scratch, bytes: &'a [u8]) -> Result<Self, NotJson> {
         let text = simdutf8::compat::from_utf8(bytes).map_err(|error| NotJson { at: error.valid_up_to() })?;
-        let Scratch { tokens, open } = scratch;
-        Scanner::new(text, tokens, open).run()?;
+        let Scratch { tokens } = scratch;
+        Scanner::new(text, tokens).run()?;
         Ok(Self { text, tokens })
     }
 

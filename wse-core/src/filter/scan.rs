@@ -42,229 +42,276 @@ impl Token {
 }
 
 /// Writes the tokens of a text.
+///
+/// What is left of the text goes from step to step as an argument: as a field it would be stored and loaded again at every one.
 pub(super) struct Scanner<'a> {
     text: &'a str,
-    bytes: &'a [u8],
-    at: usize,
     tokens: &'a mut Vec<Token>,
-    open: &'a mut Vec<u32>,
-    /// Whether the innermost open one is an object.
+    /// The innermost array or object that is open. Until it is closed, its own `end` is what it is in.
+    open: u32,
+    /// Whether that is an object.
     is_object: bool,
 }
 
+/// What is left of the text.
+type Rest<'a> = &'a [u8];
+
+/// What the outermost value is in.
+const NOTHING: u32 = u32::MAX;
+
 impl<'a> Scanner<'a> {
-    pub(super) fn new(text: &'a str, tokens: &'a mut Vec<Token>, open: &'a mut Vec<u32>) -> Self {
+    pub(super) fn new(text: &'a str, tokens: &'a mut Vec<Token>) -> Self {
         tokens.clear();
-        open.clear();
-        Self { text, bytes: text.as_bytes(), at: 0, tokens, open, is_object: false }
+        Self { text, tokens, open: NOTHING, is_object: false }
     }
 
     /// Scans the whole text.
     pub(super) fn run(mut self) -> Result<(), NotJson> {
-        if u32::try_from(self.bytes.len()).is_err() {
-            return self.fail();
+        let mut rest = self.text.as_bytes();
+        if u32::try_from(rest.len()).is_err() {
+            return self.fail(rest);
         }
         loop {
-            if self.is_object {
-                self.key()?;
-            }
-            if self.value()? {
-                continue;
-            }
-            loop {
-                if self.open.is_empty() {
-                    return self.finish();
+            let (first, after) = self.token(rest)?;
+            rest = match first {
+                b'"' => self.string(after)?,
+                b'{' => {
+                    self.opened(after, Shape::Object);
+                    match self.token(after)? {
+                        (b'}', after) => self.closed(after),
+                        (b'"', after) => {
+                            rest = self.key(after)?;
+                            continue;
+                        }
+                        _ => return self.fail(after),
+                    }
                 }
-                match (self.token()?, self.is_object) {
-                    (b',', _) => break,
-                    (b'}', true) | (b']', false) => self.close(),
-                    _ => return self.fail(),
+                b'[' => {
+                    self.opened(after, Shape::Array);
+                    match self.token(after)? {
+                        (b']', after) => self.closed(after),
+                        _ => {
+                            rest = after;
+                            continue;
+                        }
+                    }
                 }
+                b't' => self.word(after, b"rue", Shape::True)?,
+                b'f' => self.word(after, b"alse", Shape::False)?,
+                b'n' => self.word(after, b"ull", Shape::Null)?,
+                _ => self.number(first, after)?,
+            };
+            match self.advance(rest)? {
+                Some(next) => rest = next,
+                None => return Ok(()),
             }
         }
     }
 
-    /// Reads one value; true if it is an array or object whose first value or key comes next.
+    /// Goes on after a value: to the next one, past its key, or, with `None`, to the end of the text.
     #[inline(always)]
-    fn value(&mut self) -> Result<bool, NotJson> {
-        match self.token()? {
-            b'"' => self.string(),
-            b'{' => return self.opened(Shape::Object, b'}'),
-            b'[' => return self.opened(Shape::Array, b']'),
-            b't' => self.word("true", Shape::True),
-            b'f' => self.word("false", Shape::False),
-            b'n' => self.word("null", Shape::Null),
-            _ => self.number(),
-        }?;
-        Ok(false)
+    fn advance(&mut self, mut rest: Rest<'a>) -> Result<Option<Rest<'a>>, NotJson> {
+        loop {
+            match rest {
+                // As most fields follow one another.
+                [b',', b'"', after @ ..] if self.is_object => return self.key(after).map(Some),
+                _ if self.open == NOTHING => return self.finish(rest).map(|()| None),
+                _ => {}
+            }
+            match (self.token(rest)?, self.is_object) {
+                ((b',', after), false) => return Ok(Some(after)),
+                ((b',', after), true) => match self.token(after)? {
+                    (b'"', after) => return self.key(after).map(Some),
+                    _ => return self.fail(after),
+                },
+                ((b'}', after), true) | ((b']', after), false) => rest = self.closed(after),
+                _ => return self.fail(rest),
+            }
+        }
     }
 
-    /// Opens an array or object; true if there is anything in it.
     #[inline(always)]
-    fn opened(&mut self, shape: Shape, closing: u8) -> Result<bool, NotJson> {
-        self.open.push(self.tokens.len() as u32);
-        self.push(self.at, shape);
+    fn opened(&mut self, after: Rest<'a>, shape: Shape) {
+        let index = self.tokens.len() as u32;
+        self.tokens.push(Token { start: self.at(after), end: self.open, shape });
+        self.open = index;
         self.is_object = shape == Shape::Object;
-        let before = self.at;
-        if self.token()? == closing {
-            self.close();
-            return Ok(false);
-        }
-        self.at = before;
-        Ok(true)
-    }
-
-    #[inline]
-    fn close(&mut self) {
-        let end = self.tokens.len() as u32;
-        if let Some(token) = self.open.pop().and_then(|open| self.tokens.get_mut(open as usize)) {
-            token.end = end;
-        }
-        let around = self.open.last().and_then(|open| self.tokens.get(*open as usize));
-        self.is_object = around.is_some_and(|token| token.shape == Shape::Object);
     }
 
     #[inline(always)]
-    fn key(&mut self) -> Result<(), NotJson> {
-        if self.token()? != b'"' {
-            return self.fail();
+    fn closed(&mut self, after: Rest<'a>) -> Rest<'a> {
+        let end = self.tokens.len() as u32;
+        if let Some(token) = self.tokens.get_mut(self.open as usize) {
+            self.open = std::mem::replace(&mut token.end, end);
         }
-        self.string()?;
-        if self.token()? == b':' { Ok(()) } else { self.fail() }
+        self.is_object = self.tokens.get(self.open as usize).is_some_and(|token| token.shape == Shape::Object);
+        after
+    }
+
+    /// Reads a key whose quote has been read, and its colon.
+    #[inline(always)]
+    fn key(&mut self, start: Rest<'a>) -> Result<Rest<'a>, NotJson> {
+        let end = after_plain(start);
+        if let [b'"', b':', after @ ..] = end {
+            self.push(start, end, Shape::Text);
+            return Ok(after);
+        }
+        let rest = self.ended(start, end)?;
+        let (b':', after) = self.token(rest)? else { return self.fail(rest) };
+        Ok(after)
     }
 
     /// Reads a string whose quote has been read.
     #[inline(always)]
-    fn string(&mut self) -> Result<(), NotJson> {
-        let start = self.at;
-        self.at = end_of_plain(self.bytes, start);
-        if self.bytes.get(self.at) != Some(&b'"') {
-            return self.escaped(start);
-        }
-        self.push(start, Shape::Text);
-        self.at += 1;
-        Ok(())
+    fn string(&mut self, start: Rest<'a>) -> Result<Rest<'a>, NotJson> {
+        self.ended(start, after_plain(start))
     }
 
     /// Reads the rest of a string from its first byte that does not stand for itself.
-    #[inline(never)]
-    fn escaped(&mut self, start: usize) -> Result<(), NotJson> {
-        loop {
-            match self.bytes.get(self.at) {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    let Some((_, used)) = self.text.get(self.at + 1..).and_then(escape) else { return self.fail() };
-                    self.at = end_of_plain(self.bytes, self.at + 1 + used);
-                }
-                _ => return self.fail(),
-            }
+    #[inline(always)]
+    fn ended(&mut self, start: Rest<'a>, stop: Rest<'a>) -> Result<Rest<'a>, NotJson> {
+        if let [b'"', after @ ..] = stop {
+            self.push(start, stop, Shape::Text);
+            return Ok(after);
         }
-        self.push(start, Shape::Escaped);
-        self.at += 1;
-        Ok(())
+        let end = after_escapes(self.text, stop).or_else(|rest| self.fail(rest))?;
+        self.push(start, end, Shape::Escaped);
+        Ok(end.get(1..).unwrap_or_default())
     }
 
-    fn word(&mut self, word: &str, shape: Shape) -> Result<(), NotJson> {
-        let start = self.at - 1;
-        if !self.bytes.get(start..).is_some_and(|rest| rest.starts_with(word.as_bytes())) {
-            return self.fail();
-        }
-        self.at = start + word.len();
-        self.push(start, shape);
-        Ok(())
+    /// Reads the rest of a word whose first byte has been read.
+    #[inline(always)]
+    fn word(&mut self, after: Rest<'a>, more: &[u8], shape: Shape) -> Result<Rest<'a>, NotJson> {
+        let start = self.at(after) - 1;
+        let Some(rest) = after.strip_prefix(more) else { return self.fail(after) };
+        self.tokens.push(Token { start, end: self.at(rest), shape });
+        Ok(rest)
     }
 
     /// Reads a number whose first byte has been read.
     #[inline(always)]
-    fn number(&mut self) -> Result<(), NotJson> {
-        let start = self.at - 1;
-        self.at = start + usize::from(self.bytes.get(start) == Some(&b'-'));
-        if self.bytes.get(self.at) == Some(&b'0') {
-            self.at += 1;
-        } else {
-            self.digits()?;
+    fn number(&mut self, first: u8, after: Rest<'a>) -> Result<Rest<'a>, NotJson> {
+        let start = self.at(after) - 1;
+        let mut rest = match (first, after) {
+            (b'0', rest) | (b'-', [b'0', rest @ ..]) => rest,
+            (b'1'..=b'9', rest) => after_digits(rest),
+            (b'-', rest) => self.digits(rest)?,
+            _ => return self.fail(after),
+        };
+        if let [b'.', after @ ..] = rest {
+            rest = self.digits(after)?;
         }
-        if self.bytes.get(self.at) == Some(&b'.') {
-            self.at += 1;
-            self.digits()?;
+        if let [b'e' | b'E', b'+' | b'-', after @ ..] | [b'e' | b'E', after @ ..] = rest {
+            rest = self.digits(after)?;
         }
-        if let Some(b'e' | b'E') = self.bytes.get(self.at) {
-            self.at += 1;
-            self.at += usize::from(matches!(self.bytes.get(self.at), Some(b'+' | b'-')));
-            self.digits()?;
-        }
-        self.push(start, Shape::Number);
-        Ok(())
+        self.tokens.push(Token { start, end: self.at(rest), shape: Shape::Number });
+        Ok(rest)
     }
 
-    #[inline]
-    fn digits(&mut self) -> Result<(), NotJson> {
-        let start = self.at;
-        while self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
-            self.at += 1;
-        }
-        if self.at > start { Ok(()) } else { self.fail() }
-    }
-
-    /// The next byte that is no white space, read.
+    /// Reads one digit or more.
     #[inline(always)]
-    fn token(&mut self) -> Result<u8, NotJson> {
-        match self.bytes.get(self.at) {
-            Some(byte) if *byte > b' ' => {
-                self.at += 1;
-                Ok(*byte)
-            }
-            _ => self.after_space(),
+    fn digits(&mut self, rest: Rest<'a>) -> Result<Rest<'a>, NotJson> {
+        match rest {
+            [b'0'..=b'9', after @ ..] => Ok(after_digits(after)),
+            _ => self.fail(rest),
+        }
+    }
+
+    /// The next byte that is no white space, and what is after it.
+    #[inline(always)]
+    fn token(&self, rest: Rest<'a>) -> Result<(u8, Rest<'a>), NotJson> {
+        match rest {
+            [byte, after @ ..] if *byte > b' ' => Ok((*byte, after)),
+            _ => self.after_space(rest),
         }
     }
 
     #[cold]
-    fn after_space(&mut self) -> Result<u8, NotJson> {
-        while let Some(byte) = self.bytes.get(self.at) {
-            self.at += 1;
+    fn after_space(&self, mut rest: Rest<'a>) -> Result<(u8, Rest<'a>), NotJson> {
+        while let [byte, after @ ..] = rest {
             if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
-                return Ok(*byte);
+                return Ok((*byte, after));
             }
+            rest = after;
         }
-        self.fail()
+        self.fail(rest)
     }
 
-    fn finish(mut self) -> Result<(), NotJson> {
-        if self.token().is_err() { Ok(()) } else { self.fail() }
+    fn finish(&self, rest: Rest<'a>) -> Result<(), NotJson> {
+        if self.token(rest).is_err() { Ok(()) } else { self.fail(rest) }
     }
 
-    #[inline]
-    fn push(&mut self, start: usize, shape: Shape) {
-        self.tokens.push(Token { start: start as u32, end: self.at as u32, shape });
+    #[inline(always)]
+    fn push(&mut self, start: Rest<'a>, end: Rest<'a>, shape: Shape) {
+        self.tokens.push(Token { start: self.at(start), end: self.at(end), shape });
+    }
+
+    #[inline(always)]
+    fn at(&self, rest: Rest<'a>) -> u32 {
+        (self.text.len() - rest.len()) as u32
     }
 
     #[cold]
-    fn fail<T>(&self) -> Result<T, NotJson> {
-        Err(NotJson { at: self.at.min(self.bytes.len()) })
+    fn fail<T>(&self, rest: Rest<'a>) -> Result<T, NotJson> {
+        Err(NotJson { at: self.text.len() - rest.len() })
     }
 }
 
-/// Where the next quote, backslash or control character is, or the end; eight bytes at a time.
 #[inline(always)]
-fn end_of_plain(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let stop = stops(u64::from_le_bytes(*chunk));
-        if stop != 0 {
-            return at + (stop.trailing_zeros() / 8) as usize;
+fn after_digits(mut rest: Rest<'_>) -> Rest<'_> {
+    while let [b'0'..=b'9', after @ ..] = rest {
+        rest = after;
+    }
+    rest
+}
+
+/// From the quote that ends a string whose next byte does not stand for itself; an error is from what is wrong in it.
+#[inline(never)]
+fn after_escapes<'a>(text: &str, mut rest: Rest<'a>) -> Result<Rest<'a>, Rest<'a>> {
+    while let [b'\\', after @ ..] = rest {
+        let (_, used) = text.get(text.len() - after.len()..).and_then(escape).ok_or(rest)?;
+        rest = after_plain(after.get(used..).unwrap_or_default());
+    }
+    if rest.first() == Some(&b'"') { Ok(rest) } else { Err(rest) }
+}
+
+/// From the next quote, backslash or control character.
+#[inline(always)]
+fn after_plain(rest: Rest<'_>) -> Rest<'_> {
+    match rest.first_chunk().map(stops) {
+        Some(0) | None => after_long(rest),
+        Some(stops) => rest.get(first_of(stops)..).unwrap_or_default(),
+    }
+}
+
+/// The same of what is not found in the first few bytes.
+#[inline(never)]
+fn after_long(mut rest: Rest<'_>) -> Rest<'_> {
+    while let Some((chunk, after)) = rest.split_first_chunk() {
+        let stops = stops(chunk);
+        if stops != 0 {
+            return rest.get(first_of(stops)..).unwrap_or_default();
         }
-        at += 8;
+        rest = after;
     }
-    while bytes.get(at).is_some_and(|b| !matches!(b, b'"' | b'\\' | 0..=0x1f)) {
-        at += 1;
+    while let [byte, after @ ..] = rest
+        && !matches!(byte, b'"' | b'\\' | 0..=0x1f)
+    {
+        rest = after;
     }
-    at
+    rest
 }
 
 /// The high bit of each byte that is a quote, a backslash or below 0x20; bytes after the first such one may be marked wrongly.
-const fn stops(word: u64) -> u64 {
+const fn stops(chunk: &[u8; 8]) -> u64 {
     const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES * 0x80;
-    let quote = word ^ (ONES * b'"' as u64);
-    let backslash = word ^ (ONES * b'\\' as u64);
-    (quote.wrapping_sub(ONES) & !quote | backslash.wrapping_sub(ONES) & !backslash | word.wrapping_sub(ONES * 0x20) & !word) & HIGH
+    let word = u64::from_le_bytes(*chunk);
+    // With this bit turned, a quote and what is below 0x20 are what is below 0x21.
+    let control_or_quote = (word ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
+    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    (control_or_quote | backslash) & !word & (ONES * 0x80)
+}
+
+const fn first_of(stops: u64) -> usize {
+    (stops.trailing_zeros() / 8) as usize
 }

@@ -4,7 +4,10 @@ use super::{
     pattern::{self, PATTERN_COST},
 };
 use proptest::prelude::*;
-use wse_protocol::Value;
+use wse_protocol::{
+    Value,
+    prelude::{ValueArrayAccess, ValueAsScalar},
+};
 
 fn filter(json: &str) -> Filter {
     Filter::compile_json(json.as_bytes()).unwrap_or_else(|error| panic!("{json}: {error}"))
@@ -106,6 +109,28 @@ fn what_is_not_json_is_not_scanned() {
         "{\"a\":1,}",
         "\u{feff}1",
         "NaN",
+        "1,2",
+        "1,[2]",
+        "1]",
+        "1}",
+        "1,\"a\":2}",
+        "\"a\":1}",
+        "[1",
+        "[{}",
+        "{\"a\":1,\"b\"",
+        "{\"a\":1,2}",
+        "{\"a\":[1}",
+        "[1 2]",
+        "[\"a\":1]",
+        "[,1]",
+        "{,\"a\":1}",
+        "{\"a\":1}}",
+        "1 \u{b}",
+        "-01",
+        "--1",
+        "-.5",
+        "1.e5",
+        "1e+",
     ] {
         assert!(Payload::parse(&mut scratch, text.as_bytes()).is_err(), "{text:?}");
     }
@@ -113,6 +138,39 @@ fn what_is_not_json_is_not_scanned() {
     let deep = "[".repeat(1_000_000) + &"]".repeat(1_000_000);
     let payload = Payload::parse(&mut scratch, deep.as_bytes()).expect("nested, but JSON");
     assert!(!filter(r#"{"a.b":1,"c":[[[[[[[1]]]]]]]}"#).matches_parsed(&payload));
+}
+
+#[test]
+fn a_string_ends_where_it_ends_however_long_it_is() {
+    let specials =
+        ["\"", "\\", "\\n", "\u{0}", "\u{1f}", " ", "!", "#", "[", "]", "\u{7f}", "\u{80}", "\u{a2}", "\u{df}", "\u{ffff}", "😀"];
+    let mut scratch = Scratch::default();
+    // Every place within the eight bytes that are looked at together, and others before and behind them; the last few are looked at singly.
+    for (before, after) in (0..20).flat_map(|before| (0..20).map(move |after| (before, after))) {
+        for (special, tail) in specials.iter().flat_map(|special| [(special, ",1]"), (special, "]")]) {
+            let text = format!("[\"{}{special}{}\"{tail}", "x".repeat(before), "y".repeat(after));
+            let (value, payload) =
+                (simd_json::to_owned_value(&mut text.clone().into_bytes()), Payload::parse(&mut scratch, text.as_bytes()));
+            assert_eq!(payload.is_ok(), value.is_ok(), "{text:?}");
+            let (Ok(payload), Ok(value)) = (payload, value) else { continue };
+            let found = serde_json::json!({"0": value.get_idx(0).expect("a string").as_str()});
+            assert!(filter(&found.to_string()).matches_parsed(&payload), "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn white_space_may_stand_between_any_two_tokens() {
+    let tokens = ["{", "\"a\"", ":", "[", "{", "}", ",", "[", "]", ",", "true", ",", "-1.5e+3", "]", ",", "\"b\"", ":", "null", "}"];
+    let plain = filter(r#"{"a":[{},[],true,-1500],"b":{"$exists":true}}"#);
+    assert!(passes(&plain, &tokens.concat()));
+    for space in [" ", "\n", "\r", "\t", " \r\n\t "] {
+        for at in 0..=tokens.len() {
+            assert!(passes(&plain, &format!("{}{space}{}", tokens[..at].concat(), tokens[at..].concat())), "{at}");
+        }
+        assert!(passes(&plain, &format!("{space}{}{space}", tokens.join(space))));
+    }
+    assert!(passes(&filter(r#"{"$nor":[{"a":1}]}"#), " false "));
 }
 
 #[test]
