@@ -170,12 +170,15 @@ mod tests {
     }
 
     proptest! {
-        /// Against a list that remembers everything.
+        /// Against a list that remembers everything; from the first number on, and over the end of the numbers.
         #[test]
         fn it_knows_exactly_the_newest_keys_that_are_young_enough(
-            keys in 0usize..8, age in 0u64..10, steps in proptest::collection::vec((0u64..4, 0u8..12, any::<bool>()), 1..200),
+            first in prop_oneof![Just(0), (0u32..60).prop_map(|before| u32::MAX - before)],
+            keys in prop_oneof![0usize..8, 8usize..40], age in prop_oneof![0u64..10, 10u64..200],
+            steps in proptest::collection::vec((0u64..4, prop_oneof![0u8..12, 0u8..48], any::<bool>()), 1..200),
         ) {
             let (mut window, mut now) = (window(keys, age), Duration::ZERO);
+            window.first = first;
             let mut all: Vec<(Duration, u8, usize)> = Vec::new();
             for (number, (pause, key, inserts)) in steps.into_iter().enumerate() {
                 now += Duration::from_secs(pause);
