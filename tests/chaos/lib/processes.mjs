@@ -83,16 +83,22 @@ export async function redis() {
   };
 }
 
+/** How often a worker is started that ends before it listens: one that finds no Redis in two seconds ends, and has a supervisor. */
+const STARTS = 3;
+
 /** A worker that can be killed and comes back on the same port. */
 export async function worker(name, python, env) {
   const port = await freePort();
   env = { TABLES: tables, ...env };
   const args = ['-m', 'uvicorn', 'main:app', '--port', String(port), '--log-level', 'warning', '--no-access-log'];
   const boot = async () => {
-    if (await listens(port)) throw new Error(`another process has the port of ${name}`);
-    const server = start(name, python, args, { cwd: APP, env });
-    if (!(await until(() => server.child.exitCode !== null || listens(port), 20_000)) || server.child.exitCode !== null) throw new Error(`${name} does not start: see ${OUT}`);
-    return server;
+    for (let starts = 0; starts < STARTS; starts++) {
+      if (await listens(port)) throw new Error(`another process has the port of ${name}`);
+      const server = start(name, python, args, { cwd: APP, env });
+      if (!(await until(() => server.child.exitCode !== null || listens(port), 20_000))) break;
+      if (server.child.exitCode === null) return server;
+    }
+    throw new Error(`${name} does not start: see ${OUT}`);
   };
   let server = await boot();
   let turn = Promise.resolve();
