@@ -3,12 +3,13 @@
 import asyncio
 import dataclasses
 import os
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
-from control import Control, port, record
+from control import MARK, Control, messages, numbered, port, record, rest
 from fastapi import FastAPI
 from wse_server import Msgpack, WSEConfig, create_wse_router
 
@@ -16,24 +17,32 @@ TOPIC = "bench"
 # A flood is what ingest and echo are: the only settings of the session that differ from the defaults.
 unlimited = {field.name: None for field in dataclasses.fields(WSEConfig) if field.name in ("messages_per_second", "bytes_per_second")}
 wse = create_wse_router(WSEConfig(takeover="always", **unlimited))
-publish_many = getattr(wse, "publish_many", None)
 PAYLOADS = os.environ.get("PAYLOADS", "json")
 
 
-def payload(text: str) -> bytes | dict[str, object]:
+def packed(first: int, count: int, size: int) -> Iterator[Msgpack]:
+    """The same as MessagePack: a str of up to 65,535 bytes, where the JSON string has quotes around it."""
+    behind = f"{time.monotonic_ns():016x}{rest(size)[:-1]}"
+    before = f"\xda{chr(size - 2 >> 8)}{chr(size - 2 & 0xFF)}{MARK}"
+    return (Msgpack(made) for made in numbered(first, count, before, behind, latin))
+
+
+def latin(text: str) -> bytes:
+    return text.encode("latin-1")
+
+
+def make(first: int, count: int, size: int) -> Iterable[object]:
     if PAYLOADS == "dicts":
-        return record(text)
-    if PAYLOADS == "msgpack":  # a str of up to 65,535 bytes; the JSON string has quotes around it
-        return Msgpack(b"\xda" + (len(text) - 2).to_bytes(2, "big") + text[1:-1].encode())
-    return text.encode()
+        return (record(text) for text in messages(first, count, size))
+    return packed(first, count, size) if PAYLOADS == "msgpack" else messages(first, count, size, str.encode)
 
 
-async def publish(messages: list[str]) -> None:
-    if publish_many is not None and len(messages) > 1:
-        await publish_many([(TOPIC, payload(text)) for text in messages])
+async def publish(payloads: Iterable[object]) -> None:
+    if control.burst > 1:
+        await wse.publish_many((TOPIC, payload) for payload in payloads)
         return
-    for text in messages:
-        await wse.publish(TOPIC, payload(text))
+    for payload in payloads:
+        await wse.publish(TOPIC, payload)
 
 
 @wse.on("echo")
@@ -49,7 +58,7 @@ async def count(payload: Any) -> None:
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     global control
-    control = Control(publish)
+    control = Control(publish, make)
     task = asyncio.create_task(control.run())
     yield
     task.cancel()

@@ -51,10 +51,8 @@ async def publish(order: dict[str, Any]) -> int:
     """`count` messages to `topic`, numbered by `n`; `bytes` of padding, `keys` and `priorities` in turn; `ttl` in seconds; `many`: in one call."""
     messages = [message(order, n) for n in range(order.get("count", 1))]
     if order.get("many"):
-        receipts = await wse.publish_many(messages)
-    else:
-        receipts = [await publish_one(m) for m in messages]
-    return receipts[-1].seq
+        return (await wse.publish_many(messages))[-1].seq
+    return [await publish_one(m) for m in messages][-1].seq
 
 
 async def publish_one(m: Publication) -> Receipt:

@@ -24,7 +24,7 @@ mod _native {
     #[pymodule_export]
     use super::options::{check_options, filter_matches};
     #[pymodule_export]
-    use super::publish::Receipt;
+    use super::publish::{Receipt, StoredMany};
     #[pymodule_export]
     use super::snapshot::{SnapshotCall, check_scope};
     use pyo3::prelude::*;

@@ -3,11 +3,11 @@ use crate::convert::{bus_error, payload_error, topic_error, usage_error};
 use bytes::Bytes;
 use pyo3::{
     IntoPyObjectExt,
-    exceptions::{PyTypeError, PyValueError},
+    exceptions::{PyIndexError, PyTypeError, PyValueError},
     intern,
     prelude::*,
     pybacked::PyBackedBytes,
-    types::{PyBytes, PyList, PyString, PyTuple},
+    types::{PyBytes, PyString, PyTuple},
 };
 use std::{fmt::Display, time::Duration};
 use wse_protocol::{Format, Priority, SessionId, Topic, WireError, check_depth, check_payload};
@@ -57,6 +57,9 @@ impl Receipt {
 
 /// From here on a copy, and giving it back, costs more than sharing does.
 const SHARED_BYTES: usize = 512;
+/// The same of an object that nobody else keeps: let go of at once, its memory is the next one's, and still in the cache. What our encoder
+/// made is such a one, and `Msgpack(...)`, which Python's collector would go over as long as the history held it.
+const SHARED_BYTES_OF_OURS: usize = 4096;
 
 /// Whom a message is for: `To` of `_native.pyi`.
 #[derive(FromPyObject)]
@@ -120,6 +123,7 @@ const RESERVED: usize = 1024;
 pub(crate) struct Reading<'py>(
     Bound<'py, PyAny>, // dumps
     Bound<'py, PyAny>, // its options
+    Bound<'py, PyAny>, // the class of what is MessagePack already
     Bound<'py, PyAny>, // other
 );
 
@@ -134,7 +138,7 @@ impl<'py> Reading<'py> {
             let next = match self.plain(&message)? {
                 Some(pair) => pair.read(py, last, path)?,
                 None => {
-                    let other = self.2.call1((index, message))?;
+                    let other = self.3.call1((index, message))?;
                     match other.cast::<PyTuple>()?.len() {
                         3 => other.extract::<Pair<'_>>()?.read(py, last, path)?,
                         _ => other.extract::<Outgoing>()?.read(py, path)?,
@@ -154,15 +158,19 @@ impl<'py> Reading<'py> {
         }
         let (topic, payload) = (pair.get_item(0)?, pair.get_item(1)?);
         let Ok(topic) = topic.cast_into_exact::<PyString>() else { return Ok(None) };
-        let (payload, format) = match payload.cast_into_exact::<PyBytes>() {
-            Ok(bytes) => (bytes, Some(intern!(message.py(), "json").clone())),
-            Err(error) => match self.0.call1((error.into_inner(), message.py().None(), &self.1)) {
-                Ok(json) => (json.cast_into::<PyBytes>()?, None),
-                Err(error) if error.is_instance_of::<PyTypeError>(message.py()) => return Ok(None),
+        let py = message.py();
+        let (payload, format) = if payload.is_exact_instance_of::<PyBytes>() {
+            (payload, Some(intern!(py, "json").clone()))
+        } else if payload.get_type().is(&self.2) {
+            (payload, Some(intern!(py, "msgpack").clone()))
+        } else {
+            match self.0.call1((payload, py.None(), &self.1)) {
+                Ok(json) => (json, None),
+                Err(error) if error.is_instance_of::<PyTypeError>(py) => return Ok(None),
                 Err(error) => return Err(error),
-            },
+            }
         };
-        Ok(Some(Pair(topic, payload.into(), format)))
+        Ok(Some(Pair(topic, payload.cast_into::<PyBytes>()?.into(), format)))
     }
 }
 
@@ -195,6 +203,7 @@ fn bounded(py: Python<'_>, name: &str, text: Option<String>) -> PyResult<Option<
 /// The format and the bytes. What the application wrote itself is read to its end; of what our encoder made only the depth is in doubt.
 pub(crate) fn read_payload(py: Python<'_>, path: impl Display, payload: PyBackedBytes, format: Option<&str>) -> PyResult<(Format, Bytes)> {
     let wrong = |what: &str, error: WireError| payload_error(py, &path.to_string(), &format!("{what}{}", error.message));
+    let by_application = format == Some("json");
     let format = match format {
         None => check_depth(&payload).map(|()| Format::Json).map_err(|error| wrong("is ", error))?,
         Some(name) => {
@@ -207,21 +216,36 @@ pub(crate) fn read_payload(py: Python<'_>, path: impl Display, payload: PyBacked
             format
         }
     };
-    // A large one stays where it is: the history holds the object that the application made. It needs no GIL to be read or let go of.
-    let shared = payload.len() >= SHARED_BYTES;
+    // A large one stays where it is: the history holds the Python object. It needs no GIL to be read or let go of.
+    let shared = payload.len() >= if by_application { SHARED_BYTES } else { SHARED_BYTES_OF_OURS };
     Ok((format, if shared { Bytes::from_owner(payload) } else { Bytes::copy_from_slice(&payload) }))
+}
+
+/// The receipts of one `publish_many`. Python's collector goes over every object that is alive, so that each is made when it is asked for.
+#[pyclass(frozen)]
+#[derive(Debug)]
+pub(crate) struct StoredMany(Vec<Receipt>);
+
+#[pymethods]
+impl StoredMany {
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    fn at(&self, index: usize) -> PyResult<Receipt> {
+        self.0.get(index).cloned().ok_or_else(|| PyIndexError::new_err(index))
+    }
 }
 
 /// `Outcomes` of `_native.pyi`.
 pub(crate) fn outcomes_to_python(py: Python<'_>, outcomes: Vec<Result<Receipt, BusError>>) -> PyResult<Bound<'_, PyAny>> {
-    let failure = outcomes.iter().find_map(|outcome| outcome.as_ref().err()).cloned();
+    let Some(failure) = outcomes.iter().find_map(|outcome| outcome.as_ref().err()).cloned() else {
+        return (StoredMany(outcomes.into_iter().flatten().collect()), py.None()).into_bound_py_any(py);
+    };
     let outcome = |outcome| match outcome {
         Ok(receipt) => Receipt::into_bound_py_any(receipt, py),
         Err(error) => bus_error(py, &error).into_bound_py_any(py),
     };
     let outcomes = outcomes.into_iter().map(outcome).collect::<PyResult<Vec<_>>>()?;
-    match failure {
-        None => (outcomes, py.None()).into_bound_py_any(py),
-        Some(error) => (PyList::empty(py), (bus_error(py, &error), PyTuple::new(py, outcomes)?)).into_bound_py_any(py),
-    }
+    (StoredMany(Vec::new()), (bus_error(py, &failure), PyTuple::new(py, outcomes)?)).into_bound_py_any(py)
 }

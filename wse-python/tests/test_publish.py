@@ -38,7 +38,10 @@ async def test_many_are_stored_in_order_with_their_options_and_reach_subscribers
     keyed = Publication("b", {"x": 1}, type="tick", priority=Priority.CRITICAL, key="k", idempotency_key="once")
     receipts = await wse.publish_many([("a", 1), keyed, ("a", Msgpack(msgpack.packb({"n": 2}))), keyed])
     assert [(r.topic, r.seq) for r in receipts] == [("a", 1), ("b", 1), ("a", 2), ("b", 1)]
-    assert receipts[1] == receipts[3], "a retry is the same message"
+    assert receipts[1] == receipts[3] == receipts[-1], "a retry is the same message"
+    assert (len(receipts), receipts[1:3], repr(receipts)) == (4, [receipts[1], receipts[2]], repr(list(receipts)))
+    with pytest.raises(IndexError):
+        receipts[4]
     got = [await asyncio.to_thread(peer.receive) for _ in range(3)]
     assert [m["p"] for m in got if m["tp"] == "a"] == [1, {"n": 2}]
     [told] = [m for m in got if m["tp"] == "b"]
@@ -65,7 +68,7 @@ async def test_none_is_published_where_one_is_wrong(wse: WSERouter) -> None:
         with pytest.raises(error, match=text):
             await wse.publish_many([("a", 0), wrong])  # type: ignore[list-item]
     assert (await wse.publish("a", 1)).seq == 1
-    assert await wse.publish_many([]) == []
+    assert list(await wse.publish_many([])) == []
 
 
 async def test_the_in_process_bus_is_not_waited_for(wse: WSERouter) -> None:

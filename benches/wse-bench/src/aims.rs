@@ -105,6 +105,8 @@ pub const AIMS: &[Aim] = &[
         Figure::Against("wse"),
         Bound::Most(1.0),
     ),
+    aim("one subscriber, MessagePack of 1 KB in bursts of 10,000: messages/s", PACKED, "wse-packed", Figure::Rate, Bound::Least(1.1e6)),
+    aim("the same through Python", PACKED, "wse-python-packed", Figure::Rate, Bound::Least(1.1e6)),
     aim("dicts from Python to one subscriber, 1 KB, for 60 s: messages/s", SUSTAINED, "wse-dicts", Figure::Rate, Bound::Least(285e3)),
     aim("publish to received, one subscriber: p50, times the floor's", LATENCY, "wse", Figure::Ratio, Bound::Most(1.2)),
     aim("the same through Python", LATENCY, "wse-python", Figure::Ratio, Bound::Most(1.2)),
@@ -142,6 +144,7 @@ const SINGLE: &str = "fanout --seconds 0.6 --burst 1";
 const SINGLE_THOUSAND: &str = "fanout --seconds 0.6 --burst 1 --subscribers 1000 --servers floor,bare,wse,wse-python";
 const SINGLE_KILOBYTE: &str = "fanout --seconds 0.6 --burst 1 --size 1024 --servers floor,bare,wse,wse-python";
 const SUSTAINED: &str = "fanout --subscribers 1 --size 1024 --burst 1000 --seconds 60 --rounds 1 --servers wse-dicts";
+const PACKED: &str = "fanout --seconds 0.6 --subscribers 1 --size 1024 --burst 10000 --servers floor,wse-packed,wse-python-packed";
 const LATENCY: &str = "fanout --seconds 0.6 --rate 1000 --subscribers 1 --servers floor,bare,wse,wse-python";
 const CONNECTS: &str =
     "connects --seconds 0.6 --servers floor,bare,wse,wse-python,uvicorn,websockets,fastapi,picows,socketify,ws,socket.io";

@@ -12,7 +12,7 @@ use crate::{
     Doing, Result,
     stamp::{self, Stamp},
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use std::{
     fmt, io,
     os::fd::OwnedFd,
@@ -133,6 +133,22 @@ impl Pace {
         Some(Duration::from_nanos(at.saturating_sub(now).max(1)))
     }
 
+    /// What is due, each as `written` makes it of a JSON string; counts it as published. Like payloads that a program has ready, they lie in
+    /// one piece, and cost the server little.
+    pub fn turn(&mut self, now: u64, written: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Vec<Bytes> {
+        let count = self.due(now);
+        let mut message = written(stamp::message(self.size, Stamp { number: self.published, nanos: now }));
+        let mut piece = BytesMut::with_capacity(message.len() * count as usize);
+        let numbers = self.published..self.published + count;
+        self.published += count;
+        let next = |number| {
+            stamp::renumber(&mut message, number);
+            piece.extend_from_slice(&message);
+            piece.split().freeze()
+        };
+        numbers.map(next).collect()
+    }
+
     /// The next message; counts it as published.
     pub fn next(&mut self, now: u64) -> Vec<u8> {
         let message = stamp::message(self.size, Stamp { number: self.published, nanos: now });
@@ -169,7 +185,12 @@ pub fn input() -> Result<OwnedFd> {
 
 /// What a server under test does to publish.
 pub trait Publish {
-    /// Publishes messages in one turn; each is a JSON string.
+    /// A JSON string as it is published.
+    fn written(&self, message: Vec<u8>) -> Vec<u8> {
+        message
+    }
+
+    /// Publishes messages in one turn.
     fn publish(&mut self, messages: Vec<Bytes>) -> impl Future<Output = ()>;
 }
 
@@ -194,7 +215,7 @@ pub async fn drive(publisher: &mut impl Publish, handled: Arc<AtomicU64>) -> Res
             }
             () = pause(wait) => {
                 let now = stamp::now();
-                let messages = (0..pace.due(now)).map(|_| pace.next(now).into()).collect::<Vec<Bytes>>();
+                let messages = pace.turn(now, |message| publisher.written(message));
                 publisher.publish(messages).await;
             }
         }
@@ -253,6 +274,12 @@ mod tests {
         assert_eq!((pace.due(0), pace.wait(0)), (4, Some(Duration::ZERO)));
         (0..4).for_each(|_| drop(pace.next(0)));
         assert_eq!(pace.due(0), 2);
+        let rest = pace.turn(0, |message| [b"> ".to_vec(), message].concat());
+        let numbers = |messages: &[Bytes]| messages.iter().map(|m| stamp::read(&m[3..]).map(|stamp| stamp.number)).collect::<Vec<_>>();
+        assert_eq!((numbers(&rest), pace.due(0)), (vec![Some(4), Some(5)], 0));
+        pace.handle(Command::Publish { burst: 4, size: 64, rate: 0 }, 0, 0);
+        pace.handle(Command::Credit(4), 0, 0);
+        (0..4).for_each(|_| drop(pace.next(0)));
         assert_eq!(pace.handle(Command::Stop, 0, 0).as_deref(), Some("{\"published\":4}"));
         assert_eq!((pace.due(0), pace.wait(0)), (0, None));
     }

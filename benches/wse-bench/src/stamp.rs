@@ -51,6 +51,13 @@ pub fn message(size: usize, stamp: Stamp) -> Vec<u8> {
     bytes
 }
 
+/// Gives the first stamp in `bytes` another number.
+pub fn renumber(bytes: &mut [u8], number: u32) {
+    if let Some(to) = find(bytes).and_then(|at| bytes.get_mut(at + MARK.len()..)?.first_chunk_mut()) {
+        *to = hex8(number);
+    }
+}
+
 /// The stamp at the front of `bytes`.
 #[inline]
 #[must_use]

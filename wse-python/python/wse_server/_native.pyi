@@ -72,6 +72,12 @@ class Receipt:
     def seq(self) -> int: ...
 
 @final
+class StoredMany:
+    """What one `publish_many` stored, in the order of its messages."""
+    def __len__(self) -> int: ...
+    def at(self, index: int) -> Receipt: ...
+
+@final
 class Admission:
     """The engine's judgement of one HTTP upgrade request."""
     @property

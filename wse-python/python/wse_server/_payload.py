@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 from pydantic import BaseModel
 
-from ._native import Receipt
+from ._native import Receipt, StoredMany
 from .errors import WSEError, WSEPayloadError
 
 _USUAL: Final = orjson.OPT_STRICT_INTEGER | orjson.OPT_SERIALIZE_NUMPY
@@ -34,12 +34,12 @@ Encoded = tuple[bytes, str | None]
 Pair = tuple[str, bytes, str | None]
 """A message of a topic and a payload alone, as the engine takes it."""
 
-Reading = tuple[Callable[..., bytes], int, Callable[[int, Any], Any]]
-"""How the engine reads messages of several: a pair's payload by `dumps(payload, None, options)`; where that is a TypeError, and whatever
-else is no such pair, by `other(number, message)`, which gives a `Pair` or an `Outgoing`."""
+Reading = tuple[Callable[..., bytes], int, type[Msgpack], Callable[[int, Any], Any]]
+"""How the engine reads messages of several: a pair's payload, unless it is bytes or of the class, by `dumps(payload, None, options)`;
+where that is a TypeError, and whatever else is no such pair, by `other(number, message)`, which gives a `Pair` or an `Outgoing`."""
 
-Outcomes = tuple[list[Receipt], tuple[BaseException, tuple[Receipt | WSEError, ...]] | None]
-"""What `publish_many` gives: a receipt for each message; where one failed none, but the first failure and what became of each."""
+Outcomes = tuple[StoredMany, tuple[BaseException, tuple[Receipt | WSEError, ...]] | None]
+"""What `publish_many` gives: all that was stored; where one message failed nothing, but the first failure and what became of each."""
 
 To = str | tuple[str, str]
 """A topic, or ("user", id), or ("session", id)."""
@@ -57,7 +57,7 @@ def reading(outgoing: Callable[[Any], Outgoing]) -> Reading:
         except WSEPayloadError as error:
             raise WSEPayloadError(f"messages[{number}].{error.path}", str(error).removeprefix(f"{error.path}: ")) from None
 
-    return orjson.dumps, _USUAL, other
+    return orjson.dumps, _USUAL, Msgpack, other
 
 
 def encode(value: object) -> Encoded:

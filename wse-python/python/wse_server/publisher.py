@@ -1,12 +1,12 @@
 """Publishing: the calls that every face of WSE shares, and a publisher for processes that serve no sockets."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, overload
 
 from ._host import Host
-from ._native import Receipt
+from ._native import Receipt, StoredMany
 from .config import WSEConfig
 from .direct import Sending
 from .errors import WSEConfigError, WSEUnavailable, WSEUsageError
@@ -24,6 +24,29 @@ class Publication:
     key: str | None = None
     idempotency_key: str | None = None
     ttl: float | None = None
+
+
+class _Receipts(Sequence[Receipt]):
+    """The receipts of one `publish_many`, in the order of its messages; each is made when it is asked for."""
+
+    __slots__ = ("_stored",)
+
+    def __init__(self, stored: StoredMany) -> None:
+        self._stored = stored
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    @overload
+    def __getitem__(self, index: int) -> Receipt: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Receipt]: ...
+    def __getitem__(self, index: int | slice) -> Receipt | list[Receipt]:
+        places = range(len(self._stored))[index]
+        return self._stored.at(places) if isinstance(places, int) else [self._stored.at(place) for place in places]
+
+    def __repr__(self) -> str:
+        return repr(list(self))
 
 
 class Publishing(Sending):
@@ -52,19 +75,19 @@ class Publishing(Sending):
         """
         return await self._host.publish(topic, payload, type, priority, key, ttl, idempotency_key)
 
-    async def publish_many(self, messages: Iterable[Publication | tuple[str, object]]) -> list[Receipt]:
+    async def publish_many(self, messages: Iterable[Publication | tuple[str, object]]) -> Sequence[Receipt]:
         """Publishes several messages, each a `Publication` or `(topic, payload)`, in as few steps as the bus can.
 
         Those of one topic keep their order. What is wrong with one (`WSEPayloadError` names its number, `WSETopicError` its topic) is
         raised before any is published. Where the bus could not store all, raises `WSEUnavailable`, whose `outcomes` has a receipt or an
         error for each: one that failed fails those of its topic behind it, and none of other topics.
         """
-        receipts, failed = await self._host.publish_many(messages, _arguments)
+        stored, failed = await self._host.publish_many(messages, _arguments)
         if failed is not None:
             if isinstance(failed[0], WSEUnavailable):
                 failed[0].outcomes = failed[1]
             raise failed[0]
-        return receipts
+        return _Receipts(stored)
 
     def publish_sync(
         self,

@@ -20,22 +20,20 @@ struct Publisher {
     packed: bool,
 }
 
-/// A JSON string without escapes as MessagePack.
-fn packed(text: &[u8]) -> Bytes {
-    let text = &text[1..text.len() - 1];
-    let len = u16::try_from(text.len()).expect("messages of this tool are short");
-    [&[0xda], &len.to_be_bytes()[..], text].concat().into()
-}
-
 impl Publish for Publisher {
+    /// As MessagePack, if it is to be: a string without escapes.
+    fn written(&self, message: Vec<u8>) -> Vec<u8> {
+        if !self.packed {
+            return message;
+        }
+        let text = &message[1..message.len() - 1];
+        let len = u16::try_from(text.len()).expect("messages of this tool are short");
+        [&[0xda], &len.to_be_bytes()[..], text].concat()
+    }
+
     async fn publish(&mut self, messages: Vec<Bytes>) {
-        let batch = messages.into_iter().map(|message| {
-            let message = match self.packed {
-                true => NewMessage { format: Format::Msgpack, ..NewMessage::new(packed(&message)) },
-                false => NewMessage::new(message),
-            };
-            (self.topic.clone(), message)
-        });
+        let format = if self.packed { Format::Msgpack } else { Format::Json };
+        let batch = messages.into_iter().map(|message| (self.topic.clone(), NewMessage { format, ..NewMessage::new(message) }));
         for outcome in self.engine.publish_many(batch).await {
             if let Err(error) = outcome {
                 // The load sees the hole; the log says why.
