@@ -17,11 +17,10 @@ const LIVE = { kind: 'topic', topic: 'rec:t', status: 'live', at: 50 };
 
 function judge({ log, published, sends = [], effects = [], bus = 'redis', kills = [], hold = HOLD, reordered = {}, table = {}, drains = [] }) {
   const live = { ...LIVE, topic: hold.topic };
-  const client = { name: 'c', log: [live, ...log], sends, reordered, tables: { [hold.topic]: table } };
+  const client = { name: 'c', session: '@session:5', log: [live, ...log], sends, reordered, tables: { [hold.topic]: table } };
   return breaches({ plan: { bus, drains, clients: [{ holds: [hold] }] }, published, effects, seen: [client], kills });
 }
 
-const DIRECT = { topic: '@user:c' };
 const THREE = [stored(1), stored(2), stored(3)];
 
 test('a run in which everything came in order is right', () => {
@@ -53,19 +52,22 @@ test('a position that was given twice is found', () => {
   assert.match(judge({ log: [came(1), came(2), came(3)], published: [...THREE, stored(2, { n: 7 })] }).join(), /\[G4\] position 2/);
 });
 
-for (const [what, log, found] of [
-  ['that all came', [came(1, DIRECT), came(2, DIRECT)], ''],
-  ['of which the first never came', [came(2, DIRECT)], '[G2] 1 of 2 positions'],
-  ['of which none came', [], '[G2] 2 of 2 positions'],
-  ['that came in another order', [came(2, DIRECT), came(1, DIRECT)], '[G1] position 1 came after 2'],
-  ['that are told to be lost, and nothing was', [{ kind: 'resync', topic: '@user:c', reason: 'history', at: 150 }, came(1, DIRECT), came(2, DIRECT)], '[G2] resync 1 (history)'],
-]) {
-  test(`what was sent to the client's user, ${what}, is ${found === '' ? 'right' : 'found'}`, () => {
-    const toOther = stored(1, { topic: '@user:another' });
-    const judged = judge({ log: [came(1), ...log], published: [stored(1), toOther, stored(1, { ...DIRECT, began: 10 }), stored(2, DIRECT)] });
-    if (found === '') assert.deepEqual(judged, []);
-    else assert.ok(judged.some((text) => text.startsWith(found)), JSON.stringify(judged));
-  });
+for (const topic of ['@user:c', '@session:5']) {
+  const DIRECT = { topic };
+  for (const [what, log, found] of [
+    ['that all came', [came(1, DIRECT), came(2, DIRECT)], ''],
+    ['of which the first never came', [came(2, DIRECT)], '[G2] 1 of 2 positions'],
+    ['of which none came', [], '[G2] 2 of 2 positions'],
+    ['that came in another order', [came(2, DIRECT), came(1, DIRECT)], '[G1] position 1 came after 2'],
+    ['that are told to be lost, and nothing was', [{ kind: 'resync', topic, reason: 'history', at: 150 }, came(1, DIRECT), came(2, DIRECT)], '[G2] resync 1 (history)'],
+  ]) {
+    test(`what was sent to the client by ${topic}, ${what}, is ${found === '' ? 'right' : 'found'}`, () => {
+      const toOther = stored(1, { topic: `${topic}other` });
+      const judged = judge({ log: [came(1), ...log], published: [stored(1), toOther, stored(1, { ...DIRECT, began: 10 }), stored(2, DIRECT)] });
+      if (found === '') assert.deepEqual(judged, []);
+      else assert.ok(judged.some((text) => text.startsWith(found)), JSON.stringify(judged));
+    });
+  }
 }
 
 const SKIPS = { latest: 'latest', low: 'drop_low', ttl: 'ttl' };

@@ -56,13 +56,19 @@ async def effect(payload: dict[str, Any], message: Message) -> int:
     return payload["n"]
 
 
+@wse.on("session")
+async def session(_: Any, message: Message) -> str | None:
+    return message.connection.session
+
+
 @app.post("/publish")
 async def publish(request: Request) -> list[dict[str, Any]]:
     """What is told twice under one `retry` is one message, where the bus still knows the first."""
     messages = await request.json()
     commit(messages)
-    if messages[0]["topic"].startswith("@user:"):
-        receipts = [await wse.send_to_user(m["topic"][6:], "note", m["payload"], priority=m["priority"], idempotency_key=m["retry"]) for m in messages]
+    kind, _, whom = messages[0]["topic"].partition(":")
+    if send := {"@user": wse.send_to_user, "@session": wse.send_to_session}.get(kind):
+        receipts = [await send(whom, "note", m["payload"], priority=m["priority"], idempotency_key=m["retry"]) for m in messages]
     else:
         receipts = await wse.publish_many([
             Publication(m["topic"], m["payload"], priority=m["priority"], key=m["key"], ttl=m.get("ttl"), idempotency_key=m["retry"]) for m in messages

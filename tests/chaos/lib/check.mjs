@@ -1,7 +1,6 @@
 // Whether what clients saw keeps the contract. Pure: receipts, effects and the clients' notes come in, sentences about what is broken come out.
 import { leftOutWrongly, skipsOf } from './left-out.mjs';
-import { directOf } from './plan.mjs';
-import { tooManyResyncs } from './resyncs.mjs';
+import { namesOf, tooManyResyncs } from './resyncs.mjs';
 import { wrongTables } from './tables.mjs';
 
 /** Everything that a run broke, each with the clause that it breaks; `kills` are the times at which servers were killed. */
@@ -10,7 +9,7 @@ export function breaches({ plan, published, effects, seen, kills }) {
   // Only the in-process bus loses its logs with its process.
   const losses = plan.bus === 'memory' ? kills : [];
   const ofClient = (client, { holds }) => [
-    ...followed(client, [...holds, { topic: directOf(client.name) }], truth),
+    ...followed(client, [...holds, ...namesOf(client).map((topic) => ({ topic }))], truth),
     ...tooManyResyncs(client, losses),
     ...wrongTables(client, holds, published),
     ...unasked(client, plan.drains?.length > 0),
@@ -76,7 +75,7 @@ function sequence(notes, epochs, { filter }) {
 /** [G2]: every position that was to come came, is in the first state, was kept back by the filter, or is told as skipped. */
 function coverage(notes, epochs, { topic, filter }) {
   const isOwn = topic.startsWith('@');
-  // What is for its user a client gets from its first connection on, without a word of it: nothing is sent before that.
+  // What is for its user or its session a client gets from its first connection on, without a word of it: nothing is sent before that.
   const live = isOwn ? { at: -Infinity } : notes.find(({ kind, status }) => kind === 'topic' && status !== 'pending');
   if (live === undefined) return ['[G2] the topic was never live'];
   const messages = notes.filter(({ kind }) => kind === 'message');

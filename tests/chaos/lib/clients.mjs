@@ -16,6 +16,7 @@ export async function inNode(plan, roles = {}) {
   const client = record(wse, { transport: wse.webSocketTransport(WebSocket), ...roles }, plan);
   return {
     send: async (message) => client.send(message),
+    session: () => client.session(),
     act: async (what) => client.act(what),
     setToken: async (token) => client.setToken(token),
     isReady: async () => client.isReady(),
@@ -41,6 +42,7 @@ export async function openBrowser() {
       await page.evaluate((told) => window.begin(told), plan);
       return {
         send: (message) => page.evaluate((told) => window.client.send(told), message),
+        session: () => page.evaluate(() => window.client.session()),
         act: (what) => page.evaluate((told) => window.client.act(told), what),
         setToken: (token) => page.evaluate((told) => window.client.setToken(told), token),
         isReady: () => page.evaluate(() => window.client.isReady()),

@@ -29,6 +29,10 @@ export function planOf(seed) {
   const faults = faultsOf(clients.length, lasts, choose);
   const kills = seed % 3 === 1 ? killsOf(lasts, workers, choose) : [];
   const drains = bus === 'redis' && seed % 3 !== 1 && seed % 2 === 0 ? drainsOf(seed, lasts) : [];
+  // With the in-process bus sessions end too: who returns has another one.
+  const hasSessions = bus === 'redis' || kills.length === 0;
+  const toUsers = bursts(chooser(seed + 32_452_843), lasts, clients.map(({ name }) => directOf(name)));
+  const toSessions = hasSessions ? bursts(chooser(seed + 49_979_687), lasts, clients.map(({ name }) => sessionOf(name))) : [];
   return {
     seed,
     bus,
@@ -39,7 +43,9 @@ export function planOf(seed) {
     workers,
     topics,
     clients,
-    publishes: [...publishes, ...flood.publishes, ...directsOf(seed, lasts, clients)],
+    publishes: [...publishes, ...flood.publishes, ...toUsers, ...toSessions],
+    /** Whether each client's session is sent messages. */
+    hasSessions,
     sends,
     faults: [...beside(faults, flood.faults), ...flood.faults],
     kills,
@@ -52,6 +58,11 @@ export function planOf(seed) {
 /** The name under which what is sent to a client's user comes. */
 export function directOf(name) {
   return `@user:${name}`;
+}
+
+/** What stands in a plan for the name under which what is sent to a client's session comes: the server gives that. */
+export function sessionOf(name) {
+  return `@session:${name}`;
 }
 
 /** What a topic is, by its name. */
@@ -98,13 +109,12 @@ function publishesOf(lasts, topics, choose) {
   return bursts.map((burst) => ({ ...burst, ...kept(burst.topic, choose), groups: GROUPS }));
 }
 
-/** What each client's user is sent; drawn by itself. */
-function directsOf(seed, lasts, clients) {
-  const choose = chooser(seed + 32_452_843);
-  return clients.flatMap(({ name }) => {
-    const bursts = [];
-    for (let at = choose.between(0, 200); at < lasts; at += choose.between(50, 400)) bursts.push({ at, topic: directOf(name), count: choose.between(1, 4), size: choose.between(0, 200) });
-    return bursts.map((burst) => ({ ...burst, priority: 5, keys: 1, ttl: null, groups: GROUPS }));
+/** What is sent to each of some users or sessions; drawn by itself. */
+function bursts(choose, lasts, topics) {
+  return topics.flatMap((topic) => {
+    const ats = [];
+    for (let at = choose.between(0, 200); at < lasts; at += choose.between(50, 400)) ats.push({ at, topic, count: choose.between(1, 4), size: choose.between(0, 200) });
+    return ats.map((burst) => ({ ...burst, priority: 5, keys: 1, ttl: null, groups: GROUPS }));
   });
 }
 

@@ -7,6 +7,7 @@ const ASK_AGAIN_MS = 100;
 /** Starts a client that notes everything; `plan` says what it holds and which room it attends, `lib` is `wse-client/core`. */
 export function record({ createClient, Reduction, viewKey }, roles, { name, endpoints, options, holds, room = null, isTapped = false }) {
   const [log, sends] = [[], []];
+  let session = null;
   const note = (entry) => log.push({ ...entry, at: Date.now() });
   const transport = isTapped ? { transport: tapped(roles.transport, note) } : {};
   const client = createClient({ endpoints, windowEvents: false, backoffBaseMs: 50, backoffCapMs: 400, connectTimeoutMs: 1_500, ...options }, { ...roles, ...transport });
@@ -38,10 +39,15 @@ export function record({ createClient, Reduction, viewKey }, roles, { name, endp
         (error) => (outcome.outcome = `failed: ${error.code}`),
       );
     },
+    /** The name under which what is sent to its session comes. */
+    async session() {
+      session = `@session:${await client.sendMessage('session', null, { keep: false })}`;
+      return session;
+    },
     act: (what) => attending.act(what),
     setToken: (token) => client.setToken(token),
     isReady: () => holds.every(({ topic }) => ['live', 'recovered', 'resync'].includes(client.topics.get(topic)?.status)),
-    seen: () => ({ name, log, sends, shown: attending?.shown() ?? {}, pending: client.pending, outbox: client.outbox.counts, reordered: client.reorderCounts, tables: Object.fromEntries([...tables].map(([topic, table]) => [topic, table.read().state ?? {}])) }),
+    seen: () => ({ name, session, log, sends, shown: attending?.shown() ?? {}, pending: client.pending, outbox: client.outbox.counts, reordered: client.reorderCounts, tables: Object.fromEntries([...tables].map(([topic, table]) => [topic, table.read().state ?? {}])) }),
     close: () => client.close(),
   };
 }

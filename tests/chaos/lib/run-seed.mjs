@@ -3,10 +3,11 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { breaches } from './check.mjs';
 import { inNode } from './clients.mjs';
 import { openGuests, settleRoom, strike, troublesOf } from './guests.mjs';
-import { CRITICAL, directOf, hasState, planOf } from './plan.mjs';
+import { CRITICAL, hasState, planOf, sessionOf } from './plan.mjs';
 import { until } from './processes.mjs';
 import { openProxy } from './proxy.mjs';
 import { post } from './publish.mjs';
+import { namesOf } from './resyncs.mjs';
 import { wrongTables } from './tables.mjs';
 
 const PATIENCE_MS = 20_000;
@@ -19,10 +20,12 @@ export async function runSeed(seed, whole, browser) {
   const networks = await Promise.all(plan.clients.map(() => Promise.all(world.workers.map(({ port }) => openProxy(port)))));
   const attending = (i) => ({ room: { topic: plan.room.topic, watches: plan.room.attending[i].watches } });
   const clients = await Promise.all(plan.clients.map((client, i) => begin({ ...client, ...attending(i) }, networks[i], plan.browser ? browser.inPage : inNode)));
+  const sessions = plan.hasSessions ? await Promise.all(clients.map((client) => client.session())) : [];
+  const names = new Map(sessions.map((session, i) => [sessionOf(plan.clients[i].name), session]));
   const guests = await openGuests(plan.room, world);
   try {
     const [kills, drains] = [[], []];
-    const published = await act(plan, world, { networks, clients, guests, kills, drains });
+    const published = await act(plan, world, { networks, clients, guests, names, kills, drains });
     const caughtUp = await settle(plan, clients, published, world);
     const seenBy = () => Promise.all(clients.map((client) => client.seen()));
     // A page beside many others is slow too.
@@ -53,10 +56,10 @@ async function begin({ name, holds, options, room }, networks, where) {
 }
 
 /** Everything of the plan, each begun at its time and in the plan's order: timers of their own may overtake one another. `kills` and `drains` get the times at which they happened. */
-async function act(plan, world, { networks, clients, guests, kills, drains }) {
+async function act(plan, world, { networks, clients, guests, names, kills, drains }) {
   const publisher = publisherOf(world);
   const actions = [
-    ...plan.publishes.map((burst) => ({ at: burst.at, begin: () => publisher.publish(messagesOf(burst)) })),
+    ...plan.publishes.map((burst) => ({ at: burst.at, begin: () => publisher.publish(messagesOf({ ...burst, topic: names.get(burst.topic) ?? burst.topic })) })),
     ...plan.sends.map(({ at, client, ...message }) => ({ at, begin: () => clients[client].send(message) })),
     ...plan.kills.map(({ at, worker }) => ({ at, begin: () => world.workers[worker].restart(() => kills.push(Date.now())) })),
     ...plan.drains.map(({ at, worker }) => ({ at, begin: () => world.workers[worker].drain(() => drains.push(Date.now())) })),
@@ -117,7 +120,7 @@ async function settle(plan, clients, published, world) {
   if (!(await until(async () => (await Promise.all(clients.map((client) => client.isReady()))).every(Boolean), PATIENCE_MS))) return false;
   for (const began = Date.now(); ; ) {
     const since = Date.now();
-    const last = await publishLast(plan, world, published);
+    const last = await publishLast(plan, clients, world, published);
     const reached = await until(async () => {
       const seen = await Promise.all(clients.map((client) => client.seen()));
       if (seen.every((client, i) => isSettled(client, plan.clients[i], last, published))) return 'whole';
@@ -127,18 +130,19 @@ async function settle(plan, clients, published, world) {
   }
 }
 
-async function publishLast(plan, world, published) {
+async function publishLast(plan, clients, world, published) {
   const publisher = publisherOf(world);
   // Critical: a client that is still behind is not spared them.
   const last = plan.topics.map(({ name }) => messagesOf({ topic: name, count: 10, size: 0, priority: CRITICAL, keys: hasState(name) ? 10 : 1, groups: 10 }));
-  last.push(...plan.clients.map(({ name }) => messagesOf({ topic: directOf(name), count: 1, size: 0, priority: CRITICAL, keys: 1, groups: 10 })));
+  const names = (await Promise.all(clients.map((client) => client.seen()))).flatMap(namesOf);
+  last.push(...names.map((topic) => messagesOf({ topic, count: 1, size: 0, priority: CRITICAL, keys: 1, groups: 10 })));
   await Promise.all(last.map((messages) => publisher.publish(messages)));
   published.push(...publisher.published);
   return last;
 }
 
-function isSettled(client, { name, holds }, last, published) {
-  const isWhole = isUpToDate(client.log, [...holds, { topic: directOf(name) }], last) && wrongTables({ ...client, log: [] }, holds, published).length === 0;
+function isSettled(client, { holds }, last, published) {
+  const isWhole = isUpToDate(client.log, [...holds, ...namesOf(client).map((topic) => ({ topic }))], last) && wrongTables({ ...client, log: [] }, holds, published).length === 0;
   return isWhole && client.sends.every(({ outcome }) => outcome !== null);
 }
 

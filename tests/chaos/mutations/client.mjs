@@ -93,6 +93,17 @@ export const CLIENT = [
     ],
   },
   {
+    name: 'session-anew',
+    is: 'a client that returns asks for another session',
+    edits: [
+      {
+        file: 'wse-client-ts/src/core/direct.ts',
+        old: 'return { session: this.#session,',
+        new: `return { session: ${on('session-anew')} ? '' : this.#session,`,
+      },
+    ],
+  },
+  {
     name: 'birth-unasked',
     is: 'a topic of a pattern that is refused for the time being is not asked for again',
     by: [/is refused for the time being/],
