@@ -12,8 +12,9 @@ import pytest
 from conftest import PATIENCE, SERVERS, Client, Server, start
 
 Started = tuple[Server, "subprocess.Popen[bytes]"]
-MOST = 128 + 1024
-"""Names of one message: 1,024 more than a connection may hold."""
+LIMITS = json.loads((Path(__file__).parents[2] / "vectors/names.json").read_text())["limits"]
+MOST = LIMITS["subscriptions"] + LIMITS["names_beyond"]
+"""Names of one message: more than a connection may hold by `names_beyond`."""
 LIMIT = "TOO_MANY_SUBSCRIPTIONS"
 MEMORY = 96 * 2**20
 """Messages of less than 1 MiB, of which none takes more than 80 bytes for each of its own (docs/SECURITY.md), and their answers; it was 17 MiB."""

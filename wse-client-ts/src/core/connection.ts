@@ -16,9 +16,6 @@ import { MoveMachine } from './move';
 import type { ResolvedOptions, Token } from './options';
 import type { Roles } from './roles';
 
-/** Ready for this long, a connection is not a failure any more. */
-const STABLE_MS = 10_000;
-
 type Ready = Extract<LineMessage, { kind: 'ready' }>;
 
 /** What a connection hands to its owner; it deals with the rest itself. */
@@ -74,7 +71,7 @@ export class Connection {
     this.#ring = new EndpointRing(options.endpoints);
     const { backoffBaseMs: baseMs, backoffCapMs: capMs, breakerFailures, connectTimeoutMs } = options;
     const backoff = { baseMs, capMs, breakerFailures, restartTries: DEFAULTS.restartTries };
-    const config = { backoff, connectTimeoutMs, stableMs: STABLE_MS, restartRetryMs: DEFAULTS.restartRetryMs };
+    const config = { backoff, connectTimeoutMs, stableMs: DEFAULTS.backoffStableMs, restartRetryMs: DEFAULTS.restartRetryMs };
     this.#machine = new ConnectionMachine(config, () => roles.environment.random());
     this.#move = new MoveMachine(config, () => roles.environment.random());
     this.#moveTimer = new Deadline(roles.clock, () => this.#handleMoveTimer());

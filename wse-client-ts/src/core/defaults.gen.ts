@@ -95,6 +95,7 @@ export const DEFAULTS = {
   backoffCapMs: 30000,
   backoffFullAfter: 10,
   restartTries: 10,
+  backoffStableMs: 10000,
   connectTimeoutMs: 10000,
   requestTimeoutMs: 10000,
   pendingRequests: 1000,

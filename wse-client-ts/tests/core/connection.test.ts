@@ -1,6 +1,7 @@
 // The connection: handshake, reconnects, liveness, endpoints, as counted at the fake server.
 import { describe, expect, it } from 'vitest';
 import { createClient } from '../../src/core';
+import { DEFAULTS } from '../../src/core/defaults.gen';
 import { createTestClient } from '../../src/testing';
 
 describe('handshake', () => {
@@ -98,6 +99,26 @@ describe('reconnect', () => {
     const waits = opened.slice(1).map((at, index) => at - (opened[index] ?? 0));
     expect(waits.slice(0, 7)).toEqual([500, 1_000, 2_000, 4_000, 4_000, 8_000, 8_000]);
     expect(server.connections).toHaveLength(opened.length);
+  });
+
+  it('counts tries from the first again once a connection was ready for long enough, and no sooner', async () => {
+    const { client, server, clock, environment } = createTestClient();
+    environment.draw = 0.5;
+    client.connect();
+    const stable = DEFAULTS.backoffStableMs;
+    for (const [ready, wait] of [
+      [stable - 1, 500],
+      [stable - 1, 1_000],
+      [stable, 500],
+    ] as const) {
+      await clock.advance(ready);
+      const before = server.connections.length;
+      server.drop(1006);
+      await clock.advance(wait - 1);
+      expect(server.connections).toHaveLength(before);
+      await clock.advance(1);
+      expect(server.connections).toHaveLength(before + 1);
+    }
   });
 
   it.each([1000, 1001, 1006, 1011, 1013, 4001, 4002, 4003])('returns after close %i', async (code) => {

@@ -189,6 +189,8 @@ pub const BACKOFF_CAP_MS: u64 = 30000;
 pub const BACKOFF_FULL_AFTER: u64 = 10;
 /// Default of `restart_tries`.
 pub const RESTART_TRIES: u64 = 10;
+/// Default of `backoff_stable_ms`.
+pub const BACKOFF_STABLE_MS: u64 = 10000;
 /// Default of `connect_timeout_ms`.
 pub const CONNECT_TIMEOUT_MS: u64 = 10000;
 /// Default of `request_timeout_ms`.
