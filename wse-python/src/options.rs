@@ -61,6 +61,7 @@ pub(crate) fn engine_config(options: &Bound<'_, PyDict>) -> PyResult<EngineConfi
     options.set("filter_limit", &mut config.filter_limit)?;
     options.set("pattern_topics", &mut config.pattern_topics)?;
     options.set("shards", &mut config.shards)?;
+    options.seconds("flush_interval", &mut config.flush_interval)?;
     options.seconds("drain_window", &mut config.drain_window)?;
     options.seconds("drain_timeout", &mut config.drain_timeout)?;
     options.seconds("snapshot_timeout", &mut config.snapshots.timeout)?;

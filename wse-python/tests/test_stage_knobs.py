@@ -242,6 +242,20 @@ def test_what_comes_while_a_hole_is_read_is_in_order_however_little_of_it_is_kep
     assert seqs == list(range(1, count + 1))
 
 
+def test_what_comes_within_a_flush_interval_is_written_together_and_what_comes_first_at_once() -> None:
+    with engine(flush_interval=1) as running:
+        peer = Agreed(running, **ALL)
+        peer.subscribe("a")
+        publish(running, "a", 1)
+        assert [message["seq"] for frame in peer.messages(1) for message in frame] == [1]
+        for _ in range(20):
+            publish(running, "a", 1)
+            time.sleep(0.01)
+        got = peer.messages(20)
+    assert [message["seq"] for frame in got for message in frame] == list(range(2, 22))
+    assert len(got) < 8, "one frame, or a few where the machine stood still for longer; each message was published by itself"
+
+
 @pytest.mark.parametrize("bus", ["memory", "redis"])
 def test_an_idempotency_key_holds_for_its_time_and_is_a_second_message_after_it(bus: str) -> None:
     with redis_process() as (url, _), engine(redis_url=url if bus == "redis" else None, idempotency_age=0.4) as running:

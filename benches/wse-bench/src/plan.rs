@@ -28,6 +28,7 @@ pub const FULL: &[&str] = &[
     "fanout --seconds 0.6 --burst 1 --size 1024 --servers floor,bare,wse,wse-python",
     "fanout --seconds 0.6 --burst 1 --subscribers 1000 --servers floor,bare,wse,wse-python",
     "fanout --seconds 0.6 --rate 1000",
+    "fanout --seconds 0.6 --rate 1000 --subscribers 200 --servers floor,wse,wse-paced",
     "fanout --seconds 0.6 --rate 1000 --subscribers 1 --servers floor,bare,wse,wse-python",
     "echo --seconds 0.6",
     "echo --seconds 0.6 --connections 100 --servers floor,bare,wse,wse-python",

@@ -1,6 +1,7 @@
 //! A shard: one thread with a current-thread runtime that owns its connections and their hub.
 mod command;
 mod drain;
+mod pace;
 mod queue;
 mod turns;
 
@@ -26,7 +27,7 @@ use std::{
     collections::HashMap,
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -74,6 +75,8 @@ pub(crate) struct Shard {
     pub(crate) renewing: Cell<bool>,
     /// What connections that are gone have counted.
     pub(crate) gone: Cell<Tally>,
+    /// Messages that come within it are written together.
+    flush_interval: Duration,
     /// Whoever comes now is told to return soon.
     draining: Cell<bool>,
 }
@@ -94,6 +97,7 @@ impl Shard {
             connections: RefCell::default(),
             inflater: RefCell::new(Inflater::new(limits)),
             gone: Cell::default(),
+            flush_interval: config.flush_interval,
             draining: Cell::new(false),
         })
     }

@@ -1,6 +1,6 @@
 //! A shard's loop. One turn: what the other threads ask, what the bus brought, what sockets and deadlines need, and one write for
 //! each connection that has something.
-use super::{BEHIND, Command, CommandReceiver, Shard, Stream};
+use super::{BEHIND, Command, CommandReceiver, Shard, Stream, pace::Pace};
 use crate::{ConnectionId, driver::Reactor, gate, presence, transport::over_stream};
 use std::{io, rc::Rc, time::Instant};
 use wse_protocol::{CloseCode, WireError};
@@ -17,13 +17,19 @@ impl Shard {
     /// Serves until the engine is dropped.
     pub(crate) async fn run(self: Rc<Self>, mut commands: CommandReceiver, mut events: EventReceiver) -> io::Result<()> {
         let mut turns = Turns { reactor: Reactor::new()?, commands: Vec::new(), events: Vec::new() };
-        let (mut bus_open, mut count) = (true, 0);
+        let (mut bus_open, mut count, mut pace) = (true, 0, Pace::new(self.flush_interval));
         loop {
             tokio::select! {
                 taken = commands.recv_many(&mut turns.commands, TURN_COMMANDS) => if taken == 0 {
                     return Ok(());
                 },
-                taken = events.recv_many(&mut turns.events, TURN_MESSAGES), if bus_open => bus_open = taken > 0,
+                taken = events.recv_many(&mut turns.events, TURN_MESSAGES), if bus_open && pace.opens().is_none() => {
+                    bus_open = taken > 0;
+                    if turns.events.iter().map(BusEvent::messages).sum::<usize>() < TURN_MESSAGES {
+                        pace.took_all(Instant::now());
+                    }
+                }
+                () = at(pace.opens()) => pace.open(),
                 () = turns.reactor.ready() => {}
                 () = at(self.hub.next_quiet()) => {}
             }

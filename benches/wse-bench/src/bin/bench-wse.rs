@@ -1,8 +1,11 @@
 //! WSE in Rust as a server under test: the crate's own listener, and a task that publishes from inside.
 use bytes::Bytes;
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 use tokio::net::TcpListener;
 use wse_bench::{
@@ -51,6 +54,9 @@ async fn main() -> Result<()> {
     let mut config = EngineConfig::default();
     // A flood is what ingest and echo are: the only settings that differ from the defaults.
     (config.session.messages_per_second, config.session.bytes_per_second) = (None, None);
+    if let Some(flush) = std::env::var("FLUSH_MS").ok().and_then(|ms| ms.parse().ok()) {
+        config.flush_interval = Duration::from_millis(flush);
+    }
     let engine = Engine::start(config).map_err(|error| BenchError::Usage(error.to_string()))?;
     let handled = Arc::new(AtomicU64::new(0));
     let counter = handled.clone();
