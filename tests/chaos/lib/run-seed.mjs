@@ -20,7 +20,7 @@ export async function runSeed(seed, whole, browser) {
   const networks = await Promise.all(plan.clients.map(() => Promise.all(world.workers.map(({ port }) => openProxy(port)))));
   const attending = (i) => ({ room: { topic: plan.room.topic, watches: plan.room.attending[i].watches } });
   const clients = await Promise.all(plan.clients.map((client, i) => begin({ ...client, ...attending(i) }, networks[i], plan.browser ? browser.inPage : inNode)));
-  const sessions = plan.hasSessions ? await Promise.all(clients.map((client) => client.session())) : [];
+  const sessions = plan.hasSessions ? await Promise.all(clients.map(sessionName)) : [];
   const names = new Map(sessions.map((session, i) => [sessionOf(plan.clients[i].name), session]));
   const guests = await openGuests(plan.room, world);
   try {
@@ -53,6 +53,13 @@ async function begin({ name, holds, options, room }, networks, where) {
   const client = await where({ name, endpoints, options, holds, room });
   await until(() => client.isReady(), PATIENCE_MS);
   return client;
+}
+
+/** The name of its session: asked for again where its connection breaks meanwhile, as it may on a machine that stands still. */
+async function sessionName(client) {
+  const name = await until(() => client.session().catch(() => null), PATIENCE_MS);
+  if (name === null) throw new Error('a client was not told its session');
+  return name;
 }
 
 /** Everything of the plan, each begun at its time and in the plan's order: timers of their own may overtake one another. `kills` and `drains` get the times at which they happened. */
