@@ -115,6 +115,15 @@ test('of one that is slow nobody knows when its connection ended, but that it ha
   assert.match(judge({ did: [...enters(100), lost(9_000)], fate: 'vanishes', log: soon, isSlow: true }).join(), /\[P-62\]/, 'within the grace of when it came');
 });
 
+test('one whose entry was answered late, on a connection that was well, is slow', () => {
+  const log = [...HERE, change(1, [], ['ada'], 0, 1_500 + GRACE_MS)];
+  const did = (answered, ...between) => [{ kind: 'stay', what: 'enter', n: 1, at: 100 }, ...between, returns(answered), lost(9_000)];
+  assert.deepEqual(judge({ did: did(1_200), fate: 'vanishes', log }), []);
+  assert.match(judge({ did: did(1_000), fate: 'vanishes', log }).join(), /\[P-62\]/, 'within the time');
+  const connects = { kind: 'status', status: 'authenticating', at: 600 };
+  assert.match(judge({ did: did(1_200, connects, { ...connects, status: 'ready', at: 1_100 }), fate: 'vanishes', log }).join(), /\[P-62\]/, 'it was not connected meanwhile');
+});
+
 test('one that has left before it was answered is a member like others', () => {
   const did = [{ kind: 'stay', what: 'enter', n: 1, at: 100 }, { kind: 'stay', what: 'leave', n: null, at: 110 }];
   const log = [...begins(LIST, []), change(1, [member('eve', 1)], [], 1), change(2, [], ['eve'], 0)];

@@ -3,6 +3,8 @@ import { GRACE_MS, LEASE_MS } from './rooms.mjs';
 
 /** Nobody whose connection was lost, or whose worker was killed, is told to have left sooner: less what clocks and timers may be late. */
 const STAYS_MS = Math.min(GRACE_MS, (LEASE_MS * 2) / 3) - 100;
+/** A client whose entry is answered later than this, on a connection that is well, has much to read before anything else, a close too. */
+const LATE_MS = 1_000;
 /** Clocks of one machine, in whole milliseconds. */
 const CLOCK_MS = 5;
 
@@ -32,9 +34,21 @@ function membersOf(present, losses) {
       const stays = log.filter(({ kind }) => kind === 'stay');
       const id = log.findLast((note) => note.kind === 'in' && note.id !== null)?.id ?? `unanswered ${i}`;
       const said = stays.filter(({ n }) => n !== null);
-      return [id, { id, name, said, times: timesOf(log, isSlow, [...cuts, ...losses]), isThere: !isOver(fate) && isWanted(log), n: said.at(-1)?.n }];
+      return [id, { id, name, said, times: timesOf(log, isSlow || isBehind(log), [...cuts, ...losses]), isThere: !isOver(fate) && isWanted(log), n: said.at(-1)?.n }];
     }),
   );
+}
+
+/** Whether an answer came late on a connection that was ready when it was asked for. */
+function isBehind(log) {
+  let [isReady, asked] = [true, Infinity];
+  return log.some(({ kind, what, is, status, at }) => {
+    if (kind === 'status') isReady = status === 'ready';
+    if (!isReady || (kind === 'in' && !is)) asked = Infinity;
+    else if (kind === 'stay' && what === 'enter') asked = at;
+    else if (kind === 'in') return at - asked > LATE_MS;
+    return false;
+  });
 }
 
 /** Whether the client is to be in the room by what it did last. */
