@@ -1,7 +1,7 @@
 // The judge of rooms itself: each way of telling wrongly who is there is found, and a run in which all is told rightly is not accused.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { GRACE_MS } from './lib/rooms.mjs';
+import { GRACE_MS, LEASE_MS, MOVE_MS } from './lib/rooms.mjs';
 import { wrongRosters } from './lib/rosters.mjs';
 
 const [LIST, COUNT] = ['@presence:room:t', '@count:room:t'];
@@ -28,8 +28,8 @@ const change = (seq, set, gone, count, ts = 1_000 + seq) => told('change', LIST,
 const number = (seq, count) => told('change', COUNT, seq, { p: { count } });
 
 /** What is found where one witness was told `log`, and one member did `did`. */
-function judge({ did = enters(100), log = [], fate = 'stays', shown = {}, cuts = [], isSlow = false, losses = [] }) {
-  return wrongRosters([{ name: 'witness', log, fate: 'stays', shown, cuts: [], isSlow: false }, { name: 'ada', log: did, fate, shown: {}, cuts, isSlow }], losses);
+function judge({ did = enters(100), log = [], fate = 'stays', shown = {}, cuts = [], isSlow = false, ...run }) {
+  return wrongRosters([{ name: 'witness', log, fate: 'stays', shown, cuts: [], isSlow: false }, { name: 'ada', log: did, fate, shown: {}, cuts, isSlow }], run);
 }
 
 const shows = (members, count = members.length, status = 'live') => ({ list: { members, count, status }, count: { members: [], count, status } });
@@ -102,9 +102,33 @@ test('the grace of one whose connection was cut, or whose worker was killed, beg
   assert.match(judge({ did, fate: 'vanishes', log }).join(), /\[P-62\]/);
   assert.match(judge({ did, fate: 'vanishes', log, cuts: [50, 1_200] }).join(), /\[P-62\]/);
   assert.deepEqual(judge({ did, fate: 'vanishes', log, cuts: [500] }), []);
-  assert.deepEqual(judge({ did, fate: 'vanishes', log, losses: [500] }), []);
+  assert.deepEqual(judge({ did, fate: 'vanishes', log, kills: [500] }), []);
   const connects = { kind: 'status', status: 'authenticating', at: 90 };
-  assert.deepEqual(judge({ did: [connects, ...enters(600), lost(1_000)], fate: 'vanishes', log, losses: [500] }), [], 'the word that it is in came late');
+  assert.deepEqual(judge({ did: [connects, ...enters(600), lost(1_000)], fate: 'vanishes', log, kills: [500] }), [], 'the word that it is in came late');
+});
+
+test('a machine that stood still for a lease may have had its workers taken for gone, until they are heard of', () => {
+  const found = (ts, naps) => judge({ naps, fate: 'vanishes', log: [...HERE, change(1, [], ['ada'], 0, ts)] }).join();
+  const nap = { from: 1_000, to: 1_000 + LEASE_MS };
+  assert.equal(found(nap.to - 100, [nap]), '');
+  assert.equal(found(nap.to + LEASE_MS / 2, [nap]), '');
+  assert.match(found(nap.from + 500, [nap]), /\[P-62\]/, 'its lease ran still');
+  assert.match(found(nap.to + LEASE_MS * 2, [nap]), /\[P-62\]/, 'they are heard of again');
+  assert.match(found(nap.from + LEASE_MS, [{ from: 1_000, to: 1_700 }]), /\[P-62\]/, 'too short for a lease to end');
+});
+
+test('one that moves so late that its worker had closed its connection has left once the grace is over, and until it is on the next', () => {
+  const ready = (connection, at) => ({ kind: 'status', status: 'ready', connection, at });
+  const did = (moved) => [ready('a', 50), ...enters(100), ready('b', moved)];
+  const found = (ts, moved, drains = [1_000]) => judge({ did: did(moved), drains, fate: 'vanishes', log: [...HERE, change(1, [], ['ada'], 0, ts)] }).join();
+  const over = 1_000 + MOVE_MS + GRACE_MS;
+  assert.equal(found(over, over + 300), '');
+  assert.match(found(over - 500, over + 300), /\[P-62\]/, 'within the grace');
+  assert.match(found(over + 900, over + 300), /\[P-62\]/, 'long since moved');
+  assert.match(found(over, over - 600), /\[P-62\]/, 'it had moved by then');
+  assert.match(found(over, over + 300, []), /\[P-62\]/, 'nobody was to move');
+  const returned = [ready('a', 50), ...enters(100), { kind: 'status', status: 'waiting', at: over }, ready('b', over + 300)];
+  assert.match(judge({ did: returned, drains: [1_000], fate: 'vanishes', log: [...HERE, change(1, [], ['ada'], 0, over)] }).join(), /\[P-62\]/, 'it did not move');
 });
 
 test('of one that is slow nobody knows when its connection ended, but that it has', () => {

@@ -47,7 +47,7 @@ export async function strike({ what, lasts, ms, bytesPerSecond }, networks) {
 }
 
 /** What is wrong with the room once every watcher had time to see who is there, and once the leases of workers that were killed are over. `present` gives all who took part. */
-export async function settleRoom(present, kills) {
+export async function settleRoom(present, { kills, drains }) {
   const settled = () => until(() => present().then((all) => (ends(all).length === 0 ? all : null)), PATIENCE_MS);
   const over = Math.max(...kills) + (LEASE_MS * 4) / 3 + 500;
   let all = await settled();
@@ -55,7 +55,7 @@ export async function settleRoom(present, kills) {
     await new Promise((done) => setTimeout(done, over - Date.now()));
     all = await settled();
   }
-  return wrongRosters(all ?? (await present()), [...kills, ...naps]);
+  return wrongRosters(all ?? (await present()), { kills, drains, naps });
 }
 
 function ends(present) {

@@ -1,9 +1,10 @@
 // What a seed means for presence: who enters the seed's room, with which data, who goes how, and who watches. Pure.
 import { chooser } from './random.mjs';
 
-/** The server's times in these runs (app/main.py): a lost connection counts as there for the first, a worker that is not heard of for the second. */
+/** The server's times in these runs (app/main.py): how long a lost connection counts as there, a worker that is not heard of, and how long one that is to end serves whom it told to move. */
 export const GRACE_MS = 1_200;
 export const LEASE_MS = 2_000;
+export const MOVE_MS = 1_400;
 
 const FAULTS = ['cut', 'cut', 'stall', 'halfOpen', 'delay', 'refuse'];
 /** How a guest's stay ends: not at all, by its own word, with its client, with its network, or it leaves and comes again. */

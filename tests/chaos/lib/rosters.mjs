@@ -1,5 +1,5 @@
 // Whether what is told of who is in a room holds ([P-60] to [P-64]). Pure: the notes of members, witnesses and watchers come in, sentences about what is broken come out.
-import { GRACE_MS, LEASE_MS } from './rooms.mjs';
+import { GRACE_MS, LEASE_MS, MOVE_MS } from './rooms.mjs';
 
 /** Nobody whose connection was lost, or whose worker was killed, is told to have left sooner: less what clocks and timers may be late. */
 const STAYS_MS = Math.min(GRACE_MS, (LEASE_MS * 2) / 3) - 100;
@@ -7,14 +7,18 @@ const STAYS_MS = Math.min(GRACE_MS, (LEASE_MS * 2) / 3) - 100;
 const LATE_MS = 1_000;
 /** Clocks of one machine, in whole milliseconds. */
 const CLOCK_MS = 5;
+/** How long after the last renewal that came in time a worker's lease may run out, and until when the others have seen that it has. */
+const LEASES_MS = { from: (LEASE_MS * 2) / 3 - 100, to: LEASE_MS };
+/** How long it takes a client to enter on the connection that it has moved to, on a machine that is busy. */
+const ENTERS_MS = 500;
 
 /**
  * Everything that is wrong with a room: `present` are all who took part, each with its `log`, its `fate`, when its connections were cut
- * (`cuts`), whether it was so slow that it may have learnt long afterwards that one had ended, and what it is `shown` at the end;
- * `losses` are times at which anybody's may have been lost.
+ * (`cuts`), whether it was so slow that it may have learnt long afterwards that one had ended, and what it is `shown` at the end. Of the run there are the times
+ * of `kills` and `drains`, and the `naps` in which everything stood still.
  */
-export function wrongRosters(present, losses = []) {
-  const members = membersOf(present, losses);
+export function wrongRosters(present, run = {}) {
+  const members = membersOf(present, { kills: [], drains: [], naps: [], ...run });
   const expected = [...members.values()].filter(({ isThere }) => isThere);
   return present.flatMap(({ name, log, fate, shown }) => {
     const found = [...told(log, members), ...(isOver(fate) ? [] : [...atTheEnd(shown, expected), ...isIn(log)])];
@@ -26,15 +30,18 @@ function isOver(fate) {
   return fate === 'closes' || fate === 'vanishes';
 }
 
-/** By id: what each said when, and the times in which it was in the room for certain. */
-function membersOf(present, losses) {
+/** By id: what each said when, the times in which it was in the room for certain, and the `gaps` in which the server may rightly have taken it for gone. */
+function membersOf(present, { kills, drains, naps }) {
+  const losses = [...kills, ...naps.map(({ from }) => from)];
+  const unheard = naps.map(({ from, to }) => ({ from: from + LEASES_MS.from, to: to + LEASES_MS.to })).filter(({ from }, i) => from <= naps[i].to);
   const entered = present.filter(({ log }) => log.some(({ kind }) => kind === 'stay'));
   return new Map(
     entered.map(({ name, log, fate, cuts, isSlow }, i) => {
       const stays = log.filter(({ kind }) => kind === 'stay');
       const id = log.findLast((note) => note.kind === 'in' && note.id !== null)?.id ?? `unanswered ${i}`;
       const said = stays.filter(({ n }) => n !== null);
-      return [id, { id, name, said, times: timesOf(log, isSlow || isBehind(log), [...cuts, ...losses]), isThere: !isOver(fate) && isWanted(log), n: said.at(-1)?.n }];
+      const times = timesOf(log, isSlow || isBehind(log), [...cuts, ...losses]);
+      return [id, { id, name, said, times, gaps: [...unheard, ...overdueMoves(log, drains)], isThere: !isOver(fate) && isWanted(log), n: said.at(-1)?.n }];
     }),
   );
 }
@@ -49,6 +56,13 @@ function isBehind(log) {
     else if (kind === 'in') return at - asked > LATE_MS;
     return false;
   });
+}
+
+/** Where a client read so late that it was to move that its worker had closed its connection long before ([P-67]): until it is on the next one. */
+function overdueMoves(log, drains) {
+  const told = log.filter(({ kind }) => kind === 'status');
+  const moves = told.filter(({ status, connection }, i) => i > 0 && status === 'ready' && told[i - 1].status === 'ready' && told[i - 1].connection !== connection);
+  return moves.flatMap(({ at }) => drains.map((drain) => ({ from: drain + MOVE_MS + STAYS_MS, to: at + ENTERS_MS })));
 }
 
 /** Whether the client is to be in the room by what it did last. */
@@ -158,7 +172,9 @@ class Lists {
 
   #leaves(id, ts) {
     const found = this.#known.delete(id) ? [] : [`[P-62] ${this.#name(id)} was told to have left, and was not there`];
-    const time = this.#members.get(id)?.times.find(({ from, to }) => from <= ts && ts < to);
+    const { times = [], gaps = [] } = this.#members.get(id) ?? {};
+    const spans = ({ from, to }) => from <= ts && ts < to;
+    const time = gaps.some(spans) ? undefined : times.find(spans);
     if (time !== undefined) found.push(`[P-62] ${this.#name(id)} was told to have left ${ts - time.from} ms after it was in, and has not left for as long as the grace`);
     return found;
   }

@@ -31,7 +31,7 @@ export async function runSeed(seed, whole, browser) {
     // A page beside many others is slow too.
     const took = (each, { cuts, isSlow }) => ({ ...each, fate: 'stays', cuts, isSlow: isSlow || plan.browser });
     const present = async () => [...(await guests.seen()), ...(await seenBy()).map((each, i) => took(each, troublesOf(networks[i])))];
-    const rosters = await settleRoom(present, kills);
+    const rosters = await settleRoom(present, { kills, drains });
     const seen = await seenBy();
     const found = breaches({ plan, published, effects: effectsIn(world.effectsFile), seen, kills });
     const late = caughtUp ? [] : [`[G8] clients were not up to date after ${PATIENCE_MS} ms`];
