@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GRACE_MS, LEASE_MS, MOVE_MS } from './lib/rooms.mjs';
-import { wrongRosters } from './lib/rosters.mjs';
+import { readsLate, wrongRosters } from './lib/rosters.mjs';
 
 const [LIST, COUNT] = ['@presence:room:t', '@count:room:t'];
 
@@ -146,6 +146,25 @@ test('one whose entry was answered late, on a connection that was well, is slow'
   assert.match(judge({ did: did(1_000), fate: 'vanishes', log }).join(), /\[P-62\]/, 'within the time');
   const connects = { kind: 'status', status: 'authenticating', at: 600 };
   assert.match(judge({ did: did(1_200, connects, { ...connects, status: 'ready', at: 1_100 }), fate: 'vanishes', log }).join(), /\[P-62\]/, 'it was not connected meanwhile');
+});
+
+test('one that was given up because it read too slowly had been so long before it read that', () => {
+  const log = [...HERE, change(1, [], ['ada'], 0, 1_500 + GRACE_MS)];
+  const did = (...between) => [...enters(100), ...between, lost(3_000), { kind: 'error', code: 'SLOW_CONSUMER', at: 3_000 }];
+  assert.deepEqual(judge({ did: did({ kind: 'error', code: 'SLOW_CONSUMER', at: 2_900 }), fate: 'vanishes', log }), []);
+  assert.match(judge({ did: did(), fate: 'vanishes', log }).join(), /\[P-62\]/, 'another end of its connection');
+  const before = [...enters(10), { kind: 'error', code: 'SLOW_CONSUMER', at: 50 }, lost(60), returns(110), lost(3_000)];
+  assert.match(judge({ did: before, fate: 'vanishes', log }).join(), /\[P-62\]/, 'an earlier one');
+});
+
+test('who gets what was published while it was connected a second later reads late, and nobody else', () => {
+  const status = (what, at) => ({ kind: 'status', status: what, at });
+  const reads = (stored, at, ...before) => readsLate([status('ready', 100), ...before, { kind: 'message', n: 7, at }], [{ n: 7, stored }]);
+  assert.equal(reads(200, 1_300), true);
+  assert.equal(reads(200, 1_100), false);
+  assert.equal(reads(50, 1_300), false, 'it came with what was missed');
+  assert.equal(reads(200, 1_300, status('waiting', 300), status('ready', 1_250)), false, 'it was away');
+  assert.equal(reads(200, 1_300, status('ready', 600)), true, 'it has moved');
 });
 
 test('one that has left before it was answered is a member like others', () => {

@@ -3,7 +3,7 @@ import { GRACE_MS, LEASE_MS, MOVE_MS } from './rooms.mjs';
 
 /** Nobody whose connection was lost, or whose worker was killed, is told to have left sooner: less what clocks and timers may be late. */
 const STAYS_MS = Math.min(GRACE_MS, (LEASE_MS * 2) / 3) - 100;
-/** A client whose entry is answered later than this, on a connection that is well, has much to read before anything else, a close too. */
+/** A client to which an answer, or what is published, comes later than this on a connection that is well has much to read before anything else, a close too. */
 const LATE_MS = 1_000;
 /** Clocks of one machine, in whole milliseconds. */
 const CLOCK_MS = 5;
@@ -58,6 +58,16 @@ function isBehind(log) {
   });
 }
 
+/** Whether what was published while the client was connected came to it late. */
+export function readsLate(log, published) {
+  const stored = new Map(published.map((message) => [message.n, message.stored]));
+  let since = Infinity;
+  return log.some(({ kind, status, n, at }) => {
+    if (kind === 'status') since = status === 'ready' ? Math.min(since, at) : Infinity;
+    return kind === 'message' && stored.get(n) > since && at - stored.get(n) > LATE_MS;
+  });
+}
+
 /** Where a client read so late that it was to move that its worker had closed its connection long before ([P-67]): until it is on the next one. */
 function overdueMoves(log, drains) {
   const told = log.filter(({ kind }) => kind === 'status');
@@ -73,11 +83,13 @@ function isWanted(log) {
 /** From when the client knew that it was in, and until when others may not be told that it left: its own word ends it at once. */
 function timesOf(log, isSlow, cuts) {
   const times = [];
-  let since = Infinity;
-  // The server may see the end of a connection long before a client that runs beside ten others.
-  const lostAt = (time, at) => (isSlow ? time.since : cuts.filter((cut) => time.since <= cut && cut < at).reduce((a, b) => Math.min(a, b), at));
-  for (const { kind, is, what, status, at } of log) {
+  let [since, isGivenUp] = [Infinity, false];
+  // The server may see the end of a connection long before a client that runs beside ten others, and has given up one that reads too slowly before it reads that.
+  const lostAt = (time, at) => (isSlow || isGivenUp ? time.since : cuts.filter((cut) => time.since <= cut && cut < at).reduce((a, b) => Math.min(a, b), at));
+  for (const { kind, is, what, status, code, at } of log) {
     if (kind === 'status' && status !== 'ready') since = at;
+    if (kind === 'error' && code === 'SLOW_CONSUMER') isGivenUp = true;
+    if (kind === 'in' && is) isGivenUp = false;
     if (kind === 'in' && is) times.push({ from: at, since: Math.min(since, at), to: Infinity });
     if (kind === 'in' && !is) times.at(-1).to = Math.min(times.at(-1).to, lostAt(times.at(-1), at) + STAYS_MS);
     if (kind === 'stay' && (what === 'leave' || what === 'close')) for (const time of times) time.to = Math.min(time.to, at - CLOCK_MS);

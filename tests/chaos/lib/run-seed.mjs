@@ -8,6 +8,7 @@ import { until } from './processes.mjs';
 import { openProxy } from './proxy.mjs';
 import { post } from './publish.mjs';
 import { namesOf } from './resyncs.mjs';
+import { readsLate } from './rosters.mjs';
 import { wrongTables } from './tables.mjs';
 
 const PATIENCE_MS = 20_000;
@@ -28,8 +29,8 @@ export async function runSeed(seed, whole, browser) {
     const published = await act(plan, world, { networks, clients, guests, names, kills, drains });
     const caughtUp = await settle(plan, clients, published, world);
     const seenBy = () => Promise.all(clients.map((client) => client.seen()));
-    // A page beside many others is slow too.
-    const took = (each, { cuts, isSlow }) => ({ ...each, fate: 'stays', cuts, isSlow: isSlow || plan.browser });
+    // A page beside many others is slow too, and so is who has much to read.
+    const took = (each, { cuts, isSlow }) => ({ ...each, fate: 'stays', cuts, isSlow: isSlow || plan.browser || readsLate(each.log, published) });
     const present = async () => [...(await guests.seen()), ...(await seenBy()).map((each, i) => took(each, troublesOf(networks[i])))];
     const rosters = await settleRoom(present, { kills, drains });
     const seen = await seenBy();
@@ -106,7 +107,8 @@ function publisherOf({ workers }) {
     const began = Date.now();
     const receipts = await until(() => post(workers[Math.floor(Math.random() * workers.length)].port, messages), PATIENCE_MS);
     if (receipts === null) throw new Error('no worker stored what was published');
-    messages.forEach(({ topic, priority, key, ttl, payload: { n, group } }, i) => published.push({ topic, n, group, priority, key, ttl, receipt: receipts[i], began }));
+    const stored = Date.now();
+    messages.forEach(({ topic, priority, key, ttl, payload: { n, group } }, i) => published.push({ topic, n, group, priority, key, ttl, receipt: receipts[i], began, stored }));
   };
   return {
     published,
