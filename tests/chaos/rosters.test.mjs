@@ -103,6 +103,7 @@ test('the grace of one whose connection was cut, or whose worker was killed, beg
   assert.match(judge({ did, fate: 'vanishes', log, cuts: [50, 1_200] }).join(), /\[P-62\]/);
   assert.deepEqual(judge({ did, fate: 'vanishes', log, cuts: [500] }), []);
   assert.deepEqual(judge({ did, fate: 'vanishes', log, kills: [500] }), []);
+  assert.deepEqual(judge({ did, fate: 'vanishes', log, drains: [500 - MOVE_MS] }), []);
   const connects = { kind: 'status', status: 'authenticating', at: 90 };
   assert.deepEqual(judge({ did: [connects, ...enters(600), lost(1_000)], fate: 'vanishes', log, kills: [500] }), [], 'the word that it is in came late');
 });

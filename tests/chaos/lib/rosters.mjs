@@ -32,7 +32,7 @@ function isOver(fate) {
 
 /** By id: what each said when, the times in which it was in the room for certain, and the `gaps` in which the server may rightly have taken it for gone. */
 function membersOf(present, { kills, drains, naps }) {
-  const losses = [...kills, ...naps.map(({ from }) => from)];
+  const losses = [...kills, ...naps.map(({ from }) => from), ...drains.map((drain) => drain + MOVE_MS)];
   const unheard = naps.map(({ from, to }) => ({ from: from + LEASES_MS.from, to: to + LEASES_MS.to })).filter(({ from }, i) => from <= naps[i].to);
   const entered = present.filter(({ log }) => log.some(({ kind }) => kind === 'stay'));
   return new Map(
