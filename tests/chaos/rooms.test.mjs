@@ -102,7 +102,7 @@ describe('a server with members', () => {
     await reaches(watcher, 'gone');
     assert.ok(Date.now() - killedAt >= 1_200, 'the lease ran on');
     // Both workers have looked after what is left of it.
-    await sleep(1_500);
+    await sleep(2_000);
     assert.deepEqual(await changes(watcher), [['set', id, 1], ['set', other, 1], ['gone', id]]);
     assert.deepEqual(await listed(watcher), [other]);
     for (const each of [goes, stays, watcher]) await each.end();

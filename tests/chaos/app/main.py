@@ -19,7 +19,7 @@ TABLES = Path(os.environ["TABLES"])
 NAPS = {"slow": 0.05, "long": 1.0}
 
 # Of the length of the faults: some of those whose connection breaks return within the grace, and some do not (lib/rooms.mjs).
-TIMES = {"heartbeat": 0.5, "idle_timeout": 2, "presence_grace": 1.2, "presence_lease": 2, "drain_window": 0.4, "drain_timeout": 1}
+TIMES = {"heartbeat": 0.5, "idle_timeout": 2, "presence_grace": 1.2, "presence_lease": 4, "drain_window": 0.4, "drain_timeout": 1}
 
 app = FastAPI()
 wse = create_wse_router(

@@ -3,7 +3,7 @@ import { chooser } from './random.mjs';
 
 /** The server's times in these runs (app/main.py): how long a lost connection counts as there, a worker that is not heard of, and how long one that is to end serves whom it told to move. */
 export const GRACE_MS = 1_200;
-export const LEASE_MS = 2_000;
+export const LEASE_MS = 4_000;
 export const MOVE_MS = 1_400;
 
 const FAULTS = ['cut', 'cut', 'stall', 'halfOpen', 'delay', 'refuse'];
