@@ -17,7 +17,7 @@ pub const SHORT: &[&str] = &[
     "idle --few 500 --many 2500 --settle 0.5",
 ];
 
-/// The form that figures are taken from: below half an hour on two cores.
+/// The form that figures are taken from: some forty minutes on two cores.
 pub const FULL: &[&str] = &[
     "fanout --seconds 0.6",
     "fanout --seconds 0.6 --burst 1",
@@ -41,8 +41,9 @@ pub const FULL: &[&str] = &[
     "idle",
     "growth --seconds 0.6 --few 100 --subscribers 1000 --servers floor,wse,wse-python",
     "growth --seconds 0.6 --few 1000 --subscribers 10000 --servers floor,wse",
-    "topics --seconds 0.6 --servers wse,wse-python",
+    "topics --seconds 0.6 --rounds 27 --servers wse,wse-python",
     "stalled --seconds 2 --servers wse,wse-python",
+    "stalled --seconds 2 --warmup 3 --servers wse,wse-python",
     "fanout --rate 500 --subscribers 100 --churn 16 --seconds 3 --rounds 3 --servers floor,wse,wse-python",
 ];
 

@@ -4,7 +4,7 @@ use crate::{
     compare::{Gate, Measured, Sense},
     load::{Costs, Target, connects, echo, fanout, idle, ingest, topics},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 /// What is run on each server.
 #[derive(Debug, Clone, Copy)]
@@ -165,6 +165,9 @@ fn fanout_title(plan: &fanout::Plan) -> String {
     if plan.churn > 0 {
         title += &format!(", while others come and go, {} at a time", plan.churn);
     }
+    if plan.warmup.as_secs() >= 1 {
+        title += &format!(", after {} s of it", plan.warmup.as_secs());
+    }
     if plan.measured.as_secs() >= 10 {
         title += &format!(", for {} s", plan.measured.as_secs());
     }
@@ -186,8 +189,12 @@ fn beside_title(what: What, first: &topics::Plan, second: &topics::Plan) -> Stri
             format!("Topics: cost of a delivery to {to} of one topic among {} by that of the only one", second.others + 1)
         }
         What::Stalled => {
-            let plan = fanout::Plan { stalled: 0, ..second.fanout };
-            format!("Stalled: {} beside {} that do not read, by where all do", fanout_title(&plan), second.fanout.stalled)
+            let plan = fanout::Plan { stalled: 0, warmup: Duration::ZERO, ..second.fanout };
+            let since = match second.fanout.warmup.as_secs() {
+                0 => String::new(),
+                seconds => format!(" and have not for {seconds} s"),
+            };
+            format!("Stalled: {} beside {} that do not read{since}, by where all do", fanout_title(&plan), second.fanout.stalled)
         }
     }
 }
