@@ -52,7 +52,8 @@ async def test_a_slow_client_that_asks_for_its_pattern_again_loses_nothing_that_
     async with server.agreed() as publisher, server.stalled(f"{name}:*") as client:
         before = server.health()
         await publisher.publish(f"{name}:x", bytes=PIECE)
-        await server.reaches("deliveries", before["deliveries"] + 1)  # it follows the topic live: one that still joins it reads the log, and is not behind
+        # From here on it follows the topic live: one that still joins it reads the log, and is not behind.
+        await server.reaches("deliveries", before["deliveries"] + 1)
         await publisher.publish(f"{name}:x", count=559, bytes=PIECE)  # more than the systems between them take, and less than the history
         await server.reaches("fell_behind", before["fell_behind"] + 1)
         await client.protocol("subscription", {"action": "subscribe", "topics": [f"{name}:*"]})
