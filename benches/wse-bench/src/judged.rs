@@ -6,7 +6,8 @@ use crate::{
 use std::collections::BTreeMap;
 
 /// Servers that are also set against another one than the floor, where both took part.
-const PAIRS: [(&str, &str); 4] = [("wse-python", "wse"), ("wse-python", "uvicorn"), ("wse-dicts", "wse-python"), ("wse-paced", "wse")];
+const PAIRS: [(&str, &str); 5] =
+    [("wse-python", "wse"), ("wse-python", "uvicorn"), ("wse-dicts", "wse-python"), ("wse-paced", "wse"), ("wse-mimalloc", "wse")];
 
 /// One line of a trial's table.
 #[derive(Debug, Clone)]

@@ -15,10 +15,11 @@ pub const TOPIC: &str = "bench";
 const WRITE: [&str; 5] = ["floor", "bare", "fastapi", "ws", "socket.io"];
 
 /// What each runs with that is not its default.
-const SETTINGS: [(&str, &str); 13] = [
+const SETTINGS: [(&str, &str); 14] = [
     ("wse", "`messages_per_second` and `bytes_per_second` none"),
     ("wse-python", "`messages_per_second` and `bytes_per_second` none, `takeover=\"always\"`; uvicorn without access log, backlog 4,096"),
     ("wse-dicts", "as wse-python"),
+    ("wse-mimalloc", "as wse; mimalloc for the program's allocator"),
     ("wse-paced", "as wse; `flush_interval` 16 ms"),
     ("wse-packed", "as wse; `formats` msgpack in the client's hello"),
     ("wse-python-packed", "as wse-python; `formats` msgpack in the client's hello"),
@@ -103,6 +104,7 @@ pub fn all() -> Vec<Subject> {
             environment: &[("FLUSH_MS", "16")],
             ..wse("wse-paced", "the wse-server crate with a flush interval", Kind::Beside("bench-wse"))
         },
+        wse("wse-mimalloc", "the wse-server crate in a program that uses mimalloc", Kind::Beside("bench-wse-mimalloc")),
         packed("wse-packed", "the wse-server crate, publishing MessagePack to clients that chose it", Kind::Beside("bench-wse")),
         packed("wse-python-packed", "the same through the Python package", Kind::Python("wse_app.py")),
         plain("websockets", "Python websockets, broadcast()", Kind::Python("websockets_server.py")),

@@ -47,7 +47,7 @@ impl Publish for Publisher {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
+pub(crate) async fn main() -> Result<()> {
     let port = wse_bench::cli::port()?;
     let listener = TcpListener::bind(("127.0.0.1", port)).await.doing("listen")?;
     wse_bench::machine::raise_descriptors();
