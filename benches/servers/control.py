@@ -5,6 +5,7 @@ import asyncio
 import functools
 import inspect
 import json
+import math
 import os
 import sys
 import time
@@ -49,6 +50,8 @@ def numbered(first: int, count: int, before: str, behind: str, encode: Callable[
 
 def messages(first: int, count: int, size: int, encode: Callable[[str], Text] = str) -> list[Text]:
     """JSON strings of `size` bytes that begin with their number and the time."""
+    if count == 1:
+        return [encode(f'"{MARK}{first:08x}{time.monotonic_ns():016x}{rest(size)}')]
     return numbered(first, count, f'"{MARK}', f"{time.monotonic_ns():016x}{rest(size)}", encode)
 
 
@@ -83,11 +86,11 @@ class Control:
 
     def handle(self, line: str) -> None:
         verb, *numbers = line.split()
-        if verb == "publish":
+        if verb == "credit":
+            self.credit = int(numbers[0])
+        elif verb == "publish":
             self.burst, self.size, self.rate = map(int, numbers)
             self.credit, self.published, self.running, self.began = 0, 0, True, time.monotonic_ns()
-        elif verb == "credit":
-            self.credit = int(numbers[0])
         elif verb == "stop":
             self.running = False
             print(json.dumps({"published": self.published}), flush=True)
@@ -115,13 +118,18 @@ class Control:
         while True:
             if due := self.due():
                 await self.turn(due)
-                await asyncio.sleep(0)
+                if self.due():
+                    await asyncio.sleep(0)
                 continue
             self.changed.clear()
             if self.running and self.rate:
-                wait = (self.began + self.published * 10**9 // self.rate - time.monotonic_ns()) / 1e9
-                asyncio.get_running_loop().call_later(max(0.0, wait), self.changed.set)
+                asyncio.get_running_loop().call_later(self.wait(), self.changed.set)
             await self.changed.wait()
+
+    def wait(self) -> float:
+        """Seconds until something is due, in whole milliseconds as tokio counts them too: uvloop turns without a pause for less than half of one."""
+        nanos = self.began + self.published * 10**9 // self.rate - time.monotonic_ns()
+        return max(1, math.ceil(nanos / 1e6)) / 1e3
 
     def read(self) -> None:
         """What came on the pipe; its end ends the process."""

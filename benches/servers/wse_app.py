@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
+from itertools import repeat
 from typing import Any
 
 import uvicorn
@@ -24,7 +25,7 @@ def packed(first: int, count: int, size: int) -> Iterator[Msgpack]:
     """The same as MessagePack: a str of up to 65,535 bytes, where the JSON string has quotes around it."""
     behind = f"{time.monotonic_ns():016x}{rest(size)[:-1]}"
     before = f"\xda{chr(size - 2 >> 8)}{chr(size - 2 & 0xFF)}{MARK}"
-    return (Msgpack(made) for made in numbered(first, count, before, behind, latin))
+    return map(Msgpack, numbered(first, count, before, behind, latin))
 
 
 def latin(text: str) -> bytes:
@@ -39,7 +40,7 @@ def make(first: int, count: int, size: int) -> Iterable[object]:
 
 async def publish(payloads: Iterable[object]) -> None:
     if control.burst > 1:
-        await wse.publish_many((TOPIC, payload) for payload in payloads)
+        await wse.publish_many(zip(repeat(TOPIC), payloads))
         return
     for payload in payloads:
         await wse.publish(TOPIC, payload)

@@ -301,6 +301,53 @@ describe('what the log cannot bring back is told', () => {
   });
 });
 
+describe('a client that reads nothing while more is published than is on the way to it', () => {
+  const serve = serving('slow');
+  // What has to be kept, the newest of each key or all that is critical, is less than the server may hold for a client.
+  const [KEYS, LAST] = [2, 1_000];
+
+  /** The client, once it has read all that was not left out; `of` as in `publish`. */
+  async function flooded(name, topic, of) {
+    // A silence as long as this takes is not to end the connection.
+    const server = await serve(name, { SETTINGS: JSON.stringify({ heartbeat: 30, idle_timeout: 120 }) });
+    const one = await follow(server, [{ topic }], { options: { compression: false } });
+    await publish(server, topic, 1, 5, { of });
+    await one.reaches(topic, 5);
+    one.network.stall();
+    // The buffers of both sockets and of the network hold a part of these 20 MB, the server 64 KiB more.
+    await publish(server, topic, 6, LAST, { of, size: 20_000 });
+    one.network.heal();
+    return one;
+  }
+
+  test('[P-43] of a topic that keeps the latest it gets the newest message of each key, and is told what was left out', async () => {
+    const topic = fresh('latest');
+    const one = await flooded('latest', topic, (n) => ({ key: `k${n % KEYS}` }));
+    for (const newest of numbers(LAST - KEYS + 1, LAST)) await one.reaches(topic, newest);
+    await accounts(one, topic, 'latest');
+  });
+
+  test('[P-43] of a topic that drops the low it gets every message of the highest priority, and is told what was left out', async () => {
+    const topic = fresh('low');
+    const isCritical = (n) => n % 50 === 0;
+    const one = await flooded('low', topic, (n) => (isCritical(n) ? { priority: 10, payload: { n, group: 0 } } : { priority: [1, 3, 8][n % 3] }));
+    for (const critical of numbers(6, LAST).filter(isCritical)) await one.reaches(topic, critical);
+    await accounts(one, topic, 'drop_low');
+  });
+
+  /** What came and what it was told of is all there is, each once. */
+  async function accounts(one, topic, reason) {
+    const skips = await one.notes('skip', topic);
+    const told = skips.flatMap(({ from, to }) => numbers(from, to));
+    assert.ok(told.length > 100, `much was left out: ${told.length}`);
+    assert.deepEqual([...new Set(skips.map((skip) => skip.reason))], [reason]);
+    const all = async () => [...(await one.got(topic)), ...told].sort((a, b) => a - b);
+    await until(async () => (await all()).length >= LAST, PATIENCE_MS);
+    assert.deepEqual(await all(), numbers(1, LAST));
+    await one.end();
+  }
+});
+
 describe('a page in Chromium', () => {
   let broker, browser, server;
   before(async () => {

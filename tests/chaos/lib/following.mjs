@@ -20,9 +20,11 @@ export function numbers(from, to) {
   return Array.from({ length: to - from + 1 }, (_, i) => from + i);
 }
 
-export async function publish({ port }, topic, from, to, { size = 0, groups = 10 } = {}) {
+/** Publishes the messages of these numbers; `of` says what of the number n is other than usual. */
+export async function publish({ port }, topic, from, to, { size = 0, groups = 10, of = () => ({}) } = {}) {
+  const message = (n) => ({ topic, priority: 5, key: null, retry: `${topic}-${n}`, payload: { n, group: n % groups, pad: 'x'.repeat(size) }, ...of(n) });
   for (let at = from; at <= to; at += 200) {
-    const messages = numbers(at, Math.min(to, at + 199)).map((n) => ({ topic, priority: 5, key: null, retry: `${topic}-${n}`, payload: { n, group: n % groups, pad: 'x'.repeat(size) } }));
+    const messages = numbers(at, Math.min(to, at + 199)).map(message);
     assert.ok((await post(port, messages)) !== null, 'the worker stores what is published');
   }
 }

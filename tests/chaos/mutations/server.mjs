@@ -185,6 +185,7 @@ export const SERVER = [
   {
     name: 'latest-keeps-the-oldest',
     is: 'of each key the oldest message is kept',
+    by: [/keeps the latest/],
     edits: [
       {
         file: LANES,
@@ -203,6 +204,7 @@ export const SERVER = [
   {
     name: 'critical-dropped',
     is: 'the highest priority goes first, CRITICAL too',
+    by: [/drops the low/],
     edits: [
       {
         file: LANES,
