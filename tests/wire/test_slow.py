@@ -91,7 +91,8 @@ async def test_of_drop_low_a_slow_client_loses_the_lowest_first_and_nothing_crit
     got = Counter(m.get("pri", 5) for m in messages)
     waited = Counter(m.get("pri", 5) for m in messages if m["seq"] > first)
     assert got[10] == 600 // 21
-    assert waited[8] > waited[1] + waited[3] + waited[5], waited
+    # What the system still takes for the client meanwhile is of every level, and comes too.
+    assert 2 * waited[8] > 3 * max(waited[1], waited[3], waited[5]), waited
     assert {skip["p"]["reason"] for skip in skips} == {"drop_low"}
 
 
