@@ -132,6 +132,15 @@ test('one that moves so late that its worker had closed its connection has left 
   assert.match(judge({ did: returned, drains: [1_000], fate: 'vanishes', log: [...HERE, change(1, [], ['ada'], 0, over)] }).join(), /\[P-62\]/, 'it did not move');
 });
 
+test('one that loses the connection as soon as it has moved to it may have been without any since the move', () => {
+  const ready = (connection, at) => ({ kind: 'status', status: 'ready', connection, at });
+  const found = (moved, from, ts) => judge({ did: [ready('a', 50), ...enters(100), ready(from, moved), lost(1_040)], cuts: [1_000], fate: 'vanishes', log: [...HERE, change(1, [], ['ada'], 0, ts)] }).join();
+  assert.equal(found(850, 'b', 850 + GRACE_MS), '');
+  assert.match(found(850, 'b', 700 + GRACE_MS), /\[P-62\]/, 'within the grace after the move');
+  assert.match(found(400, 'b', 850 + GRACE_MS), /\[P-62\]/, 'it has entered there long since');
+  assert.match(found(850, 'a', 850 + GRACE_MS), /\[P-62\]/, 'it has not moved');
+});
+
 test('of one that is slow nobody knows when its connection ended, but that it has', () => {
   const log = [...HERE, change(1, [], ['ada'], 0, 500 + GRACE_MS)];
   assert.deepEqual(judge({ did: [...enters(100), lost(9_000)], fate: 'vanishes', log, isSlow: true }), []);

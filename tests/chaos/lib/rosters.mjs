@@ -68,11 +68,16 @@ export function readsLate(log, published) {
   });
 }
 
-/** Where a client read so late that it was to move that its worker had closed its connection long before ([P-67]): until it is on the next one. */
-function overdueMoves(log, drains) {
+/** When the client was on another connection without having been without one. */
+function movesOf(log) {
   const told = log.filter(({ kind }) => kind === 'status');
   const moves = told.filter(({ status, connection }, i) => i > 0 && status === 'ready' && told[i - 1].status === 'ready' && told[i - 1].connection !== connection);
-  return moves.flatMap(({ at }) => drains.map((drain) => ({ from: drain + MOVE_MS + STAYS_MS, to: at + ENTERS_MS })));
+  return moves.map(({ at }) => at);
+}
+
+/** Where a client read so late that it was to move that its worker had closed its connection long before ([P-67]): until it is on the next one. */
+function overdueMoves(log, drains) {
+  return movesOf(log).flatMap((at) => drains.map((drain) => ({ from: drain + MOVE_MS + STAYS_MS, to: at + ENTERS_MS })));
 }
 
 /** Whether the client is to be in the room by what it did last. */
@@ -82,10 +87,13 @@ function isWanted(log) {
 
 /** From when the client knew that it was in, and until when others may not be told that it left: its own word ends it at once. */
 function timesOf(log, isSlow, cuts) {
+  const moves = movesOf(log);
   const times = [];
   let [since, isGivenUp] = [Infinity, false];
   // The server may see the end of a connection long before a client that runs beside ten others, and has given up one that reads too slowly before it reads that.
-  const lostAt = (time, at) => (isSlow || isGivenUp ? time.since : cuts.filter((cut) => time.since <= cut && cut < at).reduce((a, b) => Math.min(a, b), at));
+  const cutAt = (time, at) => (isSlow || isGivenUp ? time.since : cuts.filter((cut) => time.since <= cut && cut < at).reduce((a, b) => Math.min(a, b), at));
+  // On one that was lost so soon after the move to it the client may not have entered, and the one before it had ended.
+  const lostAt = (time, at) => moves.filter((moved) => moved < at && cutAt(time, at) < moved + ENTERS_MS).reduce((a, b) => Math.min(a, b), cutAt(time, at));
   for (const { kind, is, what, status, code, at } of log) {
     if (kind === 'status' && status !== 'ready') since = at;
     if (kind === 'error' && code === 'SLOW_CONSUMER') isGivenUp = true;
