@@ -17,6 +17,7 @@ const enters = (at, n = 1, id = 'ada') => [
 const changes = (at, n) => ({ kind: 'stay', what: 'update', n, at });
 const ends = (what, at, id = 'ada') => [{ kind: 'stay', what, n: null, at }, { kind: 'in', is: false, id, at }];
 const lost = (at, id = 'ada') => ({ kind: 'in', is: false, id, at });
+const ready = (connection, at) => ({ kind: 'status', status: 'ready', connection, at });
 const returns = (at, id = 'ada') => ({ kind: 'in', is: true, id, at });
 
 const told = (what, log, seq, more) => ({ kind: 'told', what, log, epoch: 'e', seq, ts: 1_000 + seq, at: 1_000 + seq, ...more });
@@ -119,7 +120,6 @@ test('a machine that stood still for a lease may have had its workers taken for 
 });
 
 test('one that moves so late that its worker had closed its connection has left once the grace is over, and until it is on the next', () => {
-  const ready = (connection, at) => ({ kind: 'status', status: 'ready', connection, at });
   const did = (moved) => [ready('a', 50), ...enters(100), ready('b', moved)];
   const found = (ts, moved, drains = [1_000]) => judge({ did: did(moved), drains, fate: 'vanishes', log: [...HERE, change(1, [], ['ada'], 0, ts)] }).join();
   const over = 1_000 + MOVE_MS + GRACE_MS;
@@ -133,7 +133,6 @@ test('one that moves so late that its worker had closed its connection has left 
 });
 
 test('one that loses the connection as soon as it has moved to it may have been without any since the move', () => {
-  const ready = (connection, at) => ({ kind: 'status', status: 'ready', connection, at });
   const found = (moved, from, ts) => judge({ did: [ready('a', 50), ...enters(100), ready(from, moved), lost(1_040)], cuts: [1_000], fate: 'vanishes', log: [...HERE, change(1, [], ['ada'], 0, ts)] }).join();
   assert.equal(found(850, 'b', 850 + GRACE_MS), '');
   assert.match(found(850, 'b', 700 + GRACE_MS), /\[P-62\]/, 'within the grace after the move');

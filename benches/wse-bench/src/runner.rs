@@ -79,7 +79,7 @@ pub fn run(trial: &Trial, places: &Places, cores: Cores, tell: &mut dyn FnMut(&s
     }
     let has_floor = trial.subjects.first().is_some_and(|subject| subject.name == "floor") && trial.scenario.sense() != Sense::Alone;
     for round in 0.. {
-        let counts = if has_floor { counted(&outcome.servers[0], outcome.gate).len() } else { trial.rounds };
+        let counts = if has_floor && outcome.gate.is_some() { counted(&outcome.servers[0], outcome.gate).len() } else { trial.rounds };
         if !goes_on(round, trial.rounds, counts) {
             break;
         }
