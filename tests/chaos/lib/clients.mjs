@@ -36,6 +36,8 @@ export async function openBrowser() {
     async inPage(plan) {
       const context = await browser.newContext();
       const page = await context.newPage();
+      // Mutations look for their name where Node has it.
+      await page.addInitScript((name) => { if (name !== null) globalThis.process = { env: { WSE_MUTATION: name } }; }, process.env.WSE_MUTATION ?? null);
       await page.goto(`http://127.0.0.1:${files.address().port}/`);
       const devtools = await context.newCDPSession(page);
       await devtools.send('Network.enable');

@@ -1,4 +1,4 @@
-// Mutations of the client, as those of the server in server.mjs. They run in Node only, where a variable of the process turns them on.
+// Mutations of the client, as those of the server in server.mjs. A variable of the process turns them on; pages are told of it by lib/clients.mjs.
 export const on = (name) => `((globalThis as any).process?.env?.WSE_MUTATION === '${name}')`;
 
 const REORDER = 'wse-client-ts/src/core/reorder.ts';

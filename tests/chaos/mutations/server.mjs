@@ -348,7 +348,7 @@ export const SERVER = [
         file: PEER,
         old: '                handler = types.get(name)\n',
         new: `                handler = types.get(name)
-                if __import__("os").environ.get("WSE_MUTATION") == "reply-before-handling" and handler is not None and cid is not None:
+                if __import__("os").environ.get("WSE_MUTATION") == "reply-before-handling" and handler is not None and cid is not None and "n" in (payload or {}):
                     self._engine.reply(self._number, cid, *_payload.encode(payload["n"]))
                     await asyncio.sleep(0.05)\n`,
       },
