@@ -333,8 +333,7 @@ mod tests {
     }
 
     fn numbered(envelope: &wse_protocol::envelope::Envelope) -> (u64, usize) {
-        use wse_protocol::prelude::*;
-        (envelope.seq.expect("a topic message").number(), envelope.payload.as_str().expect("a string").len())
+        (envelope.seq.expect("a topic message").number(), envelope.payload.parse::<String>().expect("a string").len())
     }
 
     #[test]

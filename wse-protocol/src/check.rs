@@ -1,5 +1,5 @@
 //! Whether a payload that somebody brings ready-made is what it is said to be: one broken payload would break every subscriber's frame.
-use crate::msgpack::{Reader, Token};
+use crate::msgpack::Reader;
 use crate::{Format, WireError, defaults, tape};
 
 /// Levels that a payload may have: those of a frame, less the envelope.
@@ -14,7 +14,7 @@ pub fn check_payload(format: Format, payload: &[u8]) -> Result<(), WireError> {
         Format::Json => tape::parse(&mut payload.to_vec(), PAYLOAD_DEPTH, |_| Ok(())),
         Format::Msgpack => {
             let mut reader = Reader::new(payload);
-            skip(&mut reader, PAYLOAD_DEPTH)?;
+            reader.skip(PAYLOAD_DEPTH, PAYLOAD_DEPTH)?;
             reader.end()
         }
     }
@@ -29,23 +29,6 @@ pub fn check_depth(json: &[u8]) -> Result<(), WireError> {
     let opens = |part: &[u8]| part.iter().map(|byte| u8::from(byte | 0x20 == b'{')).sum::<u8>();
     let opened: usize = json.chunks(u8::MAX.into()).map(|part| usize::from(opens(part))).sum();
     if opened <= PAYLOAD_DEPTH { Ok(()) } else { check_payload(Format::Json, json) }
-}
-
-/// Recurses at most `depth` deep.
-fn skip(reader: &mut Reader<'_>, depth: usize) -> Result<(), WireError> {
-    let (len, keyed) = match reader.token()? {
-        Token::Array(len) => (len, false),
-        Token::Map(len) => (len, true),
-        _ => return Ok(()),
-    };
-    let inner = depth.checked_sub(1).ok_or_else(|| tape::too_deep(PAYLOAD_DEPTH))?;
-    for _ in 0..len {
-        if keyed {
-            reader.key()?;
-        }
-        skip(reader, inner)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! rmp-serde is not used for reading: it takes binary, extensions and keys of any kind, reserves room by claimed lengths, and recurses
 //! by its own limit. Here a length that the frame does not hold is an error before anything is made of it.
-use crate::{ErrorCode, WireError};
+use crate::{ErrorCode, WireError, tape::too_deep};
 use rmp::Marker;
 
 /// One value, or the head of a container whose values follow.
@@ -21,7 +21,7 @@ pub(crate) enum Token<'a> {
 }
 
 /// What is left of the bytes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -29,6 +29,11 @@ pub(crate) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
+    }
+
+    /// The bytes that were read since `before`, a copy of this reader as it was then.
+    pub(crate) fn since(&self, before: &Self) -> &'a [u8] {
+        &before.rest[..before.rest.len() - self.rest.len()]
     }
 
     /// The next token. A container's claimed length is at most what the bytes left can hold.
@@ -53,6 +58,29 @@ impl<'a> Reader<'a> {
             Token::Text(key) => Ok(key),
             _ => Err(invalid("a key that is no string")),
         }
+    }
+
+    /// Passes over the next value, of at most `depth` levels; the error names `limit`.
+    pub(crate) fn skip(&mut self, depth: usize, limit: usize) -> Result<(), WireError> {
+        let token = self.token()?;
+        self.skip_rest(token, depth, limit)
+    }
+
+    /// `skip` after the first token. Recurses at most `depth` deep.
+    pub(crate) fn skip_rest(&mut self, first: Token<'a>, depth: usize, limit: usize) -> Result<(), WireError> {
+        let (len, keyed) = match first {
+            Token::Array(len) => (len, false),
+            Token::Map(len) => (len, true),
+            _ => return Ok(()),
+        };
+        let inner = depth.checked_sub(1).ok_or_else(|| too_deep(limit))?;
+        for _ in 0..len {
+            if keyed {
+                self.key()?;
+            }
+            self.skip(inner, limit)?;
+        }
+        Ok(())
     }
 
     /// Says that nothing may follow.

@@ -4,7 +4,7 @@ use simd_json::{Buffers, ErrorType, Node, Tape};
 use std::cell::RefCell;
 
 /// Text up to this leaves its memory to the next one: what a thread keeps is below 2 MiB.
-const KEPT_BYTES: usize = 32 * 1024;
+pub(crate) const KEPT_BYTES: usize = 32 * 1024;
 
 thread_local! {
     /// Taking it from the heap for every message costs more than parsing one of 128 bytes.

@@ -2,7 +2,7 @@
 use crate::msgpack::{Reader, Token};
 use crate::{Format, WireError, check::PAYLOAD_DEPTH as DEPTH, tape};
 use serde::Serialize;
-use simd_json::{Node, StaticNode, Tape};
+use simd_json::{Node, StaticNode};
 
 /// Why writing to a `Vec` is not handled.
 const FITS: &str = "a Vec takes every write";
@@ -32,16 +32,16 @@ pub fn transcode(from: Format, to: Format, bytes: &[u8], out: &mut Vec<u8>) -> R
 fn json_to_msgpack(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), WireError> {
     let mut scratch = bytes.to_vec();
     tape::parse(&mut scratch, DEPTH, |tape| {
-        write_tape(tape, out);
+        write_nodes(&tape.0, out);
         Ok(())
     })
 }
 
-/// The tape has values in the order of MessagePack, heads first.
-fn write_tape(tape: &Tape<'_>, out: &mut Vec<u8>) {
+/// Nodes stand in the order of MessagePack, heads first.
+pub(crate) fn write_nodes(nodes: &[Node<'_>], out: &mut Vec<u8>) {
     use rmp::encode::{write_array_len, write_bool, write_f64, write_map_len, write_nil, write_sint, write_str, write_uint};
     let wide = |len: usize| u32::try_from(len).unwrap_or(u32::MAX); // simd-json takes less than 4 GiB
-    for node in &tape.0 {
+    for node in nodes {
         match *node {
             Node::String(text) => write_str(out, text).expect(FITS),
             Node::Object { len, .. } => drop(write_map_len(out, wide(len)).expect(FITS)),

@@ -3,37 +3,84 @@ use pyo3::{
     exceptions::PyRuntimeError,
     intern,
     prelude::*,
-    types::{PyDict, PyList},
+    types::{PyBool, PyDict, PyFloat, PyList, PyString},
 };
-use simd_json::StaticNode;
-use wse_protocol::{Value, WireError};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use std::fmt;
+use wse_protocol::{Payload, Value, WireError};
 use wse_pubsub::BusError;
 use wse_server::StartError;
 
 /// A payload as `json.loads` would give it. Its depth is bounded by the decoder.
-pub(crate) fn value_to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
-    Ok(match value {
-        Value::Static(StaticNode::Null) => py.None().into_bound(py),
-        Value::Static(StaticNode::Bool(value)) => value.into_pyobject(py)?.to_owned().into_any(),
-        Value::Static(StaticNode::I64(value)) => value.into_pyobject(py)?.into_any(),
-        Value::Static(StaticNode::U64(value)) => value.into_pyobject(py)?.into_any(),
-        Value::Static(StaticNode::F64(value)) => value.into_pyobject(py)?.into_any(),
-        Value::String(value) => value.into_pyobject(py)?.into_any(),
-        Value::Array(values) => {
-            let list = PyList::empty(py);
-            for value in values.iter() {
-                list.append(value_to_python(py, value)?)?;
-            }
-            list.into_any()
+pub(crate) fn payload_to_python<'py>(py: Python<'py>, payload: &Payload) -> PyResult<Bound<'py, PyAny>> {
+    // What Python refuses (no memory) and what is no payload are both told as serde tells errors: by their text.
+    payload.deserialize(Objects(py)).map_err(|error| PyRuntimeError::new_err(error.message))
+}
+
+/// What is not a message's payload, likewise.
+pub(crate) fn value_to_python(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
+    Objects(py).deserialize(value).map_err(|error| PyRuntimeError::new_err(error.to_string()))
+}
+
+/// Makes Python objects of whatever comes.
+#[derive(Clone, Copy)]
+struct Objects<'py>(Python<'py>);
+
+impl<'de, 'py> DeserializeSeed<'de> for Objects<'py> {
+    type Value = Bound<'py, PyAny>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, 'py> Visitor<'de> for Objects<'py> {
+    type Value = Bound<'py, PyAny>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value of JSON's types")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(self.0.None().into_bound(self.0))
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(PyBool::new(self.0, value).to_owned().into_any())
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
+        value.into_pyobject(self.0).map(Bound::into_any).map_err(E::custom)
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
+        value.into_pyobject(self.0).map(Bound::into_any).map_err(E::custom)
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
+        Ok(PyFloat::new(self.0, value).into_any())
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(PyString::new(self.0, value).into_any())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Self::Value, A::Error> {
+        let list = PyList::empty(self.0);
+        while let Some(value) = values.next_element_seed(self)? {
+            list.append(value).map_err(A::Error::custom)?;
         }
-        Value::Object(fields) => {
-            let dict = PyDict::new(py);
-            for (key, value) in fields.iter() {
-                dict.set_item(key, value_to_python(py, value)?)?;
-            }
-            dict.into_any()
+        Ok(list.into_any())
+    }
+
+    /// Of a key that stands twice the last value counts.
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
+        let dict = PyDict::new(self.0);
+        while let Some((key, value)) = fields.next_entry_seed(self, self)? {
+            dict.set_item(key, value).map_err(A::Error::custom)?;
         }
-    })
+        Ok(dict.into_any())
+    }
 }
 
 /// An exception of `wse_server.errors`, by its class and arguments.

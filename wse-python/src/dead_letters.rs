@@ -8,6 +8,6 @@ pub(crate) fn tuple<'py>(py: Python<'py>, letter: &DeadLetter) -> PyResult<Bound
     // What was written as JSON is JSON; whatever else were there would be null.
     let value = simd_json::to_owned_value(&mut letter.payload.to_vec()).unwrap_or_default();
     let (user, message_id) = (letter.user.as_deref(), letter.message_id.as_deref());
-    let payload = value_to_python(py, &value)?;
+    let payload = value_to_python(py, value)?;
     (&*letter.id, letter.at.0, letter.attempts, user, &*letter.event_type, message_id, &*letter.error, payload).into_pyobject(py)
 }

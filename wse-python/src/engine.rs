@@ -293,7 +293,7 @@ impl Engine {
         let native = self.running()?;
         let health = py.detach(|| native.runtime().block_on(native.inspect()));
         let text = simd_json::serde::to_owned_value(&health).map_err(|e| PyRuntimeError::new_err(e.to_string()))?;
-        crate::convert::value_to_python(py, &text)
+        crate::convert::value_to_python(py, text)
     }
 }
 

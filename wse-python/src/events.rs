@@ -197,7 +197,7 @@ fn tuple(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyTuple>> {
 fn identity_of(py: Python<'_>, identity: Option<Identity>) -> PyResult<Option<(String, Bound<'_, PyAny>)>> {
     let Some(identity) = identity else { return Ok(None) };
     let claims = simd_json::serde::to_owned_value(&identity.claims).map_err(|e| PyRuntimeError::new_err(e.to_string()))?;
-    Ok(Some((identity.user, value_to_python(py, &claims)?)))
+    Ok(Some((identity.user, value_to_python(py, claims)?)))
 }
 
 /// A descriptor that is readable while events wait.

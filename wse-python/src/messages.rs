@@ -1,5 +1,5 @@
 //! `Messages` of `_native.pyi`: what a connection sent, made into Python objects one by one.
-use crate::convert::value_to_python;
+use crate::convert::payload_to_python;
 use pyo3::{
     prelude::*,
     types::{PyString, PyTuple},
@@ -42,7 +42,7 @@ impl Messages {
 
     fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
         let Some(message) = self.waiting.next() else { return Ok(None) };
-        let (name, payload) = (self.named(py, &message.event_type)?, value_to_python(py, &message.payload)?);
+        let (name, payload) = (self.named(py, &message.event_type)?, payload_to_python(py, &message.payload)?);
         (name, payload, message.id.as_deref(), message.cid.as_deref()).into_pyobject(py).map(Some)
     }
 }

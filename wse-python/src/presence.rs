@@ -22,5 +22,5 @@ where
 pub(crate) fn tuple<'py>(py: Python<'py>, member: &Member) -> PyResult<Bound<'py, PyTuple>> {
     // What was written as JSON is JSON; whatever else were there would be null.
     let value = simd_json::to_owned_value(&mut member.data.to_vec()).unwrap_or_default();
-    (member.id.as_str(), member.user.as_deref(), value_to_python(py, &value)?).into_pyobject(py)
+    (member.id.as_str(), member.user.as_deref(), value_to_python(py, value)?).into_pyobject(py)
 }

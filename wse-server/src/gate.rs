@@ -2,7 +2,6 @@
 //! their answer goes out. Such a message waits for the one before it, so that what was not begun can be handled later by whoever
 //! gets it next.
 use crate::{connection::Connection, host::ConnectionId, shard::Shard};
-use bytes::Bytes;
 use std::{
     collections::{HashMap, VecDeque},
     rc::Rc,
@@ -10,7 +9,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::{sync::oneshot, time::sleep};
-use wse_protocol::{ErrorCode, Origin, UnixMillis, Value, WireError, envelope::Envelope};
+use wse_protocol::{CompactString, ErrorCode, Origin, Payload, UnixMillis, WireError, envelope::Envelope};
 use wse_pubsub::{Begin, Begun, BusError, DeadLetter, Outcome, Producer};
 
 /// How long a repetition waits before it asks again whether the first sending is done; doubled up to the longest.
@@ -42,9 +41,9 @@ pub(crate) struct Run {
 /// What a dead letter would say.
 #[derive(Debug)]
 struct Letter {
-    event_type: Box<str>,
+    event_type: CompactString,
     message_id: Option<Box<str>>,
-    payload: Value,
+    payload: Payload,
 }
 
 /// What comes next through a gate.
@@ -238,7 +237,7 @@ fn dead_letter(run: &Run, outcome: &Outcome) -> Option<DeadLetter> {
         event_type: (&*run.letter.event_type).into(),
         message_id: run.letter.message_id.as_deref().map(Arc::from),
         error: message.clone(),
-        payload: simd_json::to_vec(&run.letter.payload).map_or_else(|_| Bytes::from_static(b"null"), Bytes::from),
+        payload: run.letter.payload.json().into(),
     })
 }
 

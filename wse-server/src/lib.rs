@@ -7,6 +7,21 @@
 //! publish -> Bus -> hub: encode once -> connections: one write -> socket
 //! socket -> frames -> Session -> Host: authenticate, message -> reply -> socket
 //! ```
+//!
+//! ```no_run
+//! use serde::Deserialize;
+//! use wse_server::{App, Engine, EngineConfig, listener};
+//!
+//! #[derive(Deserialize)]
+//! struct Order { item: String, count: u32 }
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let app = App::new(Engine::start(EngineConfig::default())?)
+//!     .on("order", |message| async move { message.payload.parse().map(|Order { item, count }| format!("{count} x {item}")) });
+//! listener::listen("127.0.0.1:8000".parse()?, "/wse", &app).await?;
+//! # Ok(())
+//! # }
+//! ```
 mod admission;
 mod app;
 mod auth;

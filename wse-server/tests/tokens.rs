@@ -31,8 +31,7 @@ async fn service(asks: bool, build: impl FnOnce(App) -> App) -> std::net::Socket
     let mut config = EngineConfig::default();
     config.tokens = Some(Arc::new(TokenVerifier::new(TokenConfig::default().key(Key::secret(SECRET))).expect("it works")));
     config.auth_required = asks;
-    let app = App::new(Engine::start(config).expect("it starts"))
-        .on("who", |message| async move { Ok(message.user.as_deref().unwrap_or_default().into()) });
+    let app = App::new(Engine::start(config).expect("it starts")).on("who", |message| async move { Ok(message.user) });
     let (app, socket) = (build(app), TcpListener::bind("127.0.0.1:0").await.expect("a port"));
     let address = socket.local_addr().expect("bound");
     tokio::spawn(async move { listener::serve(socket, "/wse", &app).await });

@@ -5,9 +5,11 @@ mod presence;
 mod states;
 
 pub use ending::ended;
+use serde::Deserialize;
+use serde_json::{Map, Value};
 use std::time::Duration;
 use wse_core::{SlowPolicy, filter::Filter};
-use wse_protocol::{ErrorCode, Priority, Topic, Value, WireError, prelude::*};
+use wse_protocol::{ErrorCode, Priority, Topic, WireError};
 use wse_pubsub::{BusError, DeadLetter};
 use wse_server::{App, Engine, EngineConfig, Message, NewMessage, Policies, TopicPolicy, TopicScope};
 
@@ -52,18 +54,45 @@ pub fn app(engine: Engine) -> App {
     let app = App::new(engine)
         .on("echo", |message| async move { Ok(message.payload) })
         .on("publish", move |message| publish(publisher.clone(), message))
-        .on("fail", |_| async { Err(WireError::new(ErrorCode::HandlerFailed, "it always does")) })
+        .on("fail", |_| async { Err::<(), _>(WireError::new(ErrorCode::HandlerFailed, "it always does")) })
         .on("letters", move |_| letters(keeper.clone()));
     presence::with_members(direct::with_users(states::with_states(app).expect("patterns")))
 }
 
-/// `count` messages to `topic`, numbered by `n`; `bytes` of padding, `keys` and `priorities` in turn; `ttl` in seconds; `many`: in one call.
-async fn publish(engine: Engine, message: Message) -> Result<Value, WireError> {
-    let order = &message.payload;
-    let topic = Topic::parse(order.get_str("topic").unwrap_or_default())?;
-    let messages = (0..order.get_u64("count").unwrap_or(1)).map(|n| numbered(order, n));
+/// What `publish` is asked for: `count` messages to `topic`, numbered by `n`.
+#[derive(Deserialize)]
+struct Order {
+    topic: String,
+    #[serde(default = "one")]
+    count: u64,
+    /// In one call.
+    #[serde(default)]
+    many: bool,
+    /// What each has beside its number.
+    #[serde(default)]
+    payload: Map<String, Value>,
+    /// Bytes of padding.
+    bytes: Option<usize>,
+    /// Keys, in turn.
+    keys: Option<u64>,
+    /// Priorities, in turn.
+    #[serde(default)]
+    priorities: Vec<u8>,
+    /// Seconds.
+    ttl: Option<f64>,
+    idempotency_key: Option<String>,
+}
+
+fn one() -> u64 {
+    1
+}
+
+async fn publish(engine: Engine, message: Message) -> Result<u64, WireError> {
+    let order: Order = message.payload.parse()?;
+    let topic = Topic::parse(&order.topic)?;
+    let messages = (0..order.count).map(|n| order.numbered(n));
     let mut seq = 0;
-    if order.get_bool("many").unwrap_or(false) {
+    if order.many {
         for outcome in engine.publish_many(messages.map(|message| (topic.clone(), message))).await {
             seq = outcome.map_err(unavailable)?.position.seq.number();
         }
@@ -72,33 +101,34 @@ async fn publish(engine: Engine, message: Message) -> Result<Value, WireError> {
             seq = engine.publish(&topic, message).await.map_err(unavailable)?.position.seq.number();
         }
     }
-    Ok(seq.into())
+    Ok(seq)
 }
 
 /// The type and the payload of each.
-async fn letters(engine: Engine) -> Result<Value, WireError> {
+async fn letters(engine: Engine) -> Result<Vec<String>, WireError> {
     let letters = engine.dead_letters(1_000).await.map_err(unavailable)?;
-    let text = |letter: &DeadLetter| Value::from(format!("{} {}", letter.event_type, String::from_utf8_lossy(&letter.payload)));
-    Ok(Value::Array(Box::new(letters.iter().map(text).collect())))
+    let text = |letter: &DeadLetter| format!("{} {}", letter.event_type, String::from_utf8_lossy(&letter.payload));
+    Ok(letters.iter().map(text).collect())
 }
 
 fn unavailable(error: BusError) -> WireError {
     WireError::new(ErrorCode::Unavailable, error.to_string())
 }
 
-fn numbered(order: &Value, n: u64) -> NewMessage {
-    let mut payload = order.get("payload").cloned().unwrap_or_else(Value::object);
-    let _ = payload.try_insert("n", n);
-    if let Some(bytes) = order.get_usize("bytes") {
-        let _ = payload.try_insert("pad", "x".repeat(bytes));
+impl Order {
+    fn numbered(&self, n: u64) -> NewMessage {
+        let mut payload = self.payload.clone();
+        payload.insert("n".into(), n.into());
+        if let Some(bytes) = self.bytes {
+            payload.insert("pad".into(), "x".repeat(bytes).into());
+        }
+        let turn = usize::try_from(n).unwrap_or(0).checked_rem(self.priorities.len());
+        let priority = turn.and_then(|index| Priority::try_from(*self.priorities.get(index)?).ok());
+        let mut message = NewMessage::new(Value::Object(payload).to_string());
+        message.priority = priority.unwrap_or_default();
+        message.key = self.keys.and_then(|keys| n.checked_rem(keys)).map(|key| format!("k{key}").into());
+        message.ttl = self.ttl.map(Duration::from_secs_f64);
+        message.idempotency_key = self.idempotency_key.as_deref().map(Into::into);
+        message
     }
-    let priorities = order.get_array("priorities").map(Vec::as_slice).unwrap_or_default();
-    let turn = |count: usize| usize::try_from(n).unwrap_or(0).checked_rem(count);
-    let priority = turn(priorities.len()).and_then(|index| Priority::try_from(priorities.get(index)?.as_u8()?).ok());
-    let mut message = NewMessage::new(payload.encode());
-    message.priority = priority.unwrap_or_default();
-    message.key = order.get_usize("keys").and_then(turn).map(|key| format!("k{key}").into());
-    message.ttl = order.get("ttl").and_then(Value::cast_f64).map(Duration::from_secs_f64);
-    message.idempotency_key = order.get_str("idempotency_key").map(Into::into);
-    message
 }

@@ -1,6 +1,6 @@
 //! Who is in the rooms. With `REDIS_URL` in the environment several processes are one service.
 use std::time::Duration;
-use wse_protocol::{ErrorCode, Topic, Value, WireError, prelude::*};
+use wse_protocol::{ErrorCode, Payload, Topic, WireError};
 use wse_pubsub::{MemoryConfig, PresenceLimits, RedisConfig};
 use wse_server::{App, BusChoice, Engine, EngineConfig};
 
@@ -30,18 +30,17 @@ pub(super) fn with_members(app: App) -> App {
     let (engine, counting) = (app.engine().clone(), app.engine().clone());
     app.on("members", move |message| members(engine.clone(), message.payload)).on("count", move |message| {
         let engine = counting.clone();
-        async move { Ok(engine.presence_count(&topic(&message.payload)?).await.map_err(unavailable)?.into()) }
+        async move { engine.presence_count(&topic(&message.payload)?).await.map_err(unavailable) }
     })
 }
 
-async fn members(engine: Engine, name: Value) -> Result<Value, WireError> {
+async fn members(engine: Engine, name: Payload) -> Result<Vec<String>, WireError> {
     let presence = engine.presence(&topic(&name)?).await.map_err(unavailable)?;
-    let users: Vec<_> = presence.members.iter().map(|member| Value::from(member.user.as_deref().unwrap_or_default())).collect();
-    Ok(Value::Array(Box::new(users)))
+    Ok(presence.members.iter().map(|member| member.user.as_deref().unwrap_or_default().into()).collect())
 }
 
-fn topic(name: &Value) -> Result<Topic, WireError> {
-    Topic::parse(name.as_str().unwrap_or_default())
+fn topic(name: &Payload) -> Result<Topic, WireError> {
+    Topic::parse(&name.parse::<String>()?)
 }
 
 fn unavailable(error: impl ToString) -> WireError {

@@ -1,10 +1,11 @@
 //! States of topics: what a client gets when it subscribes, before the topic's messages.
+use serde_json::{Value, json};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
 use tokio::sync::watch;
-use wse_protocol::{ErrorCode, Value, WireError, prelude::*};
+use wse_protocol::{ErrorCode, WireError};
 use wse_server::{App, Sharing, SnapshotRequest};
 
 /// Of each topic: how often its state was asked for, and whether it may be given.
@@ -29,10 +30,7 @@ impl States {
         let (call, mut open) = (self.called(topic), self.of(topic, |(_, open)| open.subscribe()));
         // The sender stays as long as this does.
         let _ = open.wait_for(|open| *open).await;
-        let mut state = Value::object();
-        let _ = state.try_insert("topic", topic);
-        let _ = state.try_insert("call", call);
-        state
+        json!({"topic": topic, "call": call})
     }
 }
 
@@ -41,8 +39,8 @@ pub(crate) fn with_states(app: App) -> Result<App, WireError> {
     let states = Arc::<States>::default();
     let (opener, own, shared, broken) = (states.clone(), states.clone(), states.clone(), states);
     app.on("open", move |message| {
-        opener.of(message.payload.as_str().unwrap_or_default(), |(_, open)| open.send_replace(true));
-        async { Ok(Value::null()) }
+        let opened = message.payload.parse::<String>().map(|topic| opener.of(&topic, |(_, open)| open.send_replace(true)));
+        async { opened.map(drop) }
     })
     .snapshot("own:*", Sharing::User, move |request| gated(own.clone(), request))?
     .snapshot("shared:*", Sharing::Everyone, move |request| gated(shared.clone(), request))?
@@ -58,7 +56,7 @@ pub(crate) fn with_states(app: App) -> Result<App, WireError> {
             if late || call == 1 {
                 return Err(WireError::new(ErrorCode::Internal, "the first time it does not work"));
             }
-            Ok("mended".into())
+            Ok("mended")
         }
     })
 }
@@ -69,13 +67,7 @@ async fn gated(states: Arc<States>, request: SnapshotRequest) -> Result<Value, W
 
 fn rows(topic: &str) -> Value {
     if topic == "rows:none" {
-        return Value::null();
+        return Value::Null;
     }
-    let row = |(n, tenant): (u64, &str)| {
-        let mut row = Value::object();
-        let _ = row.try_insert("tenant", tenant);
-        let _ = row.try_insert("n", n);
-        row
-    };
-    (0..).zip(["a", "b", "a", "b"]).map(row).collect::<Vec<_>>().into()
+    (0..).zip(["a", "b", "a", "b"]).map(|(n, tenant): (u64, &str)| json!({"tenant": tenant, "n": n})).collect()
 }

@@ -130,8 +130,8 @@ fn as_value(envelope: &Envelope) -> Value {
         Category::Update => "U",
     };
     let mut means = json!({
-        "v": 2, "t": envelope.event_type, "c": category, "pri": envelope.priority.number(),
-        "p": serde_json::to_value(&envelope.payload).expect("JSON"),
+        "v": 2, "t": &*envelope.event_type, "c": category, "pri": envelope.priority.number(),
+        "p": serde_json::to_value(envelope.payload.value()).expect("JSON"),
     });
     let Envelope { id, ts, topic, epoch, seq, previous, key, cid, origin, .. } = envelope;
     let texts = [("id", id), ("ts", ts), ("tp", topic), ("k", key), ("cid", cid)];

@@ -1,6 +1,6 @@
 //! The header's rules ([P-10], [P-11]), for both formats.
 use super::{Category, Envelope};
-use crate::{Epoch, ErrorCode, Origin, Priority, Seq, Value, WireError, defaults};
+use crate::{Epoch, ErrorCode, Origin, Payload, Priority, Seq, WireError, defaults};
 
 /// The keys of a header; the payload's is apart.
 #[derive(Debug, Clone, Copy)]
@@ -83,12 +83,12 @@ impl<'a> Header<'a> {
         self.twice.get_or_insert(key);
     }
 
-    /// Judges the header.
-    pub(super) fn envelope(self, payload: Value) -> Result<Box<Envelope>, WireError> {
+    /// Judges the header; `payload` is asked for where it is valid.
+    pub(super) fn envelope(self, payload: impl FnOnce() -> Payload) -> Result<Box<Envelope>, WireError> {
         self.judged(payload).map_err(|e| e.answering(self.reference()))
     }
 
-    fn judged(&self, payload: Value) -> Result<Box<Envelope>, WireError> {
+    fn judged(&self, payload: impl FnOnce() -> Payload) -> Result<Box<Envelope>, WireError> {
         if let Some(key) = self.twice {
             return Err(not_valid(key, "stands twice"));
         }
@@ -106,7 +106,7 @@ impl<'a> Header<'a> {
             priority: self.priority()?,
             cid: self.text(Key::Cid, 64)?.map(Box::from),
             origin: self.origin()?.map(Box::new),
-            payload,
+            payload: payload(),
         }))
     }
 

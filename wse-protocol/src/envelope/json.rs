@@ -1,9 +1,14 @@
 //! From JSON text: one pass of simd-json to its tape, one pass over the tape.
 use super::header::{Header, Scalar};
 use super::{BATCH_LEVELS, Envelope, Received, is_batch, of_item};
-use crate::{ErrorCode, Value, WireError, tape};
-use simd_json::{Node, StaticNode, owned::Object};
-use std::{ops::Range, slice::Iter};
+use crate::{ErrorCode, Payload, WireError, tape, transcode::write_nodes};
+use simd_json::{Node, StaticNode};
+use std::{cell::RefCell, ops::Range, slice::Iter};
+
+thread_local! {
+    /// Where payloads are written, whose size is known at their end.
+    static PACKED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 pub(super) fn decode(frame: &mut [u8], depth: usize) -> Result<Box<Envelope>, WireError> {
     tape::parse(frame, depth, |tape| Ok(envelope(&tape.0)?.0))
@@ -55,15 +60,15 @@ fn envelope(all: &[Node<'_>]) -> Result<(Box<Envelope>, Range<usize>), WireError
     let Some(Node::Object { len, .. }) = nodes.next() else {
         return Err(WireError::new(ErrorCode::InvalidJson, "the frame is JSON but not an object"));
     };
-    let (mut header, mut payload, mut place) = (Header::default(), None, 0..0);
+    let (mut header, mut payload) = (Header::default(), None);
     for _ in 0..*len {
         match (nodes.next(), nodes.next()) {
             (Some(Node::String("p")), Some(node)) => {
                 let start = all.len() - nodes.len() - 1;
-                if payload.replace(value(*node, &mut nodes)).is_some() {
+                skip(*node, &mut nodes);
+                if payload.replace(start..all.len() - nodes.len()).is_some() {
                     header.stands_twice("p");
                 }
-                place = start..all.len() - nodes.len();
             }
             (Some(Node::String(key)), Some(node)) => {
                 header.put(key, scalar(*node));
@@ -72,7 +77,22 @@ fn envelope(all: &[Node<'_>]) -> Result<(Box<Envelope>, Range<usize>), WireError
             _ => break, // a tape has what its lengths say
         }
     }
-    Ok((header.envelope(payload.unwrap_or_default())?, place))
+    let place = payload.unwrap_or_default();
+    Ok((header.envelope(|| packed(&all[place.clone()]))?, place))
+}
+
+/// The payload that these nodes are; null where there are none.
+fn packed(nodes: &[Node<'_>]) -> Payload {
+    if nodes.is_empty() {
+        return Payload::default();
+    }
+    PACKED.with_borrow_mut(|bytes| {
+        bytes.clear();
+        write_nodes(nodes, bytes);
+        let payload = Payload::of_checked(bytes);
+        bytes.shrink_to(tape::KEPT_BYTES);
+        payload
+    })
 }
 
 fn scalar<'a>(node: Node<'a>) -> Scalar<'a> {
@@ -90,26 +110,5 @@ fn skip(node: Node<'_>, nodes: &mut Iter<'_, Node<'_>>) {
         && let Some(last) = count.checked_sub(1)
     {
         nodes.nth(last);
-    }
-}
-
-/// The value that `node` begins. Recurses as deep as the tape, whose depth is checked. Of a key that stands twice the last value counts.
-fn value(node: Node<'_>, nodes: &mut Iter<'_, Node<'_>>) -> Value {
-    match node {
-        Node::String(text) => Value::String(text.into()),
-        Node::Static(node) => Value::Static(node),
-        Node::Array { len, .. } => {
-            let items = (0..len).map_while(|_| nodes.next().map(|node| value(*node, nodes)));
-            Value::Array(Box::new(items.collect()))
-        }
-        Node::Object { len, .. } => {
-            let mut object = Object::with_capacity_and_hasher(len, Default::default());
-            for _ in 0..len {
-                if let (Some(Node::String(key)), Some(node)) = (nodes.next(), nodes.next()) {
-                    object.insert((*key).into(), value(*node, nodes));
-                }
-            }
-            Value::Object(Box::new(object))
-        }
     }
 }

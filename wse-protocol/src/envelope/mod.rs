@@ -3,7 +3,8 @@ mod header;
 mod json;
 mod msgpack;
 
-use crate::{Epoch, ErrorCode, Format, Origin, Priority, Seq, Value, WireError, defaults};
+use crate::{Epoch, ErrorCode, Format, Origin, Payload, Priority, Seq, WireError, defaults};
+use compact_str::CompactString;
 
 /// Levels that a frame may have ([P-12]): a constant of the protocol. The decoders recurse no deeper, so that no frame exhausts a stack.
 const DEPTH: usize = defaults::NESTING_DEPTH as usize;
@@ -39,8 +40,8 @@ impl Category {
 /// One decoded frame; the decoders box it, since it is moved more often than it is looked at. Strings are within the lengths of [P-10], integers within [P-11]; `v` is 2 and not kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Envelope {
-    /// `t`: the message kind or event type.
-    pub event_type: Box<str>,
+    /// `t`: the message kind or event type; in place up to 24 bytes.
+    pub event_type: CompactString,
     /// `c`.
     pub category: Category,
     /// `id`.
@@ -64,7 +65,7 @@ pub struct Envelope {
     /// `pid`, `n`, `na` and `pe`: of a message whose effect the client wants to know.
     pub origin: Option<Box<Origin>>,
     /// `p`; null when absent.
-    pub payload: Value,
+    pub payload: Payload,
 }
 
 impl Envelope {

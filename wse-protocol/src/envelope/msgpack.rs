@@ -2,11 +2,7 @@
 use super::header::{Header, Scalar};
 use super::{BATCH_LEVELS, Envelope, Received, is_batch, of_item};
 use crate::msgpack::{Reader, Token};
-use crate::{ErrorCode, Value, WireError, tape::too_deep};
-use simd_json::{StaticNode, owned::Object};
-
-/// Values that a container has room for from the start; a longer one grows as it is read, whatever its head claims.
-const RESERVED: usize = 64;
+use crate::{ErrorCode, Payload, WireError, tape::too_deep};
 
 pub(super) fn decode(body: &[u8], depth: usize) -> Result<Box<Envelope>, WireError> {
     let mut values = Values { reader: Reader::new(body), limit: depth };
@@ -15,7 +11,7 @@ pub(super) fn decode(body: &[u8], depth: usize) -> Result<Box<Envelope>, WireErr
     };
     let (header, payload) = values.envelope(len, depth)?;
     values.reader.end()?;
-    header.envelope(payload)
+    header.envelope(|| packed(payload))
 }
 
 pub(super) fn decode_received(body: &[u8], depth: usize) -> Result<Received, WireError> {
@@ -38,8 +34,12 @@ struct Values<'a> {
     limit: usize,
 }
 
-/// What was read of an envelope, not judged yet.
-type Parts<'a> = (Header<'a>, Value);
+/// What was read of an envelope, not judged yet: its header, and the bytes of its payload.
+type Parts<'a> = (Header<'a>, Option<&'a [u8]>);
+
+fn packed(payload: Option<&[u8]>) -> Payload {
+    payload.map(Payload::of_checked).unwrap_or_default()
+}
 
 impl<'a> Values<'a> {
     /// The pairs of a map of `depth` levels that is an envelope.
@@ -49,14 +49,16 @@ impl<'a> Values<'a> {
         for _ in 0..len {
             match self.reader.key()? {
                 "p" => {
-                    if payload.replace(self.next(inner)?).is_some() {
+                    let before = self.reader.clone();
+                    self.reader.skip(inner, self.limit)?;
+                    if payload.replace(self.reader.since(&before)).is_some() {
                         header.stands_twice("p");
                     }
                 }
                 key => header.put(key, self.scalar(inner)?),
             }
         }
-        Ok((header, payload.unwrap_or_default()))
+        Ok((header, payload))
     }
 
     /// The envelopes in the payload of a frame that was read before; none where that is no array.
@@ -67,7 +69,7 @@ impl<'a> Values<'a> {
             let is_payload = self.reader.key()? == "p";
             match self.reader.token()? {
                 Token::Array(len) if is_payload => items = Some((0..len).map(|_| self.item(depth)).collect::<Result<_, _>>()?),
-                token => drop(self.value(token, inner)?),
+                token => self.reader.skip_rest(token, inner, self.limit)?,
             }
         }
         Ok(items)
@@ -77,9 +79,12 @@ impl<'a> Values<'a> {
     fn item(&mut self, depth: usize) -> Result<Result<Envelope, WireError>, WireError> {
         match self.reader.token()? {
             Token::Map(len) => {
-                self.envelope(len, depth).map(|(header, payload)| header.envelope(payload).map(|read| *read).map_err(of_item))
+                self.envelope(len, depth).map(|(header, payload)| header.envelope(|| packed(payload)).map(|read| *read).map_err(of_item))
             }
-            token => self.value(token, depth).map(|_| Err(WireError::new(ErrorCode::InvalidMessage, "an item that is no envelope"))),
+            token => self
+                .reader
+                .skip_rest(token, depth, self.limit)
+                .map(|()| Err(WireError::new(ErrorCode::InvalidMessage, "an item that is no envelope"))),
         }
     }
 
@@ -89,49 +94,13 @@ impl<'a> Values<'a> {
             Token::Text(text) => Scalar::Text(text),
             Token::Unsigned(number) => Scalar::Integer(number),
             token => {
-                self.value(token, depth)?;
+                self.reader.skip_rest(token, depth, self.limit)?;
                 Scalar::Other
             }
         })
     }
 
-    fn next(&mut self, depth: usize) -> Result<Value, WireError> {
-        let token = self.reader.token()?;
-        self.value(token, depth)
-    }
-
-    /// The value that `token` begins. Recurses at most `depth` deep. Of a key that stands twice the last value counts.
-    fn value(&mut self, token: Token<'a>, depth: usize) -> Result<Value, WireError> {
-        Ok(match token {
-            Token::Nil => Value::default(),
-            Token::Bool(value) => Value::Static(StaticNode::Bool(value)),
-            Token::Unsigned(number) => Value::Static(StaticNode::U64(number)),
-            Token::Negative(number) => Value::Static(StaticNode::I64(number)),
-            Token::Float(number) => Value::Static(StaticNode::F64(number)),
-            Token::Text(text) => Value::String(text.into()),
-            Token::Array(len) => self.array(len, self.inner(depth)?)?,
-            Token::Map(len) => self.map(len, self.inner(depth)?)?,
-        })
-    }
-
     fn inner(&self, depth: usize) -> Result<usize, WireError> {
         depth.checked_sub(1).ok_or_else(|| too_deep(self.limit))
-    }
-
-    fn array(&mut self, len: usize, depth: usize) -> Result<Value, WireError> {
-        let mut items = Vec::with_capacity(len.min(RESERVED));
-        for _ in 0..len {
-            items.push(self.next(depth)?);
-        }
-        Ok(Value::Array(Box::new(items)))
-    }
-
-    fn map(&mut self, len: usize, depth: usize) -> Result<Value, WireError> {
-        let mut object = Object::with_capacity_and_hasher(len.min(RESERVED), Default::default());
-        for _ in 0..len {
-            let key = self.reader.key()?;
-            object.insert(key.into(), self.next(depth)?);
-        }
-        Ok(Value::Object(Box::new(object)))
     }
 }

@@ -60,7 +60,7 @@ impl ClientMessage {
     ///
     /// # Errors
     /// `INVALID_MESSAGE`, `UNKNOWN_TYPE`, `NOT_IMPLEMENTED`, `NO_TOPICS`, with the message's reference.
-    pub fn decode(mut envelope: Box<Envelope>) -> Result<Self, WireError> {
+    pub fn decode(envelope: Box<Envelope>) -> Result<Self, WireError> {
         if envelope.category == Category::Update {
             return Ok(Self::Event(envelope));
         }
@@ -68,7 +68,7 @@ impl ClientMessage {
         if envelope.category == Category::Snapshot {
             return Err(WireError::new(ErrorCode::InvalidMessage, "category S is the server's").answering(reference));
         }
-        let payload = std::mem::take(&mut envelope.payload);
+        let payload = envelope.payload.value();
         Self::decode_protocol(&envelope.event_type, payload, envelope.cid).map_err(|e| e.answering(reference))
     }
 

@@ -50,7 +50,8 @@ impl ServerMessage {
         if envelope.category != Category::Protocol {
             return Ok(Self::Event(envelope));
         }
-        let payload = std::mem::take(&mut envelope.payload);
+        // Of a batch the envelopes are read already.
+        let payload = if items.is_some() { Value::default() } else { envelope.payload.value() };
         let cid = envelope.cid.take();
         Ok(match &*envelope.event_type {
             ServerHello::KIND => Self::Hello(fields(ServerHello::KIND, payload)?),

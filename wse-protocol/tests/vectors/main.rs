@@ -68,7 +68,7 @@ fn as_value(envelope: &Envelope, expected: &Value) -> Value {
         ("n", origin.map_or(Value::Null, |origin| origin.number.number().into())),
         ("na", origin.map_or(Value::Null, |origin| origin.seen.number().into())),
         ("pe", string(origin.and_then(|origin| origin.epoch.as_ref()).map(Epoch::as_str))),
-        ("p", serde_json::to_value(&envelope.payload).expect("JSON")),
+        ("p", serde_json::to_value(envelope.payload.value()).expect("JSON")),
     ];
     let absent = |key: &str, value: &Value| match key {
         "c" => value == "U",

@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use wse_crypto::token::Identity;
-use wse_protocol::{CloseCode, ErrorCode, Format, SessionId, WireError, envelope::Envelope};
+use wse_protocol::{CloseCode, ErrorCode, SessionId, WireError, envelope::Envelope};
 
 /// Messages handled before the engine is told that they are.
 const HANDLED_AT_ONCE: usize = 128;
@@ -134,22 +134,19 @@ impl Shared {
     async fn handle(&self, connection: ConnectionId, (user, session): Sender, envelope: Box<Envelope>) {
         let Envelope { event_type, id, cid, payload, .. } = *envelope;
         let engine = &self.app.engine;
-        let Some(handler) = self.app.handlers.get(&event_type) else {
+        let Some(handler) = self.app.handlers.get(&*event_type) else {
             let error = WireError::new(ErrorCode::NoHandler, format!("this server has no handler for {event_type:?}"));
             return engine.fail(connection, error.answering(cid.or(id)));
         };
         // What an error refers to where the client waits for no answer.
         let named = if cid.is_none() { id.clone() } else { None };
-        let call = handler(Message { connection, user, session, event_type, id, payload });
+        let call = handler(Message { connection, user, session, event_type, id, payload }, cid.is_some());
         // A panic ends the message and not the connection's order.
         let outcome = AssertUnwindSafe(call).catch_unwind().await;
         let failed = || WireError::new(ErrorCode::HandlerFailed, "the handler failed; the server's log says why");
         match (outcome.unwrap_or_else(|_| Err(failed())), cid) {
-            (Ok(value), Some(cid)) => {
-                let reply = simd_json::to_vec(&value).unwrap_or_else(|_| b"null".to_vec());
-                engine.reply(connection, &cid, Format::Json, reply);
-            }
-            (Ok(_), None) => {}
+            (Ok(Some((format, reply))), Some(cid)) => engine.reply(connection, &cid, format, reply),
+            (Ok(_), _) => {}
             (Err(error), cid) => engine.fail(connection, error.answering(cid.or(named))),
         }
     }

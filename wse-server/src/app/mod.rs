@@ -5,9 +5,10 @@ mod snapshot;
 pub use snapshot::SnapshotRequest;
 
 use crate::{ConnectionId, Engine, SharedHost, TopicScope};
+use bytes::Bytes;
 use host::AppHost;
-use std::{collections::HashMap, fmt, future::Future, pin::Pin, sync::Arc};
-use wse_protocol::{SessionId, Value, WireError};
+use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc};
+use wse_protocol::{CompactString, Format, IntoPayload, Payload, SessionId, WireError};
 
 /// A message as a handler gets it.
 #[derive(Debug, Clone)]
@@ -19,15 +20,18 @@ pub struct Message {
     /// What [`Engine::send_to_session`] reaches the client by, on this connection and those that resume it; none where it asked for none.
     pub session: Option<SessionId>,
     /// The event type.
-    pub event_type: Box<str>,
+    pub event_type: CompactString,
     /// The message id, where the client gave one.
     pub id: Option<Box<str>>,
-    /// The payload.
-    pub payload: Value,
+    /// The payload: [`Payload::parse`] makes it a type of the service's, [`Payload::value`] a tree.
+    pub payload: Payload,
 }
 
-type Answer = Pin<Box<dyn Future<Output = Result<Value, WireError>> + Send>>;
-type Handler = Arc<dyn Fn(Message) -> Answer + Send + Sync>;
+/// What a handler returned, written; none where nobody waits for it.
+type Outcome = Result<Option<(Format, Bytes)>, WireError>;
+type Answer = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+/// With a message, and whether somebody waits for the reply.
+type Handler = Arc<dyn Fn(Message, bool) -> Answer + Send + Sync>;
 type Judgement = Pin<Box<dyn Future<Output = Result<Option<String>, WireError>> + Send>>;
 type Authenticator = Arc<dyn Fn(Option<String>) -> Judgement + Send + Sync>;
 
@@ -37,7 +41,7 @@ type Authenticator = Arc<dyn Fn(Option<String>) -> Judgement + Send + Sync>;
 #[derive(Clone)]
 pub struct App {
     engine: Engine,
-    handlers: HashMap<Box<str>, Handler>,
+    handlers: BTreeMap<String, Handler>,
     authenticator: Option<Authenticator>,
     snapshots: Vec<(TopicScope, snapshot::Provider)>,
 }
@@ -46,27 +50,37 @@ impl App {
     /// An application without handlers.
     #[must_use]
     pub fn new(engine: Engine) -> Self {
-        Self { engine, handlers: HashMap::new(), authenticator: None, snapshots: Vec::new() }
+        Self { engine, handlers: BTreeMap::new(), authenticator: None, snapshots: Vec::new() }
     }
 
-    /// Handles messages of one type. What it returns is the reply; an error goes to the client with its code.
+    /// Handles messages of one type. What it returns is the reply, as serde writes it: `Ok(())` is null. An error goes to the client
+    /// with its code.
     #[must_use]
-    pub fn on<F, R>(mut self, event_type: &str, handler: F) -> Self
+    pub fn on<F, R, T>(mut self, event_type: &str, handler: F) -> Self
     where
         F: Fn(Message) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<Value, WireError>> + Send + 'static,
+        R: Future<Output = Result<T, WireError>> + Send + 'static,
+        T: IntoPayload,
     {
-        self.handlers.insert(event_type.into(), Arc::new(move |message| Box::pin(handler(message))));
+        let handler = move |message, is_awaited| {
+            let call = handler(message);
+            Box::pin(async move {
+                let value = call.await?;
+                if is_awaited { value.into_payload().map(Some) } else { Ok(None) }
+            }) as Answer
+        };
+        self.handlers.insert(event_type.into(), Arc::new(handler));
         self
     }
 
     /// `on` for a handler that may run twice for a message: where it is not known whether it has run (a process died meanwhile), it
     /// runs again, and the client is not told `OUTCOME_UNKNOWN`.
     #[must_use]
-    pub fn on_idempotent<F, R>(self, event_type: &str, handler: F) -> Self
+    pub fn on_idempotent<F, R, T>(self, event_type: &str, handler: F) -> Self
     where
         F: Fn(Message) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<Value, WireError>> + Send + 'static,
+        R: Future<Output = Result<T, WireError>> + Send + 'static,
+        T: IntoPayload,
     {
         self.engine.config().idempotent.insert(event_type);
         self.on(event_type, handler)

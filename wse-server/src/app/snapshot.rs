@@ -1,9 +1,10 @@
 //! States of topics from a Rust service.
 use super::App;
 use crate::{ConnectionId, Sharing, SnapshotCall, TopicScope};
+use bytes::Bytes;
 use futures_util::FutureExt;
 use std::{future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc};
-use wse_protocol::{Format, Topic, Value, WireError};
+use wse_protocol::{Format, IntoPayload, Topic, WireError};
 
 /// Whose state of which topic is wanted.
 #[derive(Debug, Clone)]
@@ -16,7 +17,7 @@ pub struct SnapshotRequest {
     pub topic: Topic,
 }
 
-type State = Pin<Box<dyn Future<Output = Result<Value, WireError>> + Send>>;
+type State = Pin<Box<dyn Future<Output = Result<(Format, Bytes), WireError>> + Send>>;
 pub(super) type Provider = Arc<dyn Fn(SnapshotRequest) -> State + Send + Sync>;
 
 impl App {
@@ -26,14 +27,19 @@ impl App {
     ///
     /// # Errors
     /// `INVALID_TOPIC` or `RESERVED_TOPIC` for a scope that is none.
-    pub fn snapshot<F, R>(mut self, scope: &str, sharing: Sharing, provider: F) -> Result<Self, WireError>
+    pub fn snapshot<F, R, T>(mut self, scope: &str, sharing: Sharing, provider: F) -> Result<Self, WireError>
     where
         F: Fn(SnapshotRequest) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<Value, WireError>> + Send + 'static,
+        R: Future<Output = Result<T, WireError>> + Send + 'static,
+        T: IntoPayload,
     {
         let scope = TopicScope::parse(scope)?;
         self.engine.register_snapshot(scope.clone(), sharing);
-        self.snapshots.push((scope, Arc::new(move |request| Box::pin(provider(request)))));
+        let provider = move |request| {
+            let call = provider(request);
+            Box::pin(async move { call.await?.into_payload() }) as State
+        };
+        self.snapshots.push((scope, Arc::new(provider)));
         Ok(self)
     }
 
@@ -44,10 +50,7 @@ impl App {
         let request = SnapshotRequest { connection: call.connection(), user: call.user().map(Into::into), topic: call.topic().clone() };
         runtime.spawn(async move {
             match AssertUnwindSafe(provider(request)).catch_unwind().await {
-                Ok(Ok(state)) => match simd_json::to_vec(&state) {
-                    Ok(json) => call.answer(Format::Json, json),
-                    Err(error) => call.fail(error.to_string()),
-                },
+                Ok(Ok((format, state))) => call.answer(format, state),
                 Ok(Err(error)) => call.fail(error.message),
                 Err(_) => call.fail("the snapshot failed; the service's log says why"),
             }

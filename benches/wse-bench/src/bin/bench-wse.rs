@@ -1,5 +1,6 @@
 //! WSE in Rust as a server under test: the crate's own listener, and a task that publishes from inside.
 use bytes::Bytes;
+use serde::Deserialize;
 use std::{
     sync::{
         Arc,
@@ -13,8 +14,14 @@ use wse_bench::{
     control::{Publish, drive},
     subject::TOPIC,
 };
-use wse_protocol::{Format, Topic, Value};
+use wse_protocol::{Format, Topic};
 use wse_server::{App, Engine, EngineConfig, NewMessage, listener};
+
+/// What the load sends to be counted: read as a service would read it.
+#[derive(Deserialize)]
+struct Sent {
+    text: String,
+}
 
 struct Publisher {
     engine: Engine,
@@ -60,9 +67,9 @@ pub(crate) async fn main() -> Result<()> {
     let engine = Engine::start(config).map_err(|error| BenchError::Usage(error.to_string()))?;
     let handled = Arc::new(AtomicU64::new(0));
     let counter = handled.clone();
-    let app = App::new(engine.clone()).on("echo", |message| async move { Ok(message.payload) }).on("count", move |_| {
-        counter.fetch_add(1, Relaxed);
-        async { Ok(Value::from(())) }
+    let app = App::new(engine.clone()).on("echo", |message| async move { Ok(message.payload) }).on("count", move |message| {
+        let read = message.payload.parse().map(|Sent { text }| counter.fetch_add(u64::from(!text.is_empty()), Relaxed));
+        async move { read.map(drop) }
     });
     tokio::spawn(async move { listener::serve(listener, "/wse", &app).await });
     let topic = Topic::parse(TOPIC).map_err(|error| BenchError::Usage(error.to_string()))?;

@@ -197,7 +197,7 @@ impl World {
                 Event::Heartbeat => self.hub.tell_positions(&mut self.session),
                 Event::Subscribe(wanted) => self.hub.waiting.push_back(wanted),
                 Event::Unsubscribe(names) => self.hub.unsubscribe(&mut self.session, &names),
-                Event::Message(envelope) => self.hand_over(Taken::Message(envelope.cid, envelope.payload)),
+                Event::Message(envelope) => self.hand_over(Taken::Message(envelope.cid, envelope.payload.value())),
                 Event::Presence(change) => self.hand_over(Taken::Presence(change)),
                 Event::Closed { opened, code, .. } => {
                     assert_eq!(opened, self.is_open);
@@ -264,7 +264,7 @@ impl World {
             }
             _ => Err(unsupported()),
         }?;
-        let (payload, reference) = (envelope.payload.clone(), envelope.reference());
+        let (payload, reference) = (envelope.payload.value(), envelope.reference());
         Ok((ClientMessage::decode(envelope)?, payload, reference))
     }
 
