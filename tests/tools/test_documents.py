@@ -21,6 +21,12 @@ class Documents(unittest.TestCase):
         self.assertLessEqual(docs | {"README.md", "CHANGELOG.md", "CONTRIBUTING.md"}, set(DOCUMENTS))
         self.assertIn("MIT License", text("LICENSE"))
 
+    def test_the_rust_of_the_readme_is_what_a_doctest_compiles(self) -> None:
+        (shown,) = re.findall(r"^```rust\n(.*?)^```", text("README.md"), re.S | re.M)
+        lines = re.findall(r"^//! ?(.*)\n", text("wse-server/src/lib.rs"), re.M)
+        (compiled,) = re.findall(r"```no_run\n(.*?)\n```", "\n".join(lines), re.S)
+        self.assertEqual(shown.splitlines(), [line for line in compiled.splitlines() if not line.startswith("#") or line.startswith("#[")])
+
     def test_every_relative_link_leads_to_a_file(self) -> None:
         links = [(name, link) for name in DOCUMENTS for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text(name))]
         self.assertGreater(len(links), 10)

@@ -5,7 +5,7 @@
 //! ```text
 //! bytes of a socket -> ws::Decoder -> whole messages, pings, pongs, a close, or why not
 //! text   --------------> envelope::decode --------- Envelope -> messages::ClientMessage::decode -> one message kind
-//! binary -> frame_body -> envelope::decode_msgpack /
+//! binary -> frame_body -> envelope::decode_msgpack /        \-> its Payload::parse -> a type of yours
 //! Publication + Position -> encode::topic_message \
 //! one message kind -------> its encode ------------- JSON text, or `M:` and MessagePack
 //! ```

@@ -37,6 +37,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next token. A container's claimed length is at most what the bytes left can hold.
+    #[inline]
     pub(crate) fn token(&mut self) -> Result<Token<'a>, WireError> {
         let [first] = self.bytes()?;
         Ok(match Marker::from_u8(first) {
@@ -53,6 +54,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The key of a map.
+    #[inline]
     pub(crate) fn key(&mut self) -> Result<&'a str, WireError> {
         match self.token()? {
             Token::Text(key) => Ok(key),
@@ -133,6 +135,7 @@ impl<'a> Reader<'a> {
         self.map(len)
     }
 
+    #[inline]
     fn text(&mut self, len: u64) -> Result<Token<'a>, WireError> {
         let len = self.held(len, 1)?;
         let (text, rest) = self.rest.split_at_checked(len).ok_or_else(truncated)?;
@@ -149,10 +152,12 @@ impl<'a> Reader<'a> {
     }
 
     /// `len` things of at least `size` bytes each, if the rest can hold them.
+    #[inline]
     fn held(&self, len: u64, size: usize) -> Result<usize, WireError> {
         usize::try_from(len).ok().filter(|len| *len <= self.rest.len() / size).ok_or_else(truncated)
     }
 
+    #[inline]
     fn bytes<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
         let (bytes, rest) = self.rest.split_first_chunk::<N>().ok_or_else(truncated)?;
         self.rest = rest;

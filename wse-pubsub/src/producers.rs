@@ -102,7 +102,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The outcome as it is kept: a reply above the limit becomes `REPLY_NOT_KEPT`.
+    /// The outcome as it is kept: a reply above the limit becomes `REPLY_NOT_KEPT`, an error's sentence is cut there.
     #[must_use]
     pub fn kept(&self, limits: &OutcomeLimits) -> Self {
         match self {
@@ -115,6 +115,10 @@ impl Outcome {
                 )
                 .into(),
             },
+            Self::Error { code, message } if message.len() > limits.reply_bytes => {
+                let end = (0..=limits.reply_bytes).rev().find(|end| message.is_char_boundary(*end)).unwrap_or_default();
+                Self::Error { code: *code, message: message[..end].into() }
+            }
             other => other.clone(),
         }
     }
@@ -141,7 +145,8 @@ pub struct OutcomeLimits {
     pub messages: usize,
     /// Bytes of outcomes of each producer; default 4 MiB. Above it the lowest number is forgotten.
     pub bytes: usize,
-    /// The largest reply that is kept; default 256 KiB. A repetition of a message with a larger one is told `REPLY_NOT_KEPT`.
+    /// The largest reply that is kept; default 256 KiB. A repetition of a message with a larger one is told `REPLY_NOT_KEPT`;
+    /// of an error's sentence so much is kept.
     pub reply_bytes: usize,
     /// Producers remembered; default 100,000. Above it the one that was silent longest is forgotten.
     pub producers: usize,

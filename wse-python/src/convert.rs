@@ -1,4 +1,4 @@
-//! Values between the two languages: a decoded payload as Python objects, and errors as exceptions.
+//! Values between the two languages: payloads as Python objects, and errors as exceptions.
 use pyo3::{
     exceptions::PyRuntimeError,
     intern,
@@ -13,11 +13,11 @@ use wse_server::StartError;
 
 /// A payload as `json.loads` would give it. Its depth is bounded by the decoder.
 pub(crate) fn payload_to_python<'py>(py: Python<'py>, payload: &Payload) -> PyResult<Bound<'py, PyAny>> {
-    // What Python refuses (no memory) and what is no payload are both told as serde tells errors: by their text.
-    payload.deserialize(Objects(py)).map_err(|error| PyRuntimeError::new_err(error.message))
+    // Only Python can fail here, of memory.
+    payload.deserialize(Objects(py)).map_err(|error| PyRuntimeError::new_err(error.to_string()))
 }
 
-/// What is not a message's payload, likewise.
+/// A value that is no message's payload, as Python objects.
 pub(crate) fn value_to_python(py: Python<'_>, value: Value) -> PyResult<Bound<'_, PyAny>> {
     Objects(py).deserialize(value).map_err(|error| PyRuntimeError::new_err(error.to_string()))
 }

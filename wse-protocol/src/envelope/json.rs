@@ -87,9 +87,9 @@ fn packed(nodes: &[Node<'_>]) -> Payload {
         return Payload::default();
     }
     PACKED.with_borrow_mut(|bytes| {
-        bytes.clear();
         write_nodes(nodes, bytes);
         let payload = Payload::of_checked(bytes);
+        bytes.clear();
         bytes.shrink_to(tape::KEPT_BYTES);
         payload
     })
@@ -110,5 +110,17 @@ fn skip(node: Node<'_>, nodes: &mut Iter<'_, Node<'_>>) {
         && let Some(last) = count.checked_sub(1)
     {
         nodes.nth(last);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_payload_leaves_no_memory_to_the_thread() {
+        let mut frame = format!(r#"{{"v":2,"t":"a","p":[{}1]}}"#, "0.5,".repeat(100_000)).into_bytes();
+        assert_eq!(decode(&mut frame, 4).map(|envelope| envelope.payload.msgpack().len()), Ok(5 + 9 * 100_000 + 1));
+        assert!(PACKED.with_borrow(Vec::capacity) <= tape::KEPT_BYTES);
     }
 }

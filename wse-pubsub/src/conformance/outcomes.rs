@@ -181,7 +181,7 @@ pub async fn producers_of_two_users_are_two(factory: &dyn Factory) {
     }
 }
 
-/// It is known that it was handled, if not with which reply.
+/// It is known that it was handled, if not with which reply; of an error's sentence so much is kept.
 pub async fn a_reply_too_large_to_keep_is_told_as_handled(factory: &dyn Factory) {
     let outcomes = OutcomeLimits { reply_bytes: 100, ..OutcomeLimits::default() };
     let (bus, _receiver) = make_one(factory, Setup { outcomes, ..roomy() }).await;
@@ -189,6 +189,9 @@ pub async fn a_reply_too_large_to_keep_is_told_as_handled(factory: &dyn Factory)
     run(&bus, &of, 1, &reply(&format!("\"{}\"", "x".repeat(200)))).await;
     let Begun::Done(Outcome::Error { code, .. }) = begin(&bus, first(&of, 1, 9)).await else { panic!("it is done") };
     assert_eq!(code, ErrorCode::ReplyNotKept);
+    let failed = |text: String| Outcome::Error { code: ErrorCode::HandlerFailed, message: text.into() };
+    run(&bus, &of, 2, &failed(format!("x{}", "é".repeat(100)))).await;
+    assert_eq!(begin(&bus, first(&of, 2, 9)).await, Begun::Done(failed(format!("x{}", "é".repeat(49)))), "cut between two characters");
 }
 
 /// Replies in both formats, and errors, to the byte.

@@ -1,5 +1,5 @@
 //! The host of an [`App`]: each connection's messages one after the other, in a task that exists only while there are any.
-use super::{App, Message};
+use super::{App, FAILED, Message};
 use crate::{ConnectionId, Host, SnapshotCall};
 use futures_util::FutureExt;
 use std::{
@@ -143,7 +143,7 @@ impl Shared {
         let call = handler(Message { connection, user, session, event_type, id, payload }, cid.is_some());
         // A panic ends the message and not the connection's order.
         let outcome = AssertUnwindSafe(call).catch_unwind().await;
-        let failed = || WireError::new(ErrorCode::HandlerFailed, "the handler failed; the server's log says why");
+        let failed = || WireError::new(ErrorCode::HandlerFailed, FAILED);
         match (outcome.unwrap_or_else(|_| Err(failed())), cid) {
             (Ok(Some((format, reply))), Some(cid)) => engine.reply(connection, &cid, format, reply),
             (Ok(_), _) => {}

@@ -8,7 +8,7 @@ use crate::{ConnectionId, Engine, SharedHost, TopicScope};
 use bytes::Bytes;
 use host::AppHost;
 use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc};
-use wse_protocol::{CompactString, Format, IntoPayload, Payload, SessionId, WireError};
+use wse_protocol::{CompactString, ErrorCode, Format, IntoPayload, Payload, SessionId, WireError};
 
 /// A message as a handler gets it.
 #[derive(Debug, Clone)]
@@ -27,6 +27,9 @@ pub struct Message {
     pub payload: Payload,
 }
 
+/// What a client is told where the log says why.
+const FAILED: &str = "the handler failed; the server's log says why";
+
 /// What a handler returned, written; none where nobody waits for it.
 type Outcome = Result<Option<(Format, Bytes)>, WireError>;
 type Answer = Pin<Box<dyn Future<Output = Outcome> + Send>>;
@@ -41,6 +44,7 @@ type Authenticator = Arc<dyn Fn(Option<String>) -> Judgement + Send + Sync>;
 #[derive(Clone)]
 pub struct App {
     engine: Engine,
+    /// Few, and looked up for every message: names are compared sooner than hashed.
     handlers: BTreeMap<String, Handler>,
     authenticator: Option<Authenticator>,
     snapshots: Vec<(TopicScope, snapshot::Provider)>,
@@ -54,7 +58,7 @@ impl App {
     }
 
     /// Handles messages of one type. What it returns is the reply, as serde writes it: `Ok(())` is null. An error goes to the client
-    /// with its code.
+    /// with its code. What JSON cannot have is `HANDLER_FAILED`, and the log says why.
     #[must_use]
     pub fn on<F, R, T>(mut self, event_type: &str, handler: F) -> Self
     where
@@ -66,7 +70,7 @@ impl App {
             let call = handler(message);
             Box::pin(async move {
                 let value = call.await?;
-                if is_awaited { value.into_payload().map(Some) } else { Ok(None) }
+                Ok(if is_awaited { Some(written(value, FAILED)?) } else { None })
             }) as Answer
         };
         self.handlers.insert(event_type.into(), Arc::new(handler));
@@ -113,6 +117,14 @@ impl App {
     pub fn host(&self) -> SharedHost {
         Arc::new(AppHost::new(self.clone()))
     }
+}
+
+/// What is sent of a value; `told` is all that the client hears of one that cannot be written.
+fn written(value: impl IntoPayload, told: &str) -> Result<(Format, Bytes), WireError> {
+    value.into_payload().map_err(|error| {
+        tracing::error!(%error, "what the service returned cannot be written as JSON");
+        WireError::new(ErrorCode::HandlerFailed, told)
+    })
 }
 
 impl fmt::Debug for App {

@@ -1,5 +1,5 @@
 //! States of topics from a Rust service.
-use super::App;
+use super::{App, written};
 use crate::{ConnectionId, Sharing, SnapshotCall, TopicScope};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -16,6 +16,8 @@ pub struct SnapshotRequest {
     /// The topic.
     pub topic: Topic,
 }
+
+const FAILED: &str = "the snapshot failed; the service's log says why";
 
 type State = Pin<Box<dyn Future<Output = Result<(Format, Bytes), WireError>> + Send>>;
 pub(super) type Provider = Arc<dyn Fn(SnapshotRequest) -> State + Send + Sync>;
@@ -37,7 +39,7 @@ impl App {
         self.engine.register_snapshot(scope.clone(), sharing);
         let provider = move |request| {
             let call = provider(request);
-            Box::pin(async move { call.await?.into_payload() }) as State
+            Box::pin(async move { written(call.await?, FAILED) }) as State
         };
         self.snapshots.push((scope, Arc::new(provider)));
         Ok(self)
@@ -52,7 +54,7 @@ impl App {
             match AssertUnwindSafe(provider(request)).catch_unwind().await {
                 Ok(Ok((format, state))) => call.answer(format, state),
                 Ok(Err(error)) => call.fail(error.message),
-                Err(_) => call.fail("the snapshot failed; the service's log says why"),
+                Err(_) => call.fail(FAILED),
             }
         });
     }

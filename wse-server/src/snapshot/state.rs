@@ -2,7 +2,7 @@
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, PoisonError};
 use wse_core::{Prepared, Variant, Wire, filter::Filter};
-use wse_protocol::{ErrorCode, Format, Position, Seq, Topic, Value, WireError, encode, prelude::*, transcode};
+use wse_protocol::{ErrorCode, Format, Payload, Position, Seq, Topic, Value, WireError, encode, prelude::*};
 
 /// Different frames of one state that are kept; the ones beyond are made for each client that needs one.
 const FRAMES: usize = 64;
@@ -59,14 +59,13 @@ impl State {
 
     /// The rows that pass, as JSON; none where the state is no list, and need not be.
     fn rows(&self, filter: &Filter, forced: bool) -> Result<Option<Vec<u8>>, WireError> {
-        let mut json = Vec::with_capacity(self.payload.len());
-        transcode(self.format, Format::Json, &self.payload, &mut json).map_err(|error| self.unreadable(&error))?;
-        match simd_json::to_owned_value(&mut json) {
-            Ok(Value::Array(mut rows)) => {
+        let state = Payload::new(self.format, &self.payload).map_err(|error| self.unreadable(&error))?;
+        match state.value() {
+            Value::Array(mut rows) => {
                 rows.retain(|row| filter.matches(row));
                 Ok(Some(Value::Array(rows).encode().into_bytes()))
             }
-            Ok(_) if !forced => Ok(None),
+            _ if !forced => Ok(None),
             _ => {
                 tracing::error!(topic = %self.topic, "a topic with a forced filter needs a snapshot of rows: return a list, each item a payload");
                 let text = format!("{} has a forced filter, so its snapshot has to be a list of rows", self.topic);
