@@ -6,6 +6,7 @@
 //! assert_eq!(frame::text("hi").as_ref(), b"\x81\x02hi");
 //! assert_eq!(frame::header(Opcode::Binary, 300).as_ref(), b"\x82\x7e\x01\x2c");
 //! ```
+use crate::cut;
 use bytes::{BufMut, Bytes, BytesMut};
 
 /// The longest payload of a ping, pong or close frame, in bytes (RFC 6455, section 5.5).
@@ -101,7 +102,7 @@ pub fn close(code: u16, reason: &str) -> Bytes {
     if !is_close_code(code) {
         return close_without_code();
     }
-    let reason = cut(reason).as_bytes();
+    let reason = cut(reason, REASON_BYTES).as_bytes();
     let mut frame = start(Opcode::Close, 2 + reason.len());
     frame.put_u16(code);
     frame.put_slice(reason);
@@ -120,13 +121,6 @@ pub fn close_without_code() -> Bytes {
 #[must_use]
 pub const fn is_close_code(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
-}
-
-/// `str::floor_char_boundary` would say this, from Rust 1.91 on.
-fn cut(reason: &str) -> &str {
-    let longest = reason.len().min(REASON_BYTES);
-    let end = (0..=longest).rev().find(|&end| reason.is_char_boundary(end)).unwrap_or(0);
-    &reason[..end]
 }
 
 fn control(payload: &[u8]) -> &[u8] {

@@ -20,6 +20,7 @@
 //!
 //! The rules `[P-n]` are in `docs/PROTOCOL.md`.
 mod check;
+mod cut;
 mod direct;
 pub mod encode;
 pub mod envelope;
@@ -45,6 +46,7 @@ pub mod ws;
 
 pub use check::{check_depth, check_payload};
 pub use compact_str::CompactString;
+pub use cut::cut;
 pub use direct::{Direct, SessionId};
 pub use error::WireError;
 pub use format::Format;

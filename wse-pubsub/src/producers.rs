@@ -2,7 +2,7 @@
 use crate::BusError;
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
-use wse_protocol::{Epoch, ErrorCode, Format, Seq, defaults};
+use wse_protocol::{Epoch, ErrorCode, Format, Seq, cut, defaults};
 
 /// Outcomes of clients' messages (clause G3 of the contract), by producer and number.
 ///
@@ -116,8 +116,7 @@ impl Outcome {
                 .into(),
             },
             Self::Error { code, message } if message.len() > limits.reply_bytes => {
-                let end = (0..=limits.reply_bytes).rev().find(|end| message.is_char_boundary(*end)).unwrap_or_default();
-                Self::Error { code: *code, message: message[..end].into() }
+                Self::Error { code: *code, message: cut(message, limits.reply_bytes).into() }
             }
             other => other.clone(),
         }

@@ -3,7 +3,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-use crate::{ErrorCode, Format, Value, WireError, check_payload, transcode};
+use crate::{ErrorCode, Format, Value, WireError, check_payload, cut, transcode};
 use bytes::Bytes;
 use read::Values;
 use serde::{
@@ -84,10 +84,8 @@ impl Payload {
     #[cold]
     fn misfit<'de, T: Deserialize<'de>>(&'de self) -> WireError {
         let found = serde_path_to_error::deserialize::<_, T>(&mut Values::new(&self.0)).err();
-        let mut sentence = format!("the payload does not fit: {}", found.map(|error| error.to_string()).unwrap_or_default());
-        let end = (0..=SENTENCE_BYTES).rev().find(|end| sentence.is_char_boundary(*end)).unwrap_or_default();
-        sentence.truncate(end);
-        WireError::new(ErrorCode::InvalidMessage, sentence)
+        let sentence = format!("the payload does not fit: {}", found.map(|error| error.to_string()).unwrap_or_default());
+        WireError::new(ErrorCode::InvalidMessage, cut(&sentence, SENTENCE_BYTES))
     }
 
     /// As what a seed makes of it: values of another language, for example.

@@ -3,7 +3,7 @@
 //! `1, len u16, id, len u16, type, len u16, key (len 0xffff: none), priority u8, format u8 (0 JSON, 1 msgpack; 2 more: it expires), ts u64, where it expires: when u64, payload`, big-endian.
 use bytes::{Buf, Bytes};
 use std::sync::Arc;
-use wse_protocol::{Epoch, Format, Position, Priority, Publication, Seq, Topic, UnixMillis};
+use wse_protocol::{Epoch, Format, Position, Priority, Publication, Seq, Topic, UnixMillis, cut};
 
 const VERSION: u8 = 1;
 const NO_KEY: u16 = u16::MAX;
@@ -75,10 +75,9 @@ pub(crate) fn decode_receipt(text: &str, id: &Arc<str>) -> Option<crate::Receipt
 
 fn write_text(out: &mut Vec<u8>, text: &str) {
     // Wire limits (256 bytes) are far below; a longer one is clipped rather than written wrongly.
-    let most = text.len().min(usize::from(NO_KEY - 1));
-    let end = (0..=most).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-    out.extend((end as u16).to_be_bytes());
-    out.extend_from_slice(&text.as_bytes()[..end]);
+    let text = cut(text, usize::from(NO_KEY - 1));
+    out.extend((text.len() as u16).to_be_bytes());
+    out.extend_from_slice(text.as_bytes());
 }
 
 /// The outer `None` is a fault, the inner one an absent text.

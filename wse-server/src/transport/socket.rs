@@ -127,7 +127,7 @@ impl SocketSink {
 
     pub(super) fn close(&mut self, code: Option<CloseCode>, reason: &str) {
         self.push(match code {
-            Some(code) => frame::close(code.number(), clipped(reason)),
+            Some(code) => frame::close(code.number(), reason),
             None => frame::close_without_code(),
         });
     }
@@ -175,15 +175,6 @@ impl SocketSink {
         })
         .await;
     }
-}
-
-/// The longest prefix of a close reason that fits into a control frame.
-fn clipped(reason: &str) -> &str {
-    let mut end = reason.len().min(123);
-    while !reason.is_char_boundary(end) {
-        end -= 1;
-    }
-    &reason[..end]
 }
 
 impl fmt::Debug for SocketSink {
