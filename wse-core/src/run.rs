@@ -84,7 +84,13 @@ impl Chunk {
         if self.frames.is_empty() {
             return Bytes::new();
         }
-        self.run.bytes.slice(self.start(self.frames.start)..self.start(self.frames.end))
+        self.run.bytes.slice(self.range())
+    }
+
+    /// The same, to be looked at.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.run.bytes[self.range()]
     }
 
     /// Each frame's payload, and whether it is text: what goes to a transport that frames by itself.
@@ -136,6 +142,10 @@ impl Chunk {
     pub(crate) fn part(&self, frames: Range<usize>) -> Self {
         let start = self.frames.start;
         Self { run: self.run.clone(), frames: start + frames.start..start + frames.end }
+    }
+
+    fn range(&self) -> Range<usize> {
+        self.start(self.frames.start)..self.start(self.frames.end)
     }
 
     fn start(&self, frame: usize) -> usize {

@@ -113,6 +113,12 @@ impl Connection {
         }
     }
 
+    /// Its place in the shard's slab, if it has one.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "the slab is what uses it, and is of Unix only"))]
+    pub(crate) fn place(&self) -> Option<usize> {
+        if let Waker::Place { place, .. } = &self.waker { Some(*place) } else { None }
+    }
+
     /// The driver looks at it now: what comes from here on wakes it again.
     #[cfg_attr(not(unix), allow(dead_code, reason = "the slab is what uses it, and is of Unix only"))]
     pub(crate) fn looked_at(&self) {

@@ -79,12 +79,8 @@ export const SERVER = [
     edits: [
       {
         file: FAN_OUT,
-        old: 'Delivered::Behind(topics) => topics.into_iter().for_each(|(topic, seq)| fell(topic, seq)),',
-        new: `Delivered::Behind(topics) => {
-                        if !${on('drop-on-full-queue')} {
-                            topics.into_iter().for_each(|(topic, seq)| fell(topic, seq));
-                        }
-                    }`,
+        old: 'Delivered::Behind(topics) => topics,',
+        new: `Delivered::Behind(topics) => if ${on('drop-on-full-queue')} { Vec::new() } else { topics },`,
       },
     ],
   },

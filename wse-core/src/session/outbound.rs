@@ -144,6 +144,10 @@ impl Outbound {
         Some(Waiting::Ready(Transmit::Close { code, reason }))
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.own.is_empty() && self.lanes.is_empty()
+    }
+
     pub(super) fn has_room(&self) -> bool {
         self.waiting_bytes() < self.limit
     }

@@ -91,6 +91,13 @@ impl Session {
         if behind.is_empty() { Delivered::Queued } else { Delivered::Behind(behind) }
     }
 
+    /// Whether a driver may write frames of a subscribed topic at once, instead of having them [delivered](Self::deliver): nothing waits
+    /// that goes before them, and the end has not begun.
+    #[must_use]
+    pub fn has_sent_all(&self) -> bool {
+        !self.is_closing() && self.outbound.is_empty()
+    }
+
     /// Frames of a topic that were read from its log for this connection, within [`Session::room`].
     pub fn replay(&mut self, topic: &Topic, policy: SlowPolicy, chunk: Chunk) {
         if !self.is_closing() {

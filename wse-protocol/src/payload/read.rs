@@ -146,12 +146,17 @@ impl<'de> MapAccess<'de> for &mut Items<'_, 'de> {
 /// A key, which JSON has as a string whatever it stands for.
 struct Key<'de>(&'de str);
 
+/// Whether an integer has neither a plus nor leading zeros, so that two keys that differ are never the same number.
+fn is_written_as_json(integer: &str) -> bool {
+    integer == "0" || !integer.strip_prefix('-').unwrap_or(integer).starts_with(['+', '0'])
+}
+
 macro_rules! integers {
     ($($method:ident $visit:ident $number:ty),*) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
             match self.0.parse::<$number>() {
-                Ok(number) => visitor.$visit(number),
-                Err(_) => visitor.visit_borrowed_str(self.0),
+                Ok(number) if is_written_as_json(self.0) => visitor.$visit(number),
+                _ => visitor.visit_borrowed_str(self.0),
             }
         })*
     };

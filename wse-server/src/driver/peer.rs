@@ -11,7 +11,10 @@ use std::{
     rc::Rc,
     time::{Duration, Instant},
 };
-use wse_core::session::{Session, Transmit};
+use wse_core::{
+    Chunk,
+    session::{Session, Transmit},
+};
 use wse_protocol::{
     CloseCode, frame,
     ws::{DecodeError, Decoder, Incoming, Limits},
@@ -267,6 +270,25 @@ impl Peer {
             _ if is_closed && (self.pending.is_empty() || self.is_lost()) => self.finish(now, !self.is_lost()),
             Stage::Open if is_closed => self.stage = Stage::Flushing(now + LAST_FLUSH),
             _ => fetch_if_room(shard, &self.connection),
+        }
+    }
+
+    /// Writes frames of a topic past the session, where nothing goes before them: what most of a fan-out is. False where they have to
+    /// wait in it; of an error of the socket the turn that follows tells.
+    pub(super) fn write_at_once(&mut self, chunk: &Chunk) -> bool {
+        let is_free = self.stage == Stage::Open && self.writable && self.pending.is_empty() && self.pong.is_none() && self.end.is_none();
+        if !is_free || !self.connection.session().has_sent_all() {
+            return false;
+        }
+        match self.socket.write(chunk.as_bytes()) {
+            Ok(0) | Err(_) => false,
+            Ok(count) => {
+                if count < chunk.len() {
+                    self.writable = false;
+                    self.pending = vec![chunk.framed().split_off(count)];
+                }
+                true
+            }
         }
     }
 

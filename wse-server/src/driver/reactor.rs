@@ -28,7 +28,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::io::unix::AsyncFd;
-use wse_core::session::Session;
+use wse_core::{Chunk, session::Session};
 
 /// Bytes read at once; one buffer serves every socket of the shard.
 const READ_BYTES: usize = 64 * 1024;
@@ -218,6 +218,15 @@ impl Reactor {
             }
         }
         self.flush(shard, now);
+    }
+
+    /// Writes frames of a topic at once; false where they have to wait in the connection's session.
+    pub(crate) fn write(&mut self, connection: &Connection, chunk: &Chunk) -> bool {
+        let slot = connection.place().and_then(|place| self.slots.get_mut(place));
+        match slot.map(|slot| &mut slot.occupant) {
+            Some(Occupant::Peer(peer)) if peer.connection.id == connection.id => peer.write_at_once(chunk),
+            _ => false,
+        }
     }
 
     /// Gives those sockets their turn whose sessions were brought something.

@@ -1,10 +1,12 @@
 //! The sockets of a shard where no poller can be waited for (not Unix): each is served in a task of its own.
 use super::socket::prepare;
 use crate::{
+    connection::Connection,
     shard::{NewConnection, Shard},
     transport::{Prelude, over_stream},
 };
 use std::{io, rc::Rc, time::Instant};
+use wse_core::Chunk;
 
 /// Nothing but a way in: what the slab does elsewhere, the tasks do here.
 #[derive(Debug)]
@@ -33,6 +35,11 @@ impl Reactor {
 
     /// Nothing waits here.
     pub(crate) fn turn(&mut self, _: &Rc<Shard>) {}
+
+    /// Never: every task writes for itself.
+    pub(crate) fn write(&mut self, _: &Connection, _: &Chunk) -> bool {
+        false
+    }
 
     /// Nothing waits here.
     pub(crate) fn flush(&mut self, _: &Rc<Shard>, _: Instant) {}

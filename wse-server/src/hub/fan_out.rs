@@ -1,16 +1,16 @@
 //! A run of a topic to everybody in it: judged once for each filter, encoded once for each variant, shared by all.
 use super::{
-    Hub,
+    Hub, Outlet,
     record::{Class, State, Subscriber},
 };
-use crate::{host::ConnectionId, policy::TopicPolicy};
+use crate::{connection::Connection, host::ConnectionId, policy::TopicPolicy};
 use std::{
     sync::Arc,
     sync::atomic::Ordering::Relaxed,
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 use wse_core::{
-    Moment, Numbered, Run, Variant, Wire,
+    Chunk, Moment, Numbered, Run, Variant, Wire,
     filter::{Filter, Payload, Scratch},
     session::Delivered,
 };
@@ -39,7 +39,7 @@ pub(super) struct Piece<'a> {
 pub(super) struct Runs([Option<Arc<Run>>; Variant::COUNT]);
 
 impl Hub {
-    pub(super) fn deliver(&self, run: &LogRun, flush: &mut dyn FnMut(Instant)) {
+    pub(super) fn deliver(&self, run: &LogRun, outlet: &mut dyn Outlet) {
         let at = moment();
         let news: Vec<(Seq, &Publication)> = {
             let records = self.topics.borrow();
@@ -52,14 +52,23 @@ impl Hub {
         while !rest.is_empty() {
             let (count, expired) = piece(rest, at.unix);
             let (next, after) = rest.split_at(count);
-            let fallen = self.deliver_piece(&run.topic, &run.epoch, next, expired, at);
+            let fallen = self.deliver_piece(&run.topic, &run.epoch, next, expired, at, outlet);
             fallen.into_iter().for_each(|(id, topic, seq)| self.fall_behind(id, &topic, seq));
-            flush(at.now);
+            // What the connections have of one piece is written before the next, so that a burst is no backlog.
+            outlet.flush(at.now);
             rest = after;
         }
     }
 
-    fn deliver_piece(&self, topic: &Topic, epoch: &Epoch, messages: &[(Seq, &Publication)], expired: bool, at: Moment) -> Vec<Fallen> {
+    fn deliver_piece(
+        &self,
+        topic: &Topic,
+        epoch: &Epoch,
+        messages: &[(Seq, &Publication)],
+        expired: bool,
+        at: Moment,
+        outlet: &mut dyn Outlet,
+    ) -> Vec<Fallen> {
         let mut records = self.topics.borrow_mut();
         let (Some(record), Some((last, _))) = (records.get_mut(topic), messages.last()) else { return Vec::new() };
         record.position = Some(Position { epoch: epoch.clone(), seq: *last });
@@ -76,7 +85,12 @@ impl Hub {
             }
             let (mut runs, policy) = (Runs::default(), &record.policy);
             for (id, subscriber) in &mut class.members {
-                delivered += self.hand_over(&mut wire, &piece, &mut runs, policy, subscriber, |topic, seq| fallen.push((*id, topic, seq)));
+                let Some(chunk) = self.part_of(&mut wire, &piece, &mut runs, policy, subscriber) else { continue };
+                delivered += chunk.messages();
+                if !outlet.write(&subscriber.connection, &chunk) {
+                    let behind = hand_over(&subscriber.connection, &piece, policy, chunk);
+                    fallen.extend(behind.into_iter().map(|(topic, seq)| (*id, topic, seq)));
+                }
             }
         }
         if quiet {
@@ -101,35 +115,28 @@ impl Hub {
         passes
     }
 
-    fn hand_over(
+    /// What a subscriber gets of a piece now; none where it gets it later.
+    fn part_of(
         &self,
         wire: &mut Wire,
         piece: &Piece<'_>,
         runs: &mut Runs,
         policy: &TopicPolicy,
         subscriber: &mut Subscriber,
-        mut fell: impl FnMut(Topic, Seq),
-    ) -> u64 {
+    ) -> Option<Chunk> {
         let variant = subscriber.variant(policy);
         match &mut subscriber.state {
             State::Behind { buffer, .. } => {
                 if let Some(buffer) = buffer {
                     buffer.push(runs.get(wire, variant, piece), self.buffer_bytes);
                 }
-                0
+                None
             }
-            State::Waiting { .. } => 0,
+            State::Waiting { .. } => None,
             State::Live(from) => {
                 // Of a batch that begins before what the subscriber has already it gets its part one by one.
                 let chunk = runs.get(wire, variant, piece).after(*from);
-                let Some(chunk) = chunk.or_else(|| runs.get(wire, variant.single(), piece).after(*from)) else { return 0 };
-                let count = chunk.messages();
-                match subscriber.connection.session().deliver(piece.at.now, piece.topic, policy.slow, chunk) {
-                    Delivered::Behind(topics) => topics.into_iter().for_each(|(topic, seq)| fell(topic, seq)),
-                    Delivered::Queued | Delivered::Closed => {}
-                }
-                subscriber.connection.wake();
-                count
+                chunk.or_else(|| runs.get(wire, variant.single(), piece).after(*from)).filter(|chunk| !chunk.is_empty())
             }
         }
     }
@@ -147,6 +154,16 @@ impl Hub {
                 behind.push(topic.clone());
             }
         }
+    }
+}
+
+/// Leaves frames to a connection's session; returns the topics that fell behind for them, and after which message.
+fn hand_over(connection: &Connection, piece: &Piece<'_>, policy: &TopicPolicy, chunk: Chunk) -> Vec<(Topic, Seq)> {
+    let delivered = connection.session().deliver(piece.at.now, piece.topic, policy.slow, chunk);
+    connection.wake();
+    match delivered {
+        Delivered::Behind(topics) => topics,
+        Delivered::Queued | Delivered::Closed => Vec::new(),
     }
 }
 

@@ -33,12 +33,21 @@ use std::{
     time::Instant,
 };
 use tokio::sync::Semaphore;
-use wse_core::{CompressionCounts, Prepared, Variant, Wire, filter::Scratch, session::Outcome};
+use wse_core::{Chunk, CompressionCounts, Prepared, Variant, Wire, filter::Scratch, session::Outcome};
 use wse_protocol::{ErrorCode, Followed, Pattern, Position, Tagged, Topic, WireError};
 use wse_pubsub::{Bus, BusError, BusEvent, Consumer, HistoryGap};
 
 /// Reads of logs under way at the same time for one shard.
 const READS: usize = 16;
+
+/// The sockets of a shard, as the hub sees them.
+pub(crate) trait Outlet {
+    /// Writes frames of a topic at once, past the connection's session; false where they have to wait in it. Looks at nothing of the hub.
+    fn write(&mut self, connection: &Connection, chunk: &Chunk) -> bool;
+
+    /// Has connections write what their sessions were brought.
+    fn flush(&mut self, now: Instant);
+}
 
 /// The hub of one shard; lives on the shard's thread.
 #[derive(Debug)]
@@ -88,10 +97,10 @@ impl Hub {
         }
     }
 
-    /// Passes on what the bus handed over; `flush` has connections write what they have.
-    pub(crate) fn handle(&self, shard: &Rc<Shard>, event: BusEvent, flush: &mut dyn FnMut(Instant)) {
+    /// Passes on what the bus handed over.
+    pub(crate) fn handle(&self, shard: &Rc<Shard>, event: BusEvent, outlet: &mut dyn Outlet) {
         match event {
-            BusEvent::Run(run) => self.deliver(&run, flush),
+            BusEvent::Run(run) => self.deliver(&run, outlet),
             BusEvent::Reset { topic, position, reason } => self.reset(shard, &topic, &position, reason),
             BusEvent::Born { pattern, position, topic, start } => self.born(shard, &pattern, position, topic, start),
             BusEvent::BirthsReset { pattern, position, reason } => self.births_lost(shard, &pattern, &position, reason),

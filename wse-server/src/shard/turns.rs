@@ -1,8 +1,9 @@
 //! A shard's loop. One turn: what the other threads ask, what the bus brought, what sockets and deadlines need, and one write for
 //! each connection that has something.
 use super::{BEHIND, Command, CommandReceiver, Shard, Stream, pace::Pace};
-use crate::{ConnectionId, driver::Reactor, gate, presence, transport::over_stream};
+use crate::{ConnectionId, connection::Connection, driver::Reactor, gate, hub::Outlet, presence, transport::over_stream};
 use std::{io, rc::Rc, time::Instant};
+use wse_core::Chunk;
 use wse_protocol::{CloseCode, WireError};
 use wse_pubsub::{BusEvent, EventReceiver, Outcome};
 
@@ -115,13 +116,28 @@ impl Turns {
             shard.carry_out(&mut self.reactor, command);
         }
         for event in self.events.drain(..) {
-            // What the connections have of one piece is written before the next, so that a burst is no backlog.
-            shard.hub.handle(shard, event, &mut |now| self.reactor.flush(shard, now));
+            shard.hub.handle(shard, event, &mut Sockets { reactor: &mut self.reactor, shard });
         }
         if shard.hub.next_quiet().is_some() {
             shard.hub.tell_quiet(Instant::now());
         }
         self.reactor.turn(shard);
+    }
+}
+
+/// The reactor, for the hub of its shard.
+struct Sockets<'a> {
+    reactor: &'a mut Reactor,
+    shard: &'a Rc<Shard>,
+}
+
+impl Outlet for Sockets<'_> {
+    fn write(&mut self, connection: &Connection, chunk: &Chunk) -> bool {
+        self.reactor.write(connection, chunk)
+    }
+
+    fn flush(&mut self, now: Instant) {
+        self.reactor.flush(self.shard, now);
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     ConnectionId, EngineConfig, Host,
     connection::{Connection, Waker, dispatch, fetch_if_room},
     counters::Counters,
-    hub::Filters,
+    hub::{Filters, Outlet},
     presence::Presences,
     shard::{Common, Shard},
     snapshot::Snapshots,
@@ -21,7 +21,10 @@ use crate::{
 use serde_json::{Value, json};
 use std::{cell::Cell, rc::Rc, sync::Arc, time::Instant};
 use tokio::{sync::Notify, task::LocalSet};
-use wse_core::session::{Offer, Session, Transmit};
+use wse_core::{
+    Chunk,
+    session::{Offer, Session, Transmit},
+};
 use wse_crypto::token::Identity;
 use wse_protocol::{CloseCode, Format, Priority, Publication, SessionId, Topic, UnixMillis, envelope::Envelope};
 use wse_pubsub::{Bus, Consumer, EventReceiver, MemoryConfig};
@@ -35,6 +38,17 @@ impl Host for Nobody {
     fn opened(&self, _: ConnectionId, _: Option<Identity>, _: Option<SessionId>) {}
     fn messages(&self, _: ConnectionId, _: Vec<Box<Envelope>>) {}
     fn closed(&self, _: ConnectionId, _: CloseCode, _: String, _: bool) {}
+}
+
+/// What the hub writes to where the tests take frames from sessions.
+struct NoSockets;
+
+impl Outlet for NoSockets {
+    fn write(&mut self, _: &Connection, _: &Chunk) -> bool {
+        false
+    }
+
+    fn flush(&mut self, _: Instant) {}
 }
 
 /// A shard, its bus, and what the bus brings.
@@ -121,7 +135,7 @@ impl Rig {
     pub(crate) fn hand_on(&mut self) {
         let mut events = Vec::new();
         self.events.try_recv_many(&mut events, 10_000).unwrap();
-        events.into_iter().for_each(|event| self.shard.hub.handle(&self.shard, event, &mut |_| ()));
+        events.into_iter().for_each(|event| self.shard.hub.handle(&self.shard, event, &mut NoSockets));
     }
 }
 

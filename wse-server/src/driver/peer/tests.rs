@@ -29,6 +29,33 @@ fn desk(bytes: usize) -> Desk {
     Desk { buffer: vec![0; bytes].into(), pieces: Vec::new() }
 }
 
+/// A client that follows a topic, and its peer.
+async fn following(rig: &Rig) -> (std::net::TcpStream, Client, Peer) {
+    let (ours, client, peer) = connected(rig);
+    client.request("subscribe", json!({"topics": ["t"]}));
+    settle().await;
+    client.take();
+    (ours, client, peer)
+}
+
+/// Frames of the topic, which nobody has written yet.
+async fn frames(rig: &mut Rig, client: &Client, bytes: usize) -> Chunk {
+    rig.publish("t", bytes).await;
+    match client.connection.session().poll_transmit(Instant::now()) {
+        Some(Transmit::Topic(chunk)) => chunk,
+        other => panic!("no frames: {other:?}"),
+    }
+}
+
+/// All that came.
+fn read(ours: &mut std::net::TcpStream) -> Vec<u8> {
+    let (mut buffer, mut stream) = (vec![0; 65536], Vec::new());
+    while let Ok(count @ 1..) = ours.read(&mut buffer) {
+        stream.extend_from_slice(&buffer[..count]);
+    }
+    stream
+}
+
 /// Bytes that follow the pong in a stream of whole frames.
 fn after_pong(mut stream: &[u8]) -> Option<usize> {
     loop {
@@ -46,10 +73,7 @@ fn after_pong(mut stream: &[u8]) -> Option<usize> {
 async fn a_peer_that_always_has_something_waiting_gets_its_pong_all_the_same() {
     on_a_shard(async {
         let mut rig = Rig::new(&EngineConfig::default());
-        let (mut ours, client, mut peer) = connected(&rig);
-        client.request("subscribe", json!({"topics": ["t"]}));
-        settle().await;
-        client.take();
+        let (mut ours, client, mut peer) = following(&rig).await;
         let mut desk = desk(4096);
         while client.connection.session().waiting_bytes() < 300_000 {
             rig.publish("t", 16_000).await;
@@ -104,6 +128,72 @@ async fn a_closed_peer_that_goes_on_sending_has_its_share_of_a_turn_and_no_more(
         let due = peer.poll_timeout().expect("it lingers for so long");
         peer.handle_timeout(due);
         assert_eq!(turn(&mut peer, &rig, &mut desk), Turn::Gone);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn frames_go_at_once_where_nothing_goes_before_them_and_wait_otherwise() {
+    on_a_shard(async {
+        let mut rig = Rig::new(&EngineConfig::default());
+        let (mut ours, client, mut peer) = following(&rig).await;
+        let mut desk = desk(4096);
+        let chunk = frames(&mut rig, &client, 100).await;
+        assert!(peer.write_at_once(&chunk));
+        assert_eq!(read(&mut ours), chunk.as_bytes());
+
+        client.connection.session().reply("c", wse_protocol::Format::Json, b"1");
+        assert!(!peer.write_at_once(&chunk), "a reply goes first");
+        peer.pong = Some(frame::pong(b"x"));
+        assert_eq!(read(&mut ours), b"");
+        turn(&mut peer, &rig, &mut desk);
+        assert!(!read(&mut ours).is_empty());
+        peer.pong = Some(frame::pong(b"x"));
+        assert!(!peer.write_at_once(&chunk), "a pong goes first");
+        turn(&mut peer, &rig, &mut desk);
+        assert_eq!(read(&mut ours), *frame::pong(b"x"));
+
+        rig.publish("t", 100).await;
+        assert!(!peer.write_at_once(&chunk), "an earlier message goes first");
+        turn(&mut peer, &rig, &mut desk);
+        assert_eq!(read(&mut ours).len(), chunk.len(), "the earlier one");
+        assert!(peer.write_at_once(&chunk));
+        read(&mut ours);
+
+        client.connection.session().close(Instant::now(), CloseCode::NORMAL, "");
+        assert!(!peer.write_at_once(&chunk), "nothing follows a close");
+        turn(&mut peer, &rig, &mut desk);
+        assert!(!peer.write_at_once(&chunk));
+        assert_eq!(read(&mut ours), *frame::close(1000, ""));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_socket_takes_a_part_of_goes_on_in_its_place() {
+    on_a_shard(async {
+        let mut rig = Rig::new(&EngineConfig::default());
+        let (mut ours, client, mut peer) = following(&rig).await;
+        let mut desk = desk(4096);
+        let (mut sent, mut stream) = (Vec::new(), Vec::new());
+        while peer.pending.is_empty() {
+            let chunk = frames(&mut rig, &client, 60_000).await;
+            match peer.write_at_once(&chunk) {
+                true => sent.extend_from_slice(chunk.as_bytes()),
+                false => stream.extend(read(&mut ours)),
+            }
+            assert!(sent.len() < 256 << 20, "no write is ever cut short");
+        }
+        let last = frames(&mut rig, &client, 1000).await;
+        assert!(!peer.write_at_once(&last), "it does not overtake what is cut");
+        let topic = wse_protocol::Topic::parse("t").unwrap();
+        client.connection.session().deliver(Instant::now(), &topic, wse_core::SlowPolicy::Recover, last.clone());
+        sent.extend_from_slice(last.as_bytes());
+        while stream.len() < sent.len() && peer.stage == Stage::Open {
+            stream.extend(read(&mut ours));
+            turn(&mut peer, &rig, &mut desk);
+        }
+        assert!(stream == sent, "{} bytes of {} came, or others", stream.len(), sent.len());
     })
     .await;
 }
