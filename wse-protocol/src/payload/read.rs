@@ -146,7 +146,7 @@ impl<'de> MapAccess<'de> for &mut Items<'_, 'de> {
 /// A key, which JSON has as a string whatever it stands for.
 struct Key<'de>(&'de str);
 
-/// Whether an integer has neither a plus nor leading zeros, so that two keys that differ are never the same number.
+/// Whether an integer has no plus, no leading zeros and no minus before zero, so that two keys that differ are never the same number.
 fn is_written_as_json(integer: &str) -> bool {
     integer == "0" || !integer.strip_prefix('-').unwrap_or(integer).starts_with(['+', '0'])
 }

@@ -116,6 +116,7 @@ fn a_type_is_read_as_serde_json_reads_it() {
         agrees::<Option<Kind>>(json);
         agrees::<Order>(json);
         agrees::<BTreeMap<String, u8>>(json);
+        agrees::<BTreeMap<u8, u8>>(json);
         agrees::<BTreeMap<u32, u8>>(json);
         agrees::<BTreeMap<i64, u8>>(json);
         agrees::<BTreeMap<bool, u8>>(json);

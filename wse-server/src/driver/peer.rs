@@ -41,7 +41,7 @@ pub(crate) struct Peer {
     decoder: Decoder,
     /// Read while the session did not take more; brought first the next time.
     held: Held,
-    /// Taken from the session and not written yet.
+    /// To be written before anything else: what earlier writes were cut short of.
     pending: Vec<Bytes>,
     /// Only the newest ping needs an answer (RFC 6455, 5.5.3), so this is all that pings can make us hold.
     pong: Option<Bytes>,
@@ -273,23 +273,26 @@ impl Peer {
         }
     }
 
-    /// Writes frames of a topic past the session, where nothing goes before them: what most of a fan-out is. False where they have to
-    /// wait in it; of an error of the socket the turn that follows tells.
-    pub(super) fn write_at_once(&mut self, chunk: &Chunk) -> bool {
+    /// Writes frames of a topic past the session, where nothing goes before them: what most of a fan-out is. False where they are for
+    /// the session: to wait in it, or because it has ended with the socket.
+    pub(super) fn write_at_once(&mut self, chunk: &Chunk, now: Instant) -> bool {
         let is_free = self.stage == Stage::Open && self.writable && self.pending.is_empty() && self.pong.is_none() && self.end.is_none();
         if !is_free || !self.connection.session().has_sent_all() {
             return false;
         }
         match self.socket.write(chunk.as_bytes()) {
-            Ok(0) | Err(_) => false,
             Ok(count) => {
                 if count < chunk.len() {
                     self.writable = false;
                     self.pending = vec![chunk.framed().split_off(count)];
                 }
-                true
+                return true;
             }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => self.lost(now, &error.kind().to_string()),
         }
+        false
     }
 
     /// Takes from the session what one write may carry.

@@ -221,10 +221,10 @@ impl Reactor {
     }
 
     /// Writes frames of a topic at once; false where they have to wait in the connection's session.
-    pub(crate) fn write(&mut self, connection: &Connection, chunk: &Chunk) -> bool {
+    pub(crate) fn write(&mut self, connection: &Connection, chunk: &Chunk, now: Instant) -> bool {
         let slot = connection.place().and_then(|place| self.slots.get_mut(place));
         match slot.map(|slot| &mut slot.occupant) {
-            Some(Occupant::Peer(peer)) if peer.connection.id == connection.id => peer.write_at_once(chunk),
+            Some(Occupant::Peer(peer)) if peer.connection.id == connection.id => peer.write_at_once(chunk, now),
             _ => false,
         }
     }
@@ -353,3 +353,6 @@ async fn sleep_until(due: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,7 @@ impl Reactor {
     pub(crate) fn turn(&mut self, _: &Rc<Shard>) {}
 
     /// Never: every task writes for itself.
-    pub(crate) fn write(&mut self, _: &Connection, _: &Chunk) -> bool {
+    pub(crate) fn write(&mut self, _: &Connection, _: &Chunk, _: Instant) -> bool {
         false
     }
 

@@ -87,7 +87,7 @@ impl Hub {
             for (id, subscriber) in &mut class.members {
                 let Some(chunk) = self.part_of(&mut wire, &piece, &mut runs, policy, subscriber) else { continue };
                 delivered += chunk.messages();
-                if !outlet.write(&subscriber.connection, &chunk) {
+                if !outlet.write(&subscriber.connection, &chunk, at.now) {
                     let behind = hand_over(&subscriber.connection, &piece, policy, chunk);
                     fallen.extend(behind.into_iter().map(|(topic, seq)| (*id, topic, seq)));
                 }

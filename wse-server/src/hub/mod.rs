@@ -43,7 +43,7 @@ const READS: usize = 16;
 /// The sockets of a shard, as the hub sees them.
 pub(crate) trait Outlet {
     /// Writes frames of a topic at once, past the connection's session; false where they have to wait in it. Looks at nothing of the hub.
-    fn write(&mut self, connection: &Connection, chunk: &Chunk) -> bool;
+    fn write(&mut self, connection: &Connection, chunk: &Chunk, now: Instant) -> bool;
 
     /// Has connections write what their sessions were brought.
     fn flush(&mut self, now: Instant);

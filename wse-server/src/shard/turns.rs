@@ -132,8 +132,8 @@ struct Sockets<'a> {
 }
 
 impl Outlet for Sockets<'_> {
-    fn write(&mut self, connection: &Connection, chunk: &Chunk) -> bool {
-        self.reactor.write(connection, chunk)
+    fn write(&mut self, connection: &Connection, chunk: &Chunk, now: Instant) -> bool {
+        self.reactor.write(connection, chunk, now)
     }
 
     fn flush(&mut self, now: Instant) {

@@ -44,7 +44,7 @@ impl Host for Nobody {
 struct NoSockets;
 
 impl Outlet for NoSockets {
-    fn write(&mut self, _: &Connection, _: &Chunk) -> bool {
+    fn write(&mut self, _: &Connection, _: &Chunk, _: Instant) -> bool {
         false
     }
 
@@ -122,20 +122,31 @@ impl Rig {
 
     /// The same to any topic, the server's own too.
     pub(crate) async fn publish_to(&mut self, topic: &Topic, payload: &str) -> Value {
+        let position = self.store(topic, payload).await;
+        self.hand_on();
+        position
+    }
+
+    /// A message of which the hub is not told yet.
+    pub(crate) async fn store(&mut self, topic: &Topic, payload: &str) -> Value {
         let payload = payload.to_owned().into();
         let (event_type, priority, format) = ("m".into(), Priority::Normal, Format::Json);
         let publication =
             Publication { id: "m".into(), event_type, ts: UnixMillis(0), expires: None, key: None, priority, format, payload };
         let receipt = self.bus.publish(topic, publication, None).await.unwrap();
-        self.hand_on();
         json!({"e": receipt.position.epoch.as_str(), "seq": receipt.position.seq.number()})
     }
 
     /// What a turn does with what the bus has brought.
     pub(crate) fn hand_on(&mut self) {
+        self.hand_on_to(&mut NoSockets);
+    }
+
+    /// The same, with sockets.
+    pub(crate) fn hand_on_to(&mut self, outlet: &mut dyn Outlet) {
         let mut events = Vec::new();
         self.events.try_recv_many(&mut events, 10_000).unwrap();
-        events.into_iter().for_each(|event| self.shard.hub.handle(&self.shard, event, &mut NoSockets));
+        events.into_iter().for_each(|event| self.shard.hub.handle(&self.shard, event, outlet));
     }
 }
 

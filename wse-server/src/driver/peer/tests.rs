@@ -4,6 +4,7 @@ use crate::tests::{Client, Rig, on_a_shard, settle};
 use crate::{EngineConfig, transport::Prelude};
 use serde_json::json;
 use std::net::TcpListener;
+use wse_core::session::Event;
 
 /// A client's ping, masked with zeros.
 const PING: [u8; 6] = [0x89, 0x80, 0, 0, 0, 0];
@@ -139,31 +140,30 @@ async fn frames_go_at_once_where_nothing_goes_before_them_and_wait_otherwise() {
         let (mut ours, client, mut peer) = following(&rig).await;
         let mut desk = desk(4096);
         let chunk = frames(&mut rig, &client, 100).await;
-        assert!(peer.write_at_once(&chunk));
+        assert!(peer.write_at_once(&chunk, Instant::now()));
         assert_eq!(read(&mut ours), chunk.as_bytes());
 
         client.connection.session().reply("c", wse_protocol::Format::Json, b"1");
-        assert!(!peer.write_at_once(&chunk), "a reply goes first");
-        peer.pong = Some(frame::pong(b"x"));
+        assert!(!peer.write_at_once(&chunk, Instant::now()), "a reply goes first");
         assert_eq!(read(&mut ours), b"");
         turn(&mut peer, &rig, &mut desk);
         assert!(!read(&mut ours).is_empty());
         peer.pong = Some(frame::pong(b"x"));
-        assert!(!peer.write_at_once(&chunk), "a pong goes first");
+        assert!(!peer.write_at_once(&chunk, Instant::now()), "a pong goes first");
         turn(&mut peer, &rig, &mut desk);
         assert_eq!(read(&mut ours), *frame::pong(b"x"));
 
         rig.publish("t", 100).await;
-        assert!(!peer.write_at_once(&chunk), "an earlier message goes first");
+        assert!(!peer.write_at_once(&chunk, Instant::now()), "an earlier message goes first");
         turn(&mut peer, &rig, &mut desk);
         assert_eq!(read(&mut ours).len(), chunk.len(), "the earlier one");
-        assert!(peer.write_at_once(&chunk));
+        assert!(peer.write_at_once(&chunk, Instant::now()));
         read(&mut ours);
 
         client.connection.session().close(Instant::now(), CloseCode::NORMAL, "");
-        assert!(!peer.write_at_once(&chunk), "nothing follows a close");
+        assert!(!peer.write_at_once(&chunk, Instant::now()), "nothing follows a close");
         turn(&mut peer, &rig, &mut desk);
-        assert!(!peer.write_at_once(&chunk));
+        assert!(!peer.write_at_once(&chunk, Instant::now()));
         assert_eq!(read(&mut ours), *frame::close(1000, ""));
     })
     .await;
@@ -178,22 +178,44 @@ async fn what_a_socket_takes_a_part_of_goes_on_in_its_place() {
         let (mut sent, mut stream) = (Vec::new(), Vec::new());
         while peer.pending.is_empty() {
             let chunk = frames(&mut rig, &client, 60_000).await;
-            match peer.write_at_once(&chunk) {
+            match peer.write_at_once(&chunk, Instant::now()) {
                 true => sent.extend_from_slice(chunk.as_bytes()),
                 false => stream.extend(read(&mut ours)),
             }
             assert!(sent.len() < 256 << 20, "no write is ever cut short");
         }
         let last = frames(&mut rig, &client, 1000).await;
-        assert!(!peer.write_at_once(&last), "it does not overtake what is cut");
+        assert!(!peer.write_at_once(&last, Instant::now()), "it does not overtake what is cut");
         let topic = wse_protocol::Topic::parse("t").unwrap();
         client.connection.session().deliver(Instant::now(), &topic, wse_core::SlowPolicy::Recover, last.clone());
         sent.extend_from_slice(last.as_bytes());
-        while stream.len() < sent.len() && peer.stage == Stage::Open {
-            stream.extend(read(&mut ours));
+        let mut silent = 0;
+        while silent < 3 {
+            let came = read(&mut ours);
             turn(&mut peer, &rig, &mut desk);
+            silent = if came.is_empty() && peer.pending.is_empty() { silent + 1 } else { 0 };
+            stream.extend(came);
         }
         assert!(stream == sent, "{} bytes of {} came, or others", stream.len(), sent.len());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_socket_that_fails_is_told_of_as_it_failed() {
+    on_a_shard(async {
+        let mut rig = Rig::new(&EngineConfig::default());
+        let (ours, client, mut peer) = following(&rig).await;
+        let chunk = frames(&mut rig, &client, 100).await;
+        // Closed with bytes unread, which resets the connection.
+        assert!(peer.write_at_once(&chunk, Instant::now()));
+        drop(ours);
+        assert!(!peer.write_at_once(&chunk, Instant::now()));
+        let told = std::iter::from_fn(|| client.connection.session().poll_event()).find_map(|event| match event {
+            Event::Closed { code, reason, .. } => Some((code, reason)),
+            _ => None,
+        });
+        assert_eq!(told, Some((CloseCode::ABNORMAL, "connection reset".into())));
     })
     .await;
 }
