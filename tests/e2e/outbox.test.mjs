@@ -254,6 +254,7 @@ describe('the outbox in Chromium', { concurrency: false }, () => {
     await tab.send('order', [{ n: 1, nap: 30 }]);
     await site.untilEffects(1);
     await site.kill();
+    await tab.untilAway();
     await tab.send('order', [{ n: 2 }]);
     await tab.untilCounts({ queued: 1, sent: 1 });
     await tab.page.goto('about:blank');

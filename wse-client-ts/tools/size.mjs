@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { rolldown } from 'rolldown';
 
 /** Bytes after gzip. Raise one only together with what it buys. */
-const BUDGETS = { 'dist/core.js': 37_150, 'dist/index.js': 39_100 };
+const BUDGETS = { 'dist/core.js': 37_200, 'dist/index.js': 39_150 };
 
 let failed = false;
 for (const [input, budget] of Object.entries(BUDGETS)) {

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 /// A server whose runs fail so often in a row is run no more in that trial, so that one that hangs does not hold up the others.
 const MOST_FAILURES: usize = 2;
 
-/// Rounds that do not count are made up for, until there are so many times the rounds that were asked for.
-const MOST_TIMES: usize = 3;
+/// Rounds that do not count are made up for, until there are so many times the rounds that were asked for: on a shared processor one in five may.
+const MOST_TIMES: usize = 9;
 
 /// A trial to be made.
 #[derive(Debug, Clone)]
@@ -152,6 +152,6 @@ mod tests {
         assert!(goes_on(0, 9, 0) && goes_on(8, 9, 0), "all that were asked for");
         assert!(!goes_on(9, 9, 9), "all count");
         assert!(!goes_on(9, 9, 0), "it never was fast enough");
-        assert!(goes_on(9, 9, 8) && goes_on(26, 9, 8) && !goes_on(27, 9, 8));
+        assert!(goes_on(9, 9, 8) && goes_on(80, 9, 8) && !goes_on(81, 9, 8));
     }
 }

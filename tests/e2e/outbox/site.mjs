@@ -97,10 +97,14 @@ export class Tab {
     return until('the page to be connected', () => this.page.evaluate(() => window.isConnected));
   }
 
+  untilAway() {
+    return until('the page to be away', () => this.page.evaluate(() => !window.isConnected));
+  }
+
   /** Takes the network away, and waits until the page knows. */
   async away(site) {
     site.gate.shut();
-    await until('the page to be away', () => this.page.evaluate(() => !window.isConnected));
+    await this.untilAway();
   }
 
   send(type, payloads) {

@@ -155,10 +155,13 @@ export class Outbox {
     if (this.#cancelTimer !== null) this.#arm(FIRST_LOOK_MS);
   }
 
-  /** The connection is gone. */
+  /** The connection is gone. What it had no time to send was not sent: to a later page it is new again. */
   handleClose(): void {
     this.#link = null;
     this.#hasLooked = false;
+    for (const entry of this.#entries.values()) {
+      if (!entry.isSent && entry.row.epoch !== undefined) this.#put(entry, { ...entry.row, epoch: undefined, sentAt: undefined });
+    }
   }
 
   /** Nothing is sent from here any more; rows stay for whoever comes next. Promises reject with `error`. */

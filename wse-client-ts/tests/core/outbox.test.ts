@@ -173,6 +173,26 @@ describe('a kept message', () => {
 });
 
 describe('rows of a page that is gone', () => {
+  it('that a lost connection had no time to send are new to whichever server they come to', async () => {
+    const fakes = createFakes();
+    const server = handling(fakes);
+    const before = await open(fakes);
+    fakes.server.mode = 'refuse';
+    quiet(before.sendMessage('n', 'a'));
+    fakes.server.drop();
+    await fakes.clock.advance(0);
+    expect([payloads(before), server.handled]).toEqual([['a queued'], []]);
+    before.close();
+    await fakes.clock.advance(0);
+    fakes.server.mode = 'accept';
+    fakes.server.producers = 'p2';
+    const client = createClient({}, fakes.roles);
+    const log = told(client);
+    client.connect();
+    await fakes.clock.advance(0);
+    expect([server.handled, log.at(-1), fakes.server.last.of('n')[0]?.pe]).toEqual([['a'], 'a acknowledged earlier', undefined]);
+  });
+
   it('go out before what the new page sends, in order, and report to the outbox', async () => {
     const fakes = createFakes();
     const server = handling(fakes);

@@ -3,6 +3,7 @@
 mod entrance;
 #[cfg(unix)]
 mod guest;
+mod outlet;
 #[cfg(unix)]
 mod peer;
 #[cfg(unix)]
@@ -14,6 +15,7 @@ mod tasks;
 #[cfg(unix)]
 mod timers;
 
+pub(crate) use outlet::Sockets;
 #[cfg(unix)]
 pub(crate) use reactor::Reactor;
 #[cfg(not(unix))]

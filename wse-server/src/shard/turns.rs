@@ -1,9 +1,13 @@
 //! A shard's loop. One turn: what the other threads ask, what the bus brought, what sockets and deadlines need, and one write for
 //! each connection that has something.
 use super::{BEHIND, Command, CommandReceiver, Shard, Stream, pace::Pace};
-use crate::{ConnectionId, connection::Connection, driver::Reactor, gate, hub::Outlet, presence, transport::over_stream};
+use crate::{
+    ConnectionId,
+    driver::{Reactor, Sockets},
+    gate, presence,
+    transport::over_stream,
+};
 use std::{io, rc::Rc, time::Instant};
-use wse_core::Chunk;
 use wse_protocol::{CloseCode, WireError};
 use wse_pubsub::{BusEvent, EventReceiver, Outcome};
 
@@ -122,22 +126,6 @@ impl Turns {
             shard.hub.tell_quiet(Instant::now());
         }
         self.reactor.turn(shard);
-    }
-}
-
-/// The reactor, for the hub of its shard.
-struct Sockets<'a> {
-    reactor: &'a mut Reactor,
-    shard: &'a Rc<Shard>,
-}
-
-impl Outlet for Sockets<'_> {
-    fn write(&mut self, connection: &Connection, chunk: &Chunk, now: Instant) -> bool {
-        self.reactor.write(connection, chunk, now)
-    }
-
-    fn flush(&mut self, now: Instant) {
-        self.reactor.flush(self.shard, now);
     }
 }
 

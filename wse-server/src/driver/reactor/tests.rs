@@ -2,6 +2,7 @@
 use super::*;
 use crate::{
     EngineConfig,
+    driver::Sockets,
     hub::Outlet,
     tests::{Nobody, Rig, on_a_shard, settle},
 };
@@ -9,8 +10,8 @@ use std::{io::Read, net};
 use wse_core::session::Offer;
 use wse_protocol::Topic;
 
-/// What the hub has of the slab, but that no socket is given its turn.
-struct Turnless<'a>(&'a mut Reactor);
+/// What the hub of a running shard writes through, but that no socket is given its turn.
+struct Turnless<'a>(Sockets<'a>);
 
 impl Outlet for Turnless<'_> {
     fn write(&mut self, connection: &Connection, chunk: &Chunk, now: Instant) -> bool {
@@ -49,7 +50,8 @@ async fn a_message_is_on_the_wire_when_the_hub_has_come_to_its_subscriber_and_no
         assert!(read(&mut ours).contains("subscription_update"));
         for payload in ["\"first\"", "\"second\""] {
             rig.store(&Topic::parse("t").unwrap(), payload).await;
-            rig.hand_on_to(&mut Turnless(&mut reactor));
+            let shard = rig.shard.clone();
+            rig.hand_on_to(&mut Turnless(Sockets { reactor: &mut reactor, shard: &shard }));
             assert!(read(&mut ours).contains(payload));
         }
         reactor.turn(&rig.shard);
