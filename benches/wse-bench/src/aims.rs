@@ -114,6 +114,7 @@ pub const AIMS: &[Aim] = &[
     aim("ingest into an `async def` handler, 128 B: messages/s", "ingest --seconds 0.6", "wse-python", Figure::Rate, Bound::Least(400e3)),
     aim("ingest into a Rust handler, envelopes/s", "ingest --seconds 0.6", "wse", Figure::Rate, Bound::Least(1.5e6)),
     aim("the same in a program that uses mimalloc", ALLOCATED, "wse-mimalloc", Figure::Rate, Bound::Least(1.5e6)),
+    aim("raw frames, each checked and counted: frames/s", FRAMES, "wse-frames", Figure::Rate, Bound::Least(8e6)),
     aim("of such floods lost", "ingest --seconds 0.6", "wse-python", Figure::Faults, Bound::Most(0.0)),
     aim("an idle connection, resident bytes", "idle", "wse", Figure::Cost, Bound::Most(3072.0)),
     aim("the same under uvicorn", "idle", "wse-python", Figure::Cost, Bound::Most(3072.0)),
@@ -145,6 +146,7 @@ const SUSTAINED: &str = "fanout --subscribers 1 --size 1024 --burst 1000 --secon
 const PACKED: &str = "fanout --seconds 0.6 --subscribers 1 --size 1024 --burst 10000 --servers floor,wse-packed,wse-python-packed";
 const LATENCY: &str = "fanout --seconds 0.6 --rate 1000 --subscribers 1 --servers floor,bare,wse,wse-python";
 const ALLOCATED: &str = "ingest --seconds 0.6 --servers floor,wse,wse-mimalloc";
+const FRAMES: &str = "ingest --seconds 0.6 --servers floor,bare,wse-frames";
 const CONNECTS: &str =
     "connects --seconds 0.6 --servers floor,bare,wse,wse-python,uvicorn,websockets,fastapi,picows,socketify,ws,socket.io";
 const GROWTH: &str = "growth --seconds 0.6 --few 1000 --subscribers 10000 --servers floor,wse";

@@ -16,6 +16,7 @@ pub mod compare;
 pub mod control;
 pub mod handshake;
 pub mod histogram;
+pub mod inbound;
 pub mod judged;
 pub mod load;
 pub mod machine;

@@ -38,6 +38,7 @@ pub const FULL: &[&str] = &[
     "fanout --seconds 0.6 --subscribers 1 --size 1024 --burst 10000 --servers floor,wse-packed,wse-python-packed",
     "ingest --seconds 0.6",
     "ingest --seconds 0.6 --servers floor,wse,wse-mimalloc",
+    "ingest --seconds 0.6 --servers floor,bare,wse-frames",
     "connects --seconds 0.6 --servers floor,bare,wse,wse-python,uvicorn,websockets,fastapi,picows,socketify,ws,socket.io",
     "idle",
     "growth --seconds 0.6 --few 100 --subscribers 1000 --servers floor,wse,wse-python",

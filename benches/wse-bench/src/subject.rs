@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub const TOPIC: &str = "bench";
 
 /// Those whose sockets are written with `write` or `writev` (a call trace shows it); the others use `send` or `sendmsg`.
-const WRITE: [&str; 5] = ["floor", "bare", "fastapi", "ws", "socket.io"];
+const WRITE: [&str; 6] = ["floor", "wse-frames", "bare", "fastapi", "ws", "socket.io"];
 
 /// What each runs with that is not its default.
 const SETTINGS: [(&str, &str); 14] = [
@@ -105,6 +105,10 @@ pub fn all() -> Vec<Subject> {
             ..wse("wse-paced", "the wse-server crate with a flush interval", Kind::Beside("bench-wse"))
         },
         wse("wse-mimalloc", "the wse-server crate in a program that uses mimalloc", Kind::Beside("bench-wse-mimalloc")),
+        Subject {
+            environment: &[("READER", "checked")],
+            ..plain("wse-frames", "the floor, reading frames by the wse-protocol crate", Kind::Beside("bench-floor"))
+        },
         packed("wse-packed", "the wse-server crate, publishing MessagePack to clients that chose it", Kind::Beside("bench-wse")),
         packed("wse-python-packed", "the same through the Python package", Kind::Python("wse_app.py")),
         plain("websockets", "Python websockets, broadcast()", Kind::Python("websockets_server.py")),

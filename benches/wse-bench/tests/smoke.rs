@@ -64,7 +64,7 @@ fn the_floor_coalesces_as_told() {
 
 #[test]
 fn handlers_are_given_all_that_is_sent_and_answers_belong_to_their_questions() {
-    for name in ["floor", "bare", "wse"] {
+    for name in ["floor", "wse-frames", "bare", "wse"] {
         let mut target = start(name);
         let plan = echo::Plan { connections: 3, size: 64, warmup: BRIEF, measured: BRIEF };
         let echoed = echo::run(&target, &plan).unwrap_or_else(|error| panic!("{name}: {error}"));

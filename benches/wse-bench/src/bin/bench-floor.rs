@@ -12,7 +12,9 @@ use std::{
 use wse_bench::{
     Doing, Result,
     control::{Command, Lines, Pace, READY, input},
-    handshake, scan, stamp,
+    handshake,
+    inbound::Inbound,
+    scan, stamp,
 };
 
 const INPUT: u64 = u64::MAX;
@@ -22,6 +24,8 @@ const READ_BYTES: usize = 256 << 10;
 struct Connection {
     socket: OwnedFd,
     upgraded: bool,
+    inbound: Inbound,
+    /// Of a frame that is not whole.
     carry: Vec<u8>,
     /// What its socket did not take of answers to the client.
     unsent: Vec<u8>,
@@ -42,6 +46,8 @@ struct Floor {
     run: Vec<u8>,
     behind: usize,
     handled: u64,
+    /// How frames of clients are read.
+    reader: Option<String>,
     buffer: Vec<u8>,
     out: Vec<u8>,
 }
@@ -56,8 +62,8 @@ fn main() -> Result<()> {
     epoll::add(&epoll, &input, epoll::EventData::new_u64(INPUT), epoll::EventFlags::IN).doing("epoll")?;
     epoll::add(&epoll, &listener, epoll::EventData::new_u64(LISTENER), epoll::EventFlags::IN).doing("epoll")?;
     let (lines, pace, connections, free) = Default::default();
-    let (run, buffer, out) = (Vec::new(), vec![0; READ_BYTES], Vec::new());
-    Floor { epoll, listener, input, lines, pace, connections, free, run, behind: 0, handled: 0, buffer, out }.serve()
+    let (run, buffer, out, reader) = (Vec::new(), vec![0; READ_BYTES], Vec::new(), std::env::var("READER").ok());
+    Floor { epoll, listener, input, lines, pace, connections, free, run, behind: 0, handled: 0, reader, buffer, out }.serve()
 }
 
 impl Floor {
@@ -119,7 +125,8 @@ impl Floor {
                 self.connections.len() - 1
             });
             epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(number as u64), epoll::EventFlags::IN).doing("epoll")?;
-            let connection = Connection { socket, upgraded: false, carry: Vec::new(), unsent: Vec::new(), sent: self.run.len() };
+            let inbound = Inbound::of(self.reader.as_deref());
+            let connection = Connection { socket, upgraded: false, inbound, carry: Vec::new(), unsent: Vec::new(), sent: self.run.len() };
             self.connections[number] = Some(connection);
         }
     }
@@ -211,21 +218,12 @@ impl Floor {
             at = used;
         }
         self.out.clear();
-        while let Some((opcode, from, len)) = client_frame(&bytes[at..]) {
-            let payload = &mut bytes[at + from - 4..at + from + len];
-            let (mask, payload) = payload.split_at_mut(4);
-            payload.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, key)| *byte ^= key);
-            match opcode {
-                8 => scan::push_server_frame(&mut self.out, 8, &payload[..len.min(2)]),
-                9 => scan::push_server_frame(&mut self.out, 10, payload),
-                // A stamp asks for an echo; what has none is counted, as a handler would.
-                1 | 2 if payload.get(1..3) == Some(stamp::MARK) => scan::push_server_frame(&mut self.out, opcode, payload),
-                _ => self.handled += 1,
-            }
-            at += from + len;
-        }
+        let Some(taken) = connection.inbound.take(&mut bytes[at..], &mut self.out, &mut self.handled) else {
+            self.end(number);
+            return 0;
+        };
         connection.unsent.extend_from_slice(&self.out);
-        at
+        at + taken
     }
 
     fn flush(&mut self, number: usize) {
@@ -256,14 +254,4 @@ impl Floor {
             self.free.push(number);
         }
     }
-}
-
-/// Opcode of the masked frame at the front, where its payload begins, and its length; none while it is not whole.
-fn client_frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
-    let (from, len): (usize, usize) = match bytes.get(1)? & 0x7f {
-        126 => (8, usize::from(u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?))),
-        127 => (14, u64::from_be_bytes(*bytes.get(2..)?.first_chunk()?) as usize),
-        len => (6, usize::from(len)),
-    };
-    (bytes.len() >= from.checked_add(len)?).then(|| (bytes[0] & 0x0f, from, len))
 }
