@@ -129,11 +129,14 @@ impl Verdict {
     }
 }
 
-/// The rounds of a trial whose floor passed the gate; all of them without a gate.
+/// The rounds of a trial whose floor passed the gate before the others ran and behind them; all of them without a gate. One run alone
+/// would choose the rounds in which just that run was fast.
 #[must_use]
-pub fn counted(floor: &Runs, gate: Option<Gate>) -> Vec<usize> {
-    let passes = |run: &Measured| gate.is_none_or(|gate| run.per_cpu >= gate.per_cpu);
-    floor.runs.iter().enumerate().filter(|(_, run)| run.as_ref().is_some_and(passes)).map(|(round, _)| round).collect()
+pub fn counted(floor: &Runs, again: &Runs, gate: Option<Gate>) -> Vec<usize> {
+    let passes = |run: Option<&Option<Measured>>| {
+        run.and_then(Option::as_ref).is_some_and(|run| gate.is_none_or(|gate| run.per_cpu >= gate.per_cpu))
+    };
+    (0..floor.runs.len()).filter(|&round| passes(floor.runs.get(round)) && (gate.is_none() || passes(again.runs.get(round)))).collect()
 }
 
 /// The ratios of a server's runs to the floor's of the same rounds.
@@ -178,8 +181,10 @@ mod tests {
     #[test]
     fn a_pair_is_of_one_round_and_rounds_below_the_gate_do_not_count() {
         let (floor, mut server) = (runs(&[1.0, 10.0, 2.0]), runs(&[2.0, 10.0, 8.0]));
-        let rounds = counted(&floor, Some(Gate { per_cpu: 0.5 }));
+        let rounds = counted(&floor, &runs(&[1.0, 1.0, 2.0]), Some(Gate { per_cpu: 0.5 }));
         assert_eq!(rounds, [0, 2]);
+        assert_eq!(counted(&floor, &runs(&[1.0, 1.0, 9.0]), Some(Gate { per_cpu: 0.5 })), [0], "nor those in which it was fast only once");
+        assert_eq!(counted(&floor, &Runs::default(), None), [0, 1, 2]);
         let ratio = ratios(Sense::Share, &floor, &server, &rounds).expect("two pairs");
         assert_eq!(ratio, Spread { low: 0.25, median: 0.375, high: 0.5 });
         server.runs[2] = None;

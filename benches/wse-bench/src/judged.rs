@@ -72,7 +72,7 @@ impl<'a> Judged<'a> {
         let find = |name: &str| outcome.servers.iter().find(|runs| runs.name == name);
         let floor = find("floor").unwrap_or(&blank);
         let total = outcome.servers.iter().map(|runs| runs.runs.len()).max().unwrap_or(0);
-        let passed = counted(floor, outcome.gate);
+        let passed = counted(floor, &outcome.again, outcome.gate);
         // Where the machine was too busy there is still something to look at, and it is said that it does not count.
         let rounds: Vec<usize> = if passed.is_empty() { (0..total).collect() } else { passed.clone() };
         let itself = ratios(outcome.sense, floor, &outcome.again, &rounds);

@@ -1,4 +1,4 @@
-//! Trials: one scenario on several servers, pinned, interleaved round by round with the floor, which runs twice in each.
+//! Trials: one scenario on several servers, pinned, interleaved round by round; in each the floor runs first and last.
 use crate::{
     Result,
     compare::{Gate, Measured, Runs, Sense, counted},
@@ -50,7 +50,7 @@ pub struct Outcome {
     pub settings: Vec<String>,
     /// By server, the floor first where it took part.
     pub servers: Vec<Runs>,
-    /// The floor's second runs, by which its first are judged.
+    /// The floor's last runs of each round, by which its first are judged.
     pub again: Runs,
 }
 
@@ -79,27 +79,39 @@ pub fn run(trial: &Trial, places: &Places, cores: Cores, tell: &mut dyn FnMut(&s
     }
     let has_floor = trial.subjects.first().is_some_and(|subject| subject.name == "floor") && trial.scenario.sense() != Sense::Alone;
     for round in 0.. {
-        let counts = if has_floor && outcome.gate.is_some() { counted(&outcome.servers[0], outcome.gate).len() } else { trial.rounds };
+        let counts = if has_floor && outcome.gate.is_some() {
+            counted(&outcome.servers[0], &outcome.again, outcome.gate).len()
+        } else {
+            trial.rounds
+        };
         if !goes_on(round, trial.rounds, counts) {
             break;
         }
-        // Another one begins each round, so that none is always behind the same neighbour.
-        for turn in 0..targets.len() {
-            let at = (turn + round) % targets.len();
+        for at in order(targets.len(), round, has_floor) {
             let (runs, name) = (&mut outcome.servers[at], trial.subjects[at].name);
             tell(&format!("{} {}/{} {name}", trial.id, round + 1, trial.rounds));
             let Some(target) = &mut targets[at] else {
                 runs.runs.push(None);
                 continue;
             };
-            let again = (at == 0 && has_floor).then_some(&mut outcome.again);
-            once(trial.scenario.on(name), target, runs, again);
+            once(trial.scenario.on(name), target, runs);
             if runs.runs.len() >= MOST_FAILURES && runs.runs.iter().rev().take(MOST_FAILURES).all(Option::is_none) {
                 targets[at] = None;
             }
         }
+        if has_floor && let Some(floor) = &mut targets[0] {
+            once(trial.scenario.on("floor"), floor, &mut outcome.again);
+        }
     }
     Ok(outcome)
+}
+
+/// Who runs when in a round: another one begins each, so that none is always behind the same neighbour; the floor, if there is one, is
+/// always first, and runs once more behind all others.
+fn order(count: usize, round: usize, has_floor: bool) -> Vec<usize> {
+    let fixed = usize::from(has_floor);
+    let others = count - fixed;
+    (0..fixed).chain((0..others).map(|turn| fixed + (turn + round) % others)).collect()
 }
 
 /// Whether there is another round after so many, of which so many count. Where none does, the machine is too slow, and more would not help.
@@ -107,12 +119,9 @@ fn goes_on(made: usize, asked: usize, counts: usize) -> bool {
     made < asked || (counts > 0 && counts < asked && made < MOST_TIMES * asked)
 }
 
-/// Lets a server go on, runs the scenario on it, and again if it is to be judged by itself, and holds it.
-fn once(scenario: Scenario, target: &mut Target, runs: &mut Runs, again: Option<&mut Runs>) {
+/// Lets a server go on, runs the scenario on it, and holds it.
+fn once(scenario: Scenario, target: &mut Target, runs: &mut Runs) {
     enter(runs, held(target, Server::resume).and_then(|()| scenario.run(target)));
-    if let Some(again) = again {
-        enter(again, scenario.run(target));
-    }
     if let Err(error) = held(target, Server::pause) {
         runs.failure = Some(error.to_string());
     }
@@ -146,6 +155,12 @@ impl Trial {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_floor_is_always_first_and_the_others_take_turns() {
+        assert_eq!([order(4, 0, true), order(4, 1, true), order(4, 3, true)], [[0, 1, 2, 3], [0, 2, 3, 1], [0, 1, 2, 3]]);
+        assert_eq!([order(2, 0, false), order(2, 1, false), order(1, 5, true)], [vec![0, 1], vec![1, 0], vec![0]]);
+    }
 
     #[test]
     fn rounds_that_do_not_count_are_made_up_for_where_the_machine_can() {
