@@ -331,4 +331,27 @@ describe('the outbox in Node', { concurrency: false }, () => {
     await until('the outbox to be empty', () => second.outbox.messages.length === 0 && second.state.isConnected);
     assert.deepEqual(site.effects(), lines('ada', 'order', upTo(4)));
   });
+
+  test('G3: a message that a lost connection had no time to send is new to the server that starts anew', LIMIT, async () => {
+    site = await Site.open({});
+    const outbox = new MemoryOutbox();
+    const write = outbox.write.bind(outbox);
+    let goOn;
+    const away = new Promise((resolve) => (goOn = resolve));
+    // It is sent once its row is written, and the connection is gone by then.
+    outbox.write = (...step) => away.then(() => write(...step));
+    const first = connect(outbox);
+    await until('the client to be ready', () => first.state.isConnected);
+    const left = first.sendMessage('order', { n: 1 }).catch(({ code }) => code);
+    await site.kill();
+    await until('the client to be away', () => !first.state.isConnected);
+    goOn();
+    first.close();
+    assert.equal(await left, 'CLOSED');
+    await site.start();
+    const second = connect(outbox);
+    await site.untilEffects(1);
+    await until('the outbox to be empty', () => second.outbox.messages.length === 0);
+    assert.deepEqual(site.effects(), lines('ada', 'order', [1]));
+  });
 });
